@@ -1,0 +1,3 @@
+"""Sampling lattice field theory with normalizing flows, in TensorFlow and TensorFlow Probability."""
+
+__version__ = "0.1.0"

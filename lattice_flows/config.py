@@ -1,0 +1,249 @@
+"""The typed form of a configuration file: load, override, check, dump. No TensorFlow.
+
+A file may name another one under the key ``include`` (a path relative to itself); its own entries then stand on top of the
+included ones. Mappings are merged key by key, except that a mapping with a different ``name`` replaces the one below it whole:
+another network does not inherit the old one's options.
+
+Parts that methods developers add (flows, priors, networks, actions) are `Component`s: a registered name and the keyword
+parameters of the registered constructor. `build` checks them against the constructor's own signature, so that a new part needs
+no second description here.
+"""
+
+import copy
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+__all__ = [
+    "ChainConfig",
+    "Component",
+    "ConfigError",
+    "HMCConfig",
+    "RunConfig",
+    "Sizes",
+    "TrainingConfig",
+    "build",
+    "load",
+    "nearest",
+]
+
+Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML has lists, a checked configuration has tuples
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the key, its value and what would be right."""
+
+
+class _Checked(BaseModel):
+    """Unknown keys and values of another type are refused; a checked configuration does not change any more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Component(BaseModel):
+    """A registered name and the parameters of what is registered under it, checked when it is built."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class LatticeConfig(_Checked):
+    """Periodic hypercubic lattice with spacing 1."""
+
+    shape: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1, max_length=4)]
+
+
+class ScheduleConfig(_Checked):
+    """Learning rate against training step."""
+
+    name: Literal["constant", "cosine", "steps"] = "cosine"
+    boundaries: Sizes = ()
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class TrainingConfig(_Checked):
+    """Optimisation, evaluation and stopping."""
+
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    beta_1: Probability
+    beta_2: Probability
+    gradient_clip: PositiveFloat
+    schedule: ScheduleConfig
+    evaluate_every: PositiveInt
+    evaluation_samples: Annotated[int, Field(ge=8192)]
+    target_acceptance: Probability | None
+    max_minutes: PositiveFloat | None
+
+
+class ChainConfig(_Checked):
+    """The independence Metropolis chain drawn from the trained flow."""
+
+    length: Annotated[int, Field(ge=1000)]
+    batch_size: PositiveInt
+    thermalisation: Annotated[int, Field(ge=0)]
+
+
+class HMCConfig(_Checked):
+    """Hybrid Monte Carlo for comparison."""
+
+    chains: PositiveInt
+    trajectories: Annotated[int, Field(ge=10)]
+    thermalisation: Annotated[int, Field(ge=10)]
+    leapfrog_steps: PositiveInt
+    target_acceptance: Probability
+    save_every: PositiveInt
+
+
+class RunConfig(_Checked):
+    """One run: a flow trained on one action, used to sample it."""
+
+    seed: Annotated[int, Field(ge=0)]
+    lattice: LatticeConfig
+    action: Component
+    flow: Component
+    training: TrainingConfig
+    chain: ChainConfig
+    hmc: HMCConfig
+
+    def dump(self) -> str:
+        """YAML text that `load` reads back to an equal configuration."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    def differences(self, other: "RunConfig") -> dict[str, tuple[Any, Any]]:
+        """Dotted key -> (value here, value there), for every key in which the two configurations differ."""
+        here, there = _flatten(self.model_dump(mode="json")), _flatten(other.model_dump(mode="json"))
+        keys = sorted(here.keys() | there.keys())
+        return {key: (here.get(key), there.get(key)) for key in keys if here.get(key) != there.get(key)}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads ``1e-3`` as text; everybody who writes it means a number."""
+
+
+_Loader.yaml_implicit_resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+
+
+def load(path: str | Path, *overrides: Mapping[str, Any] | Path) -> RunConfig:
+    """Reads a configuration file, puts the overrides on top, and checks the result.
+
+    Args:
+      path: a YAML file.
+      *overrides: nested mappings or further YAML files, the later the stronger.
+
+    Raises:
+      ConfigError: a file that cannot be read, an unknown, missing or mistyped key.
+    """
+    tree = _read(Path(path))
+    for override in overrides:
+        tree = _merge(tree, _read(override) if isinstance(override, Path) else override)
+    try:
+        return RunConfig.model_validate(tree)
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error, RunConfig)}") from None
+
+
+def nearest(name: str, known) -> str:
+    """The end of an error message: the nearest known name, or all of them."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def build(kind: str, registry: Mapping[str, Callable], component: Component, *arguments) -> Any:
+    """Calls what is registered under the component's name with its checked parameters.
+
+    Args:
+      kind: what the registry holds, for messages ("network").
+      registry: name -> constructor. Its keyword-only parameters, with their annotations and defaults, are the component's keys.
+      component: from a configuration.
+      *arguments: positional arguments of the constructor.
+
+    Raises:
+      ConfigError: an unknown name, an unknown, missing or mistyped parameter, or a value the constructor refuses.
+    """
+    if component.name not in registry:
+        raise ConfigError(f"unknown {kind} {component.name!r}: {nearest(component.name, registry)}")
+    constructor = registry[component.name]
+    where = f"{kind} {component.name!r}"
+    fields = {
+        name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(constructor).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    model = pydantic.create_model(kind, __base__=_Checked, **fields)
+    try:
+        checked = model.model_validate(component.parameters)
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, model)}") from None
+    try:
+        return constructor(*arguments, **{name: getattr(checked, name) for name in fields})
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.load(path.read_text(), Loader=_Loader)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold a mapping of keys to values, not {type(tree).__name__}")
+    below = tree.pop("include", None)
+    return tree if below is None else _merge(_read(path.parent / below), tree)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    if "name" in above and above["name"] != below.get("name", above["name"]):
+        return dict(above)
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for key, value in tree.items() for k, v in _flatten(value, f"{prefix}.{key}" if prefix else key).items()}
+
+
+def _explain(error: pydantic.ValidationError, model: type[BaseModel]) -> str:
+    """One line for every complaint: the dotted key, the value, what would be right."""
+    lines = []
+    for complaint in error.errors():
+        key = ".".join(str(part) for part in complaint["loc"])
+        if complaint["type"] == "extra_forbidden":
+            lines.append(f"unknown key {key!r}: {nearest(str(complaint['loc'][-1]), _fields(model, complaint['loc'][:-1]))}")
+        elif complaint["type"] == "missing":
+            lines.append(f"missing key {key!r}")
+        else:
+            message = complaint["msg"][0].lower() + complaint["msg"][1:]
+            lines.append(f"key {key!r} has the value {complaint['input']!r}: {message}")
+    return "; ".join(lines)
+
+
+def _fields(model: type[BaseModel], location: tuple) -> list[str]:
+    """The keys known at a place in the tree of models."""
+    for part in location:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)

@@ -1,0 +1,65 @@
+"""Geometry of the periodic hypercubic lattice. NumPy only."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["Lattice"]
+
+
+class Lattice:
+    """Periodic hypercubic lattice with spacing 1.
+
+    Attributes:
+      shape: the extents, one for each dimension; the last axis but none is special.
+      d: number of dimensions, 1 to 4.
+      volume: number of sites.
+
+    Raises:
+      ValueError: an extent that is not a positive integer, or more than four dimensions.
+    """
+
+    def __init__(self, shape: Sequence[int]):
+        self.shape = tuple(int(extent) for extent in shape)
+        if not 1 <= len(self.shape) <= 4:
+            raise ValueError(f"a lattice has 1 to 4 dimensions, not {len(self.shape)} (shape {self.shape})")
+        if min(self.shape) < 2:
+            raise ValueError(f"every extent must be 2 or more, not {min(self.shape)} (shape {self.shape})")
+        self.d = len(self.shape)
+        self.volume = int(np.prod(self.shape))
+
+    def __repr__(self) -> str:
+        return f"Lattice({self.shape})"
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The lattice axes of an array `[batch, *shape]`."""
+        return tuple(range(1, self.d + 1))
+
+    @property
+    def time_axes(self) -> tuple[int, ...]:
+        """Those of `axes` that can serve as time: the ones of the largest extent."""
+        return tuple(axis for axis in self.axes if self.shape[axis - 1] == max(self.shape))
+
+    def parity(self) -> np.ndarray:
+        """Checkerboard colouring: the sum of the coordinates modulo 2, an int array of the lattice's shape.
+
+        Raises:
+          ValueError: an odd extent, on which neighbours across the boundary would share a colour.
+        """
+        odd = [extent for extent in self.shape if extent % 2]
+        if odd:
+            raise ValueError(f"checkerboard couplings need every extent even, but the lattice {self.shape} has {odd[0]}")
+        return np.indices(self.shape).sum(axis=0) % 2
+
+    def momentum_squared(self) -> np.ndarray:
+        """Lattice momentum squared, `sum_mu 4 sin^2(p_mu / 2)`, for the momenta of `numpy.fft.fftn`, of the lattice's shape."""
+        one_dimensional = [4 * np.sin(np.pi * np.arange(extent) / extent) ** 2 for extent in self.shape]
+        return sum(np.meshgrid(*one_dimensional, indexing="ij"))
+
+    def neighbours(self) -> np.ndarray:
+        """Site indices of the 2d nearest neighbours (in C order), `[volume, 2 d]`: forward ones first, then backward ones."""
+        sites = np.arange(self.volume).reshape(self.shape)
+        steps = itertools.product((-1, 1), range(self.d))
+        return np.stack([np.roll(sites, step, axis).ravel() for step, axis in steps], axis=1)

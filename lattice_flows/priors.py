@@ -1,0 +1,40 @@
+"""Gaussian priors as TFP distributions over `z [batch, *lattice_shape]`, float64."""
+
+import math
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+from pydantic import PositiveFloat
+
+from lattice_flows.config import Component, build
+from lattice_flows.lattice import Lattice
+
+tfd = tfp.distributions
+
+__all__ = ["PRIORS", "build_prior", "normal"]
+
+
+def normal(lattice: Lattice, *, width: PositiveFloat = 1.0, learn_width: bool = False) -> tfd.Distribution:
+    """Independent normals, the same at every site (arXiv:1904.12072, sec. III).
+
+    Args:
+      lattice: the lattice.
+      width: standard deviation; the paper's prior has 1.
+      learn_width: whether the width is trained with the flow (through its logarithm).
+    """
+    scale = tf.constant(width, tf.float64)
+    if learn_width:
+        # float32 like every trained number, so that the optimiser can treat them as one vector.
+        log_width = tf.Variable(math.log(width), dtype=tf.float32, name="log_width")
+        scale = tfp.util.DeferredTensor(log_width, lambda v: tf.exp(tf.cast(v, tf.float64)), dtype=tf.float64)
+    site = tfd.Normal(tf.zeros(lattice.shape, tf.float64), scale)
+    return tfd.Independent(site, reinterpreted_batch_ndims=lattice.d, name="normal_prior")
+
+
+PRIORS = {"normal": normal}
+
+
+def build_prior(component: Component, lattice: Lattice) -> tfd.Distribution:
+    """The prior that a configuration names. Raises `ConfigError`."""
+    with tf.name_scope("prior"):
+        return build("prior", PRIORS, component, lattice)

@@ -1,0 +1,144 @@
+"""Production runs: from a trained flow, or from HMC, to an ensemble on disk and its measurements."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lattice_flows import __version__, weights
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.config import RunConfig
+from lattice_flows.ensembles import Ensemble, EnsembleWriter
+from lattice_flows.flows import Flow
+from lattice_flows.observables import OBSERVABLES, Measurements
+from lattice_flows.samplers import independence_metropolis
+from lattice_flows.samplers.hmc import HMC
+from lattice_flows.statistics import Estimate, acceptance_autocorrelation, estimate, primary
+from lattice_flows.training.runs import writing
+from lattice_flows.watch import View
+
+__all__ = ["ENSEMBLE", "estimates", "measure_flow", "sample_flow", "sample_hmc"]
+
+ENSEMBLE = "ensemble.h5"
+
+
+def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, view: View) -> None:
+    """Runs the independence Metropolis chain of a trained flow and writes it as an ensemble.
+
+    The file holds the chain (`phi` in float32, `log_weight`, `accepted`) and the log weights of all proposals
+    (`proposed_log_weight`), so that log Z and the effective sample size follow from it too.
+
+    Raises:
+      RunError: the file cannot be written.
+    """
+    chain, seed = config.chain, config.seed
+    sampler = weights.WeightedSampler(flow, action, chain.batch_size, seed)
+    view.say("compiling the sampler with XLA ...")
+    next(sampler.batches(1, "compilation"))
+    attributes = _attributes(config, "independence Metropolis", chain.model_dump())
+    with (
+        writing(path),
+        EnsembleWriter(path, attributes) as writer,
+        view.progress("sampling", chain.length) as bar,
+    ):
+        start = time.perf_counter()
+        for info in independence_metropolis.chain(sampler, chain.length, chain.thermalisation, seed):
+            writer.append(**info._replace(phi=info.phi.astype(np.float32))._asdict())
+            bar.advance(len(info.accepted), f"acceptance {np.mean(info.accepted):.3f}")
+        writer.describe({"samples_per_second": (chain.length + chain.thermalisation) / (time.perf_counter() - start)})
+
+
+def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarray, dict[str, Any]]:
+    """Measures an ensemble written by `sample_flow`.
+
+    Returns:
+      the measurements, the accept decisions `[n]`, and the facts of the chain: length, acceptance, ess, tau_int and its error,
+      log_z and its error, samples_per_second.
+    """
+    measurements = Measurements(action, "flow")
+    with Ensemble(path) as ensemble:
+        for phi in ensemble.pieces("phi"):
+            measurements.add(phi[:, np.newaxis])
+        accepted, proposed = ensemble["accepted"], ensemble["proposed_log_weight"]
+        rate = ensemble.attributes["samples_per_second"]
+    tau_int = acceptance_autocorrelation(accepted)
+    log_z, log_z_error = weights.log_z(proposed)
+    facts = {
+        "length": len(accepted),
+        "acceptance": float(np.mean(accepted)),
+        "ess": weights.effective_sample_size(proposed),
+        "tau_int": tau_int.value,
+        "tau_int_error": tau_int.error,
+        "log_z": log_z,
+        "log_z_error": log_z_error,
+        "samples_per_second": rate,
+    }
+    return measurements, accepted, facts
+
+
+def sample_hmc(action: ScalarPhi4, config: RunConfig, path: Path, view: View) -> tuple[Measurements, dict[str, Any]]:
+    """Runs HMC, measures every trajectory, and writes every `save_every`-th configuration as an ensemble (`phi` in float32).
+
+    Returns:
+      the measurements, and the facts of the run: chains, trajectories, acceptance, step_size, trajectory_length, and
+      `exp_minus_dh`, the mean of exp(-dH) with its error, which must be 1.
+
+    Raises:
+      RunError: the file cannot be written.
+    """
+    settings = config.hmc
+    hmc = HMC(action, leapfrog_steps=settings.leapfrog_steps, seed=config.seed)
+    view.say(f"compiling HMC with XLA, thermalising {settings.chains} chains with {settings.thermalisation} trajectories ...")
+    state = hmc.thermalise(hmc.init(settings.chains), settings.thermalisation, settings.target_acceptance)
+    measurements = Measurements(action, "hmc")
+    accepted, exp_minus_dh = [], []
+    done = 0
+    with (
+        writing(path),
+        EnsembleWriter(path, _attributes(config, "HMC", settings.model_dump())) as writer,
+        view.progress("HMC", settings.trajectories) as bar,
+    ):
+        start = time.perf_counter()
+        for phi, info in hmc.sample(state, settings.trajectories):
+            measurements.add(phi)
+            writer.append(phi=phi[-done % settings.save_every :: settings.save_every].astype(np.float32))
+            accepted.append(info.accepted)
+            exp_minus_dh.append(info.exp_minus_dh)
+            done += len(phi)
+            bar.advance(len(phi), f"acceptance {np.mean(info.accepted):.3f}")
+        seconds = time.perf_counter() - start
+    conserved = estimate(primary(np.concatenate(exp_minus_dh).T, "hmc"))
+    step_size = float(state.step_size)
+    return measurements, {
+        "chains": settings.chains,
+        "trajectories": settings.trajectories,
+        "acceptance": float(np.mean(np.concatenate(accepted))),
+        "step_size": step_size,
+        "trajectory_length": step_size * settings.leapfrog_steps,
+        "exp_minus_dh": conserved.value,
+        "exp_minus_dh_error": conserved.error,
+        "trajectories_per_second": settings.chains * settings.trajectories / seconds,
+    }
+
+
+def estimates(measurements: Measurements) -> dict[str, Estimate | None]:
+    """All registered observables; None where the ensemble does not determine one."""
+    results: dict[str, Estimate | None] = {}
+    for name in OBSERVABLES:
+        try:
+            results[name] = measurements.estimate(name)
+        except ValueError:
+            results[name] = None
+    return results
+
+
+def _attributes(config: RunConfig, sampler: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "sampler": sampler,
+        "settings": settings,
+        "lattice_shape": config.lattice.shape,
+        "action": config.action.model_dump(),
+        "seed": config.seed,
+        "lattice_flows": __version__,
+    }

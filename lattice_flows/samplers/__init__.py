@@ -1,0 +1,1 @@
+"""Markov chains with the exact distribution: state in, state and info out."""

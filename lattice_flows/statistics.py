@@ -1,0 +1,95 @@
+"""Errors and autocorrelations. The Gamma method (hep-lat/0306017) is that of pyerrors; nothing of it is repeated here."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyerrors as pe
+
+__all__ = ["Estimate", "acceptance_autocorrelation", "estimate", "format_estimate", "primary", "pull", "rejection_runs"]
+
+
+class Estimate(NamedTuple):
+    """A number with its error. `tau_int` is in units of measured configurations, 1/2 for independent ones; None if unknown."""
+
+    value: float
+    error: float
+    tau_int: float | None = None
+    tau_int_error: float | None = None
+
+
+def primary(series: np.ndarray, ensemble: str) -> pe.Obs:
+    """A measured time series as an object that carries its fluctuations through any formula.
+
+    Args:
+      series: `[chains, n]`, in Monte Carlo order; independent chains of one ensemble.
+      ensemble: its name.
+    """
+    return pe.Obs(list(np.asarray(series, np.float64)), [f"{ensemble}|{chain:05d}" for chain in range(len(series))])
+
+
+def estimate(observable: pe.Obs) -> Estimate:
+    """Value, error and integrated autocorrelation time of an observable measured on one ensemble, by the Gamma method."""
+    observable.gamma_method()
+    (ensemble,) = observable.e_names
+    tau_int, tau_int_error = observable.e_tauint[ensemble], observable.e_dtauint[ensemble]
+    return Estimate(float(observable.value), float(observable.dvalue), float(tau_int), float(tau_int_error))
+
+
+def pull(ours: Estimate, other: Estimate) -> float:
+    """Difference of two independent numbers in units of its error."""
+    return float((ours.value - other.value) / np.hypot(ours.error, other.error))
+
+
+def format_estimate(number: Estimate) -> str:
+    """Two digits of the error in brackets: 1.0622(46)."""
+    if number.error == 0:
+        return f"{number.value:g}"
+    shown = pe.cov_Obs(number.value, number.error**2, "number")
+    shown.gamma_method()
+    return str(shown)
+
+
+def rejection_runs(accepted: np.ndarray) -> np.ndarray:
+    """How often exactly r proposals in a row were rejected between two accepted ones.
+
+    Args:
+      accepted: bool `[n]`, one entry for each update of a chain.
+
+    Returns:
+      int `[longest + 1]`; entry r counts the maximal runs of length r >= 1, entry 0 is zero.
+    """
+    padded = np.concatenate([[True], np.asarray(accepted, bool), [True]])
+    lengths = np.diff(np.flatnonzero(padded)) - 1
+    counts = np.bincount(lengths)
+    counts[0] = 0
+    return counts
+
+
+def acceptance_autocorrelation(accepted: np.ndarray, blocks: int = 50) -> Estimate:
+    """Integrated autocorrelation time that all observables share, from the accept decisions alone.
+
+    `rho(tau) / rho(0)` is the chance of tau rejections in a row, and `tau_int = 1/2 + sum_tau rho(tau) / rho(0)`
+    (arXiv:1904.12072, eqs. 15, 16, 19). The error is that of the mean over blocks of the chain.
+
+    Args:
+      accepted: bool `[n]`.
+      blocks: number of blocks, of at least one update each.
+
+    Raises:
+      ValueError: fewer updates than blocks.
+    """
+    accepted = np.asarray(accepted, bool)
+    if len(accepted) < blocks:
+        raise ValueError(f"{blocks} blocks need as many updates, got {len(accepted)}")
+    spread = np.std([_tau_int(block) for block in np.array_split(accepted, blocks)], ddof=1)
+    return Estimate(_tau_int(accepted), float(spread / np.sqrt(blocks)))
+
+
+def _tau_int(accepted: np.ndarray) -> float:
+    counts = rejection_runs(accepted)
+    # A run of length r holds r - tau + 1 windows of tau rejections: a double sum over the histogram from above.
+    windows = np.cumsum(np.cumsum(counts[::-1]))[::-1][1:]
+    taus = np.arange(1, len(counts))
+    # At tau = n, which only a chain without a single acceptance reaches, eq. 15 has no term.
+    taus, windows = taus[taus < len(accepted)], windows[: np.count_nonzero(taus < len(accepted))]
+    return float(0.5 + np.sum(windows / (len(accepted) - taus)))

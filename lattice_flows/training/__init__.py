@@ -1,0 +1,1 @@
+"""Training a flow on the chosen devices, with checkpoints in a run directory."""

@@ -1,0 +1,131 @@
+"""The run directory: everything a run leaves, and nothing anywhere else. Files appear by rename, whole or not at all."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import tensorflow as tf
+
+from lattice_flows import __version__
+from lattice_flows.config import RunConfig, load
+
+__all__ = ["RunDirectory", "RunError", "atomic_write", "writing"]
+
+# What a resumed run may change: how long it goes on, not what it does.
+_FREE_ON_RESUME = ("training.steps", "training.target_acceptance", "training.max_minutes", "chain.", "hmc.")
+
+
+class RunError(RuntimeError):
+    """A run directory that cannot be used or written; what it held before is untouched."""
+
+
+class RunDirectory:
+    """One folder for one run.
+
+    Attributes:
+      path: the folder.
+      resumed: whether it was there before.
+    """
+
+    def __init__(self, path: Path, resumed: bool):
+        self.path, self.resumed = path, resumed
+
+    @classmethod
+    def start(cls, path: str | Path, config: RunConfig, *, resume: bool = False) -> "RunDirectory":
+        """Makes the folder with `config.yaml` and `environment.json`, or takes up an earlier run.
+
+        Args:
+          path: the folder.
+          config: of the run.
+          resume: go on with what the folder holds; an empty or missing folder is started as usual.
+
+        Raises:
+          RunError: the folder is in use and `resume` is not set, the earlier run had another configuration (other than its length),
+            or nothing can be written there.
+        """
+        path = Path(path)
+        with writing(path):
+            used = path.is_dir() and any(path.iterdir())
+        if used and not resume:
+            raise RunError(f"the output folder {path} is already in use: give --resume to go on with it, or another name")
+        if used:
+            if not (path / "config.yaml").exists():
+                raise RunError(f"cannot resume in {path}: it holds no config.yaml, so it is no run of this program")
+            changed = load(path / "config.yaml").differences(config)
+            changed = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME)}
+            if changed:
+                listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in changed.items())
+                raise RunError(f"cannot resume {path} with another configuration: {listed}")
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+        run = cls(path, used)
+        run.write_text("config.yaml", config.dump())
+        run.write_json("environment.json", _environment(config.seed))
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> tuple["RunDirectory", RunConfig]:
+        """An existing run and its configuration.
+
+        Raises:
+          RunError: no run is there.
+        """
+        path = Path(path)
+        if not (path / "config.yaml").exists():
+            raise RunError(f"there is no run in {path}: it holds no config.yaml")
+        return cls(path, True), load(path / "config.yaml")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes or replaces a text file. Raises `RunError` where that fails."""
+        atomic_write(self.path / name, lambda file: file.write(text.encode()))
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Writes or replaces a JSON file. Raises `RunError` where that fails."""
+        self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Lets `write` fill a temporary file beside `path`, then renames it.
+
+    Raises:
+      RunError: no space, no permission, or another failure of the file system; an earlier file of that name is still there.
+    """
+    part = path.with_name(path.name + ".part")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                write(file)
+            os.replace(part, path)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a failure of the file system into a `RunError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}; what was there before is untouched") from error
+
+
+def _environment(seed: int) -> dict[str, Any]:
+    packages = ("tensorflow", "tf-keras", "tensorflow-probability", "numpy", "scipy", "h5py", "pyerrors")
+    return {
+        "lattice_flows": __version__,
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in packages},
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "seed": seed,
+        "command": sys.argv,
+    }

@@ -1,0 +1,42 @@
+"""`--device` -> `tf.distribute.Strategy`."""
+
+import re
+
+import tensorflow as tf
+
+__all__ = ["DeviceError", "choose_strategy"]
+
+
+class DeviceError(ValueError):
+    """A device that is not there; the message lists those that are."""
+
+
+def choose_strategy(device: str) -> tf.distribute.Strategy:
+    """The strategy for one or several devices.
+
+    Args:
+      device: "cpu", "gpu" (the first of each), "gpu:1", a list as "gpu:0,gpu:1", or "all" (every GPU; the CPU where there is none).
+
+    Returns:
+      `OneDeviceStrategy` for one device, `MirroredStrategy` (data parallel) for several.
+
+    Raises:
+      DeviceError: an unknown spelling, a device that is not there, or one named twice.
+    """
+    available = {f"{kind.lower()}:{index}" for kind in ("CPU", "GPU") for index in range(len(tf.config.list_logical_devices(kind)))}
+    if device == "all":
+        names = sorted(name for name in available if name.startswith("gpu")) or ["cpu:0"]
+    else:
+        names = [name if ":" in name else f"{name}:0" for name in device.split(",")]
+    for name in names:
+        if not re.fullmatch(r"(cpu|gpu):\d+", name):
+            raise DeviceError(f"unknown device {name!r}: write cpu, gpu, gpu:1, a list such as gpu:0,gpu:1, or all")
+        if name not in available:
+            raise DeviceError(f"device {name!r} is not there; available: {', '.join(sorted(available))}")
+    if len(set(names)) < len(names):
+        raise DeviceError(f"a device is named twice in {device!r}")
+    if len(names) == 1:
+        return tf.distribute.OneDeviceStrategy(f"/{names[0]}")
+    # NCCL, the default between GPUs, does not serve CPUs.
+    reduction = None if names[0].startswith("gpu") else tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy([f"/{name}" for name in names], cross_device_ops=reduction)

@@ -1,0 +1,322 @@
+"""The training loop: stochastic gradient descent on the reverse KL divergence, on one or several devices."""
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from lattice_flows.actions import ScalarPhi4, build_action
+from lattice_flows.config import ConfigError, RunConfig, TrainingConfig
+from lattice_flows.flows import Flow, build_flow
+from lattice_flows.lattice import Lattice
+from lattice_flows.objectives import reverse_kl
+from lattice_flows.seeds import sub_seed
+from lattice_flows.training.checkpoints import Checkpoints, assign, read_arrays, write_arrays
+from lattice_flows.training.runs import RunDirectory
+from lattice_flows.watch import View
+from lattice_flows.weights import WeightedSampler, effective_sample_size, expected_acceptance, log_z
+
+__all__ = ["Summary", "TrainingDiverged", "TrainingStep", "build_model", "load_trained", "train"]
+
+WEIGHTS = "weights.npz"
+_EVALUATION_BATCH = 512
+_ADAM = "optimizer"
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a finite number; the run directory keeps the last good state."""
+
+
+class Summary(NamedTuple):
+    """What a training did. `acceptance` and `ess` are those of the best model, the one that is kept."""
+
+    steps: int
+    seconds: float
+    compile_seconds: float
+    parameters: int
+    acceptance: float
+    ess: float
+    stopped: str
+
+
+def build_model(config: RunConfig) -> tuple[Flow, ScalarPhi4]:
+    """The flow, with fresh weights, and the action of a configuration. Raises `ConfigError`."""
+    try:
+        lattice = Lattice(config.lattice.shape)
+    except ValueError as error:
+        raise ConfigError(f"lattice.shape: {error}") from None
+    return build_flow(config.flow, lattice, config.seed), build_action(config.action, lattice)
+
+
+def load_trained(run: RunDirectory, config: RunConfig) -> tuple[Flow, ScalarPhi4, Summary]:
+    """The best model of an earlier training.
+
+    Raises:
+      CheckpointError: the run has no weights, or they are damaged.
+    """
+    flow, action = build_model(config)
+    arrays, facts = read_arrays(run.path / WEIGHTS)
+    assign(flow.named_variables(), arrays)
+    return flow, action, Summary(**facts)
+
+
+class TrainingStep:
+    """One optimisation step, split over the replicas of a strategy.
+
+    The batch of prior samples depends on the seed alone; every replica transforms its share of it, so the number of devices does
+    not change the result.
+
+    Args:
+      flow: built under `strategy.scope()`.
+      action: the action.
+      config: of the training.
+      strategy: the devices.
+
+    Raises:
+      ConfigError: the batch cannot be split evenly.
+    """
+
+    def __init__(self, flow: Flow, action: ScalarPhi4, config: TrainingConfig, strategy: tf.distribute.Strategy):
+        replicas = strategy.num_replicas_in_sync
+        if config.batch_size % replicas:
+            raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {config.batch_size}")
+        share = config.batch_size // replicas
+        variables = flow.trainable_variables
+        with strategy.scope():
+            self.optimizer = tf_keras.optimizers.Adam(
+                learning_rate_schedule(config),
+                beta_1=config.beta_1,
+                beta_2=config.beta_2,
+                global_clipnorm=config.gradient_clip,
+                jit_compile=False,
+            )
+            self.optimizer.build(variables)
+
+        @tf.function(jit_compile=True)
+        def loss_and_gradients(seed, replica):
+            with tf.GradientTape() as tape:
+                z = flow.prior.sample(config.batch_size, seed=seed)[replica * share : (replica + 1) * share]
+                z = tf.ensure_shape(z, [share, *flow.lattice.shape])
+                # The optimiser sums gradients over replicas, so each loss is divided by the whole batch.
+                loss = tf.reduce_sum(reverse_kl(flow, action, z)) / config.batch_size
+            return loss, tape.gradient(loss, variables)
+
+        def replica_step(seed):
+            loss, gradients = loss_and_gradients(seed, tf.distribute.get_replica_context().replica_id_in_sync_group)
+            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            return loss
+
+        @tf.function
+        def step(seed):
+            return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, (seed,)), axis=None)
+
+        self._step = step
+
+    def __call__(self, seed: np.ndarray) -> float:
+        """Makes one step with the batch of this seed; returns the loss before it."""
+        return float(self._step(tf.constant(seed)))
+
+
+def learning_rate_schedule(config: TrainingConfig):
+    """The learning rate against the step, as a tf-keras schedule.
+
+    Raises:
+      ConfigError: a schedule of steps without boundaries.
+    """
+    schedules = tf_keras.optimizers.schedules
+    rate, schedule = config.learning_rate, config.schedule
+    if schedule.name == "cosine":
+        return schedules.CosineDecay(rate, config.steps)
+    if schedule.name == "steps":
+        if not schedule.boundaries:
+            raise ConfigError("training.schedule.boundaries must list the steps at which the learning rate falls")
+        rates = [rate * schedule.factor**k for k in range(len(schedule.boundaries) + 1)]
+        return schedules.PiecewiseConstantDecay(list(schedule.boundaries), rates)
+    return schedules.PiecewiseConstantDecay([config.steps], [rate, rate])
+
+
+def train(
+    config: RunConfig, out: str | Path, strategy: tf.distribute.Strategy, view: View, *, resume: bool = False
+) -> tuple[RunDirectory, Flow, ScalarPhi4, Summary]:
+    """Trains the flow of a configuration in a run directory of its own, or goes on where that stands.
+
+    Leaves `metrics.csv`, checkpoints and the weights of the best model by effective sample size. All random numbers follow from
+    `config.seed`, so the result does not depend on interruptions. Nothing is written before the configuration has proved usable.
+
+    Args:
+      config: the run.
+      out: the run directory.
+      strategy: the devices.
+      view: where progress is shown.
+      resume: go on with an earlier run in that directory.
+
+    Returns:
+      the directory, the best model, the action, and what was done.
+
+    Raises:
+      ConfigError: a part of the configuration that cannot be built.
+      RunError: the run directory is in use, belongs to another configuration, or cannot be written.
+      CheckpointError: every checkpoint is damaged.
+      TrainingDiverged: a loss that is not finite.
+    """
+    with strategy.scope():
+        flow, action = build_model(config)
+    step = TrainingStep(flow, action, config.training, strategy)
+    run = RunDirectory.start(out, config, resume=resume)
+    loop = _Loop(config, run, flow, action, step, view)
+    loop.restore()
+    summary = loop.run()
+    assign(flow.named_variables(), loop.best_weights)
+    return run, flow, action, summary
+
+
+class _Loop:
+    """The state of a training and what is done with it."""
+
+    def __init__(self, config: RunConfig, run: RunDirectory, flow: Flow, action: ScalarPhi4, step: TrainingStep, view: View):
+        self._training, self._seed, self._run, self._view = config.training, config.seed, run, view
+        self._flow, self._train_step = flow, step
+        self._sampler = WeightedSampler(flow, action, _EVALUATION_BATCH, config.seed)
+        self._checkpoints = Checkpoints(run.path / "checkpoints")
+        self._rate = learning_rate_schedule(config.training)
+        self._facts: dict[str, Any] = {"step": 0, "seconds": 0.0, "compile_seconds": 0.0, "rows": []}
+        self.best_weights: dict[str, np.ndarray] = {}
+
+    def restore(self) -> None:
+        """Takes up the newest readable checkpoint, if there is one."""
+        found = self._checkpoints.latest(self._view.say)
+        if found is None:
+            return
+        arrays, self._facts = found
+        state = self._state()
+        assign(state, {name: arrays.get(name) for name in state if name in arrays})
+        self.best_weights = {name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")}
+        if self._best_row()["step"] == self._facts["step"]:
+            self.best_weights = self._weights()
+        self._view.say(f"resuming at step {self._facts['step']}")
+
+    def run(self) -> Summary:
+        """Trains until a reason to stop, then writes the weights of the best model."""
+        facts = self._facts
+        stopped = self._reason_to_stop()
+        if stopped is None and facts["step"] < self._training.steps:
+            self._compile()
+        with self._view.progress("training", self._training.steps, facts["step"]) as bar:
+            losses: list[float] = []
+            start = time.perf_counter() - facts["seconds"]
+            while stopped is None:
+                loss = self._train_step(sub_seed(self._seed, "training", facts["step"]))
+                if not np.isfinite(loss):
+                    raise TrainingDiverged(self._diverged(loss))
+                losses.append(loss)
+                facts["step"] += 1
+                bar.advance(status=self._status(loss))
+                if facts["step"] % self._training.evaluate_every == 0 or facts["step"] == self._training.steps:
+                    facts["seconds"] = time.perf_counter() - start
+                    self._evaluate(losses)
+                    losses = []
+                    facts["seconds"] = time.perf_counter() - start
+                    stopped = self._reason_to_stop()
+        best = self._best_row()
+        summary = Summary(
+            steps=facts["step"],
+            seconds=facts["seconds"],
+            compile_seconds=facts["compile_seconds"],
+            parameters=self._flow.number_of_parameters(),
+            acceptance=best["acceptance"],
+            ess=best["ess"],
+            stopped=stopped,
+        )
+        write_arrays(self._run.path / WEIGHTS, self.best_weights, summary._asdict())
+        self._view.say(
+            f"trained {summary.steps} steps in {summary.seconds:.0f} s (compilation {summary.compile_seconds:.0f} s apart): "
+            f"{stopped}; best model at step {best['step']}, acceptance {best['acceptance']:.3f}, ESS {best['ess']:.3f}"
+        )
+        return summary
+
+    def _compile(self) -> None:
+        """Traces and compiles before the clock starts; the state is put back as it was."""
+        self._view.say("compiling the training step and the sampler with XLA ...")
+        start = time.perf_counter()
+        before = {name: value.numpy() for name, value in self._state().items()}
+        self._train_step(sub_seed(self._seed, "compilation"))
+        assign(self._state(), before)
+        next(self._sampler.batches(_EVALUATION_BATCH, "compilation"))
+        self._facts["compile_seconds"] = time.perf_counter() - start
+
+    def _evaluate(self, losses: list[float]) -> None:
+        """Judges the model on fresh samples, writes metrics and a checkpoint, keeps the best."""
+        facts, samples = self._facts, self._training.evaluation_samples
+        batches = -(-samples // _EVALUATION_BATCH)
+        start = len(facts["rows"]) * batches
+        log_weight = np.concatenate([w for _, w in self._sampler.batches(samples, "evaluation", start)])
+        if not np.all(np.isfinite(log_weight)):
+            raise TrainingDiverged(self._diverged(float("nan")))
+        row = {
+            "step": facts["step"],
+            "loss": float(np.mean(losses)),
+            "ess": effective_sample_size(log_weight),
+            "acceptance": expected_acceptance(log_weight),
+            "log_z": log_z(log_weight)[0],
+            "learning_rate": float(self._rate(facts["step"] - 1)),
+            "seconds": facts["seconds"],
+        }
+        best_before = self._best_row()
+        facts["rows"].append(row)
+        arrays = {name: value.numpy() for name, value in self._state().items()}
+        if best_before is None or row["ess"] > best_before["ess"]:
+            self.best_weights = self._weights()
+        else:
+            arrays |= {f"best/{name}": array for name, array in self.best_weights.items()}
+        self._run.write_text("metrics.csv", _table(facts["rows"]))
+        self._checkpoints.save(facts["step"], arrays, facts)
+        if not self._view.console.is_terminal:
+            self._view.say(f"step {facts['step']}: {self._status(row['loss'])}, {facts['seconds']:.0f} s")
+
+    def _reason_to_stop(self) -> str | None:
+        training, rows = self._training, self._facts["rows"]
+        if rows and training.target_acceptance is not None and self._best_row()["acceptance"] >= training.target_acceptance:
+            return f"acceptance reached {training.target_acceptance}"
+        if self._facts["step"] >= training.steps:
+            return "all steps done"
+        if rows and training.max_minutes is not None and self._facts["seconds"] >= 60 * training.max_minutes:
+            return f"{training.max_minutes:g} minutes are over"
+        return None
+
+    def _best_row(self) -> dict[str, float] | None:
+        return max(self._facts["rows"], key=lambda row: row["ess"], default=None)
+
+    def _weights(self) -> dict[str, np.ndarray]:
+        return {name: variable.numpy() for name, variable in self._flow.named_variables().items()}
+
+    def _state(self) -> dict[str, tf.Variable]:
+        """All variables of flow and optimiser."""
+        optimizer = {f"{_ADAM}/{i}": variable for i, variable in enumerate(self._train_step.optimizer.variables)}
+        return self._flow.named_variables() | optimizer
+
+    def _status(self, loss: float) -> str:
+        rows = self._facts["rows"]
+        judged = f", ESS {rows[-1]['ess']:.3f}, acceptance {rows[-1]['acceptance']:.3f}" if rows else ""
+        return f"loss {loss:.3f}{judged}"
+
+    def _diverged(self, loss: float) -> str:
+        last = self._facts["rows"][-1]["step"] if self._facts["rows"] else None
+        kept = f"the state of step {last} is kept" if last else "no evaluation had been reached, so nothing was kept"
+        return (
+            f"the loss became {loss} at step {self._facts['step']}; {kept}. "
+            f"Try a smaller training.learning_rate (now {self._training.learning_rate:g}) or training.gradient_clip "
+            f"(now {self._training.gradient_clip:g}), or a larger training.batch_size (now {self._training.batch_size})"
+        )
+
+
+def _table(rows: list[dict[str, float]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

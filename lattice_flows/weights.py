@@ -1,0 +1,66 @@
+"""Log weights `w = -S(phi) - log q(phi)` of flow samples, and what follows from them alone. Everything in float64."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import logsumexp
+
+from lattice_flows.flows import Flow
+from lattice_flows.seeds import sub_seed
+
+__all__ = ["WeightedSampler", "effective_sample_size", "expected_acceptance", "log_z"]
+
+
+class WeightedSampler:
+    """Draws fields with their log weights, in compiled batches of fixed size.
+
+    Args:
+      flow: what is drawn from.
+      action: `phi [batch, *shape] -> [batch]`.
+      batch_size: fields in a compiled call.
+      seed: master seed; batch i of a purpose is always the same.
+    """
+
+    def __init__(self, flow: Flow, action: Callable[[tf.Tensor], tf.Tensor], batch_size: int, seed: int):
+        self._seed = seed
+        self.batch_size = batch_size
+
+        @tf.function(jit_compile=True)
+        def draw(seed):
+            phi, log_q = flow.sample_and_log_prob(batch_size, seed)
+            return phi, -action(phi) - log_q
+
+        self._draw = draw
+
+    def batches(self, n: int, purpose: str, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields `phi [b, *shape]` and `log_weight [b]` until n fields are drawn; the last batch is cut to fit."""
+        for index in range(start, start + -(-n // self.batch_size)):
+            phi, log_weight = self._draw(tf.constant(sub_seed(self._seed, purpose, index)))
+            wanted = min(self.batch_size, n - (index - start) * self.batch_size)
+            yield phi.numpy()[:wanted], log_weight.numpy()[:wanted]
+
+
+def effective_sample_size(log_weight: np.ndarray) -> float:
+    """Kish's effective sample size per sample, `(sum e^w)^2 / (N sum e^{2w})`, between 1/N and 1."""
+    return float(np.exp(2 * logsumexp(log_weight) - logsumexp(2 * log_weight)) / len(log_weight))
+
+
+def log_z(log_weight: np.ndarray) -> tuple[float, float]:
+    """Estimate of log Z, `logsumexp(w) - log N`, and its standard error to first order in 1/N."""
+    n = len(log_weight)
+    value = logsumexp(log_weight) - np.log(n)
+    return float(value), float(np.sqrt(max(1 / effective_sample_size(log_weight) - 1, 0.0) / n))
+
+
+def expected_acceptance(log_weight: np.ndarray) -> float:
+    """Mean acceptance of independence Metropolis in equilibrium, from independent samples of the flow.
+
+    The average of `min(1, e^{w' - w})` over proposals w' (uniform over the samples) and current states w (with probability
+    proportional to e^w), over all pairs. With sorted weights the sum over pairs is a running sum.
+    """
+    weight = np.exp(np.sort(log_weight) - np.max(log_weight))
+    n = len(weight)
+    smaller = np.concatenate([[0.0], np.cumsum(weight)[:-1]])
+    larger_or_equal = n - np.arange(n)
+    return float(np.sum(weight * larger_or_equal + smaller) / (n * np.sum(weight)))

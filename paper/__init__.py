@@ -1,0 +1,1 @@
+"""The reproduction of arXiv:1904.12072."""

@@ -1,0 +1,173 @@
+"""Table I of arXiv:1904.12072: train a flow on an ensemble, sample it exactly, and set its numbers beside HMC's and the paper's."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from lattice_flows import plots
+from lattice_flows.config import RunConfig
+from lattice_flows.observables import Measurements
+from lattice_flows.production import ENSEMBLE, estimates, measure_flow, sample_flow
+from lattice_flows.statistics import Estimate, estimate, format_estimate, pull, rejection_runs
+from lattice_flows.training.runs import RunDirectory
+from lattice_flows.training.trainer import Summary, train
+from lattice_flows.watch import View
+from paper.references import published, reference
+
+__all__ = ["LARGEST_PULL", "TABLES", "reproduce"]
+
+TABLES = ("E1", "E2", "E3", "E4", "E5")
+LARGEST_PULL = 4.0
+# Exact at any coupling, so that HMC has nothing to say about it.
+EXACT = {"schwinger_dyson": Estimate(1.0, 0.0)}
+QUICK = {
+    "training": {"steps": 400, "evaluate_every": 100, "target_acceptance": None},
+    "chain": {"length": 20000},
+}
+
+
+def reproduce(
+    table: str, config: RunConfig, flow_name: str, out: Path, strategy: tf.distribute.Strategy, view: View, *, resume: bool
+) -> dict[str, Any]:
+    """One row of Table I, from nothing or from an earlier run.
+
+    Leaves in `out`, beside what training leaves: `ensemble.h5`, `result.json`, `table.md` and `figures/`.
+
+    Args:
+      table: "E1" ... "E5".
+      config: of the run.
+      flow_name: for the result.
+      out: the run directory.
+      strategy: the devices.
+      view: where progress is shown.
+      resume: go on with what `out` holds.
+
+    Returns:
+      the content of `result.json`.
+
+    Raises:
+      see `training.trainer.train`.
+    """
+    view.say(f"{table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
+    run, flow, action, summary = train(config, out, strategy, view, resume=resume)
+    path = run.path / ENSEMBLE
+    sample_flow(flow, action, config, path, view)
+    view.say("measuring ...")
+    measurements, accepted, facts = measure_flow(path, action)
+    hmc = reference(config)
+    result = _result(table, config, flow_name, summary, facts, measurements, hmc)
+    run.write_json("result.json", result)
+    text = report(result)
+    run.write_text("table.md", text + "\n")
+    _figures(run, table, measurements, accepted, hmc)
+    view.say(text)
+    view.say(f"results in {run.path}")
+    return result
+
+
+def _result(
+    table: str,
+    config: RunConfig,
+    flow_name: str,
+    summary: Summary,
+    facts: dict[str, Any],
+    measurements: Measurements,
+    hmc: dict[str, Any] | None,
+) -> dict[str, Any]:
+    references = (hmc["observables"] if hmc else {}) | EXACT
+    paper = published(table, config)
+    observables = {
+        name: _compared(number, references.get(name), paper.get(name)) for name, number in estimates(measurements).items()
+    }
+    pulls = [row["pull"] for row in observables.values() if row["pull"] is not None]
+    return {
+        "table": table,
+        "lattice_shape": list(config.lattice.shape),
+        **{name: config.action.parameters[name] for name in ("m2", "lam")},
+        "flow": flow_name,
+        "seed": config.seed,
+        "passed": all(abs(value) <= LARGEST_PULL for value in pulls),
+        "training": summary._asdict(),
+        "chain": facts,
+        "observables": observables,
+    }
+
+
+def _compared(number: Estimate | None, ref: Estimate | None, paper: Estimate | None) -> dict[str, float | None]:
+    return {
+        "value": number and number.value,
+        "error": number and number.error,
+        "tau_int": number and number.tau_int,
+        "reference": ref and ref.value,
+        "reference_error": ref and ref.error,
+        "published": paper and paper.value,
+        "published_error": paper and paper.error,
+        "pull": pull(number, ref) if number and ref else None,
+        "published_pull": pull(number, paper) if number and paper else None,
+    }
+
+
+def report(result: dict[str, Any]) -> str:
+    """A result as Markdown: Table I's row, and below it every observable beside HMC's and the paper's."""
+    training, chain, observables = result["training"], result["chain"], result["observables"]
+    shape = " x ".join(map(str, result["lattice_shape"]))
+    tau_int = format_estimate(Estimate(chain["tau_int"], chain["tau_int_error"]))
+    log_z = format_estimate(Estimate(chain["log_z"], chain["log_z_error"]))
+    mass = _number(observables["pole_mass_times_l"])
+    lines = [
+        f"## {result['table']}: {shape}, flow {result['flow']}, seed {result['seed']}",
+        "",
+        "| ensemble | L | m2 | lam | m_p L | paper | parameters | steps | training [s] | acceptance | ESS | tau_int | log Z |",
+        "|---" * 13 + "|",
+        f"| {result['table']} | {max(result['lattice_shape'])} | {result['m2']:g} | {result['lam']:g} | {mass} "
+        f"| {_number(observables['pole_mass_times_l'], 'published')} | {training['parameters']} | {training['steps']} "
+        f"| {training['seconds']:.0f} | {chain['acceptance']:.4f} | {chain['ess']:.4f} | {tau_int} | {log_z} |",
+        "",
+        "| observable | flow | tau_int | reference (HMC or exact) | pull | paper | pull |",
+        "|---" * 7 + "|",
+    ]
+    for name, row in observables.items():
+        tau = "" if row["tau_int"] is None else f"{row['tau_int']:.2f}"
+        lines.append(
+            f"| {name} | {_number(row)} | {tau} | {_number(row, 'reference')} | {_sigmas(row['pull'])} "
+            f"| {_number(row, 'published')} | {_sigmas(row['published_pull'])} |"
+        )
+    verdict = "passed" if result["passed"] else "FAILED"
+    lines += ["", f"{verdict}: pulls against the reference are to be within {LARGEST_PULL:g} sigma."]
+    return "\n".join(lines)
+
+
+def observables_table(observables: dict[str, list[float]]) -> str:
+    """Observables given as [value, error, tau_int], as Markdown."""
+    lines = ["| observable | value | tau_int |", "|---|---|---|"]
+    for name, numbers in observables.items():
+        number = Estimate(*numbers)
+        lines.append(f"| {name} | {format_estimate(number)} | {number.tau_int:.2f} |")
+    return "\n".join(lines)
+
+
+def _number(row: dict[str, float | None], kind: str = "value") -> str:
+    error = "error" if kind == "value" else f"{kind}_error"
+    return "" if row[kind] is None else format_estimate(Estimate(row[kind], row[error]))
+
+
+def _sigmas(value: float | None) -> str:
+    return "" if value is None else f"{value:+.2f}"
+
+
+def _figures(run: RunDirectory, table: str, measurements: Measurements, accepted, hmc: dict[str, Any] | None) -> None:
+    folder = run.path / "figures"
+    with (run.path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    metrics = {name: [float(row[name]) for row in rows] for name in rows[0]}
+    plots.save(plots.training_history(metrics, f"{table}: training"), folder, "training_history")
+    green = {"flow": [estimate(point) for point in measurements.zero_momentum_green]}
+    mass = {"flow": [point and estimate(point) for point in measurements.effective_mass]}
+    if hmc:
+        green["HMC"], mass["HMC"] = hmc["zero_momentum_green"], hmc["effective_mass"]
+    pole_mass = estimates(measurements)["pole_mass"]
+    plots.save(plots.zero_momentum_green(green, table), folder, "zero_momentum_green")
+    plots.save(plots.effective_mass(mass, pole_mass, table), folder, "effective_mass")
+    plots.save(plots.rejection_histogram(rejection_runs(accepted), f"{table}: rejections"), folder, "rejection_runs")

@@ -1,0 +1,43 @@
+"""Samples an action with HMC and prints the observables.
+
+python scripts/hmc.py --config configs/E1.yaml --out runs/hmc/E1
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from lattice_flows import command_line
+from lattice_flows.actions import build_action
+from lattice_flows.lattice import Lattice
+from lattice_flows.production import ENSEMBLE, sample_hmc
+from lattice_flows.training.runs import RunDirectory
+from lattice_flows.watch import View
+from paper import references, table1
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("config", None, "configuration file", required=True)
+flags.DEFINE_string("references", None, "also write the numbers into this file of references, under the configuration's name")
+command_line.define("out", "lattice_size", "seed", "chains", "trajectories")
+
+
+def main() -> int:
+    view = View()
+    config = command_line.configuration(Path(FLAGS.config))
+    action = build_action(config.action, Lattice(config.lattice.shape))
+    run = RunDirectory.start(FLAGS.out, config)
+    measurements, facts = sample_hmc(action, config, run.path / ENSEMBLE, view)
+    entry = references.entry(config, measurements, facts, shlex.join(["python", *sys.argv]))
+    run.write_json("result.json", entry | {"trajectories_per_second": facts["trajectories_per_second"]})
+    if FLAGS.references:
+        references.write(Path(FLAGS.references), Path(FLAGS.config).stem, entry)
+    for name, value in facts.items():
+        view.say(f"{name}: {value:.6g}")
+    view.say(table1.observables_table(entry["observables"]))
+    return 0
+
+
+if __name__ == "__main__":
+    command_line.main(main)

@@ -1,0 +1,37 @@
+"""Draws a Markov chain with the exact distribution from a trained flow, and prints the observables.
+
+python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E1_ensemble
+"""
+
+from absl import flags
+
+from lattice_flows import command_line
+from lattice_flows.production import ENSEMBLE, estimates, measure_flow, sample_flow
+from lattice_flows.training.runs import RunDirectory
+from lattice_flows.training.trainer import load_trained
+from lattice_flows.watch import View
+from paper import table1
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run", None, "folder of a finished training", required=True)
+command_line.define("out", "seed", "chain_length")
+
+
+def main() -> int:
+    view = View()
+    run, trained = RunDirectory.open(FLAGS.run)
+    config = command_line.configuration(run.path / "config.yaml")
+    flow, action, _ = load_trained(run, trained)
+    out = RunDirectory.start(FLAGS.out, config)
+    sample_flow(flow, action, config, out.path / ENSEMBLE, view)
+    measurements, _, facts = measure_flow(out.path / ENSEMBLE, action)
+    observables = {name: number for name, number in estimates(measurements).items() if number is not None}
+    out.write_json("result.json", {"chain": facts, "observables": {name: n._asdict() for name, n in observables.items()}})
+    for name, value in facts.items():
+        view.say(f"{name}: {value:.6g}")
+    view.say(table1.observables_table(observables))
+    return 0
+
+
+if __name__ == "__main__":
+    command_line.main(main)
