@@ -1,6 +1,5 @@
 """Geometry of the periodic hypercubic lattice. NumPy only."""
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,9 +56,3 @@ class Lattice:
         """Lattice momentum squared, `sum_mu 4 sin^2(p_mu / 2)`, for the momenta of `numpy.fft.fftn`, of the lattice's shape."""
         one_dimensional = [4 * np.sin(np.pi * np.arange(extent) / extent) ** 2 for extent in self.shape]
         return sum(np.meshgrid(*one_dimensional, indexing="ij"))
-
-    def neighbours(self) -> np.ndarray:
-        """Site indices of the 2d nearest neighbours (in C order), `[volume, 2 d]`: forward ones first, then backward ones."""
-        sites = np.arange(self.volume).reshape(self.shape)
-        steps = itertools.product((-1, 1), range(self.d))
-        return np.stack([np.roll(sites, step, axis).ravel() for step, axis in steps], axis=1)

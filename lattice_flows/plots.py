@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lattice_flows.statistics import Estimate
 from lattice_flows.training.runs import atomic_write
@@ -39,7 +40,7 @@ def save(figure: Figure, folder: Path, name: str) -> None:
 
 @_styled
 def training_history(metrics: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Loss, and below it ESS and acceptance, against the training step.
+    """Distance from the target, and below it ESS and acceptance, against the training step.
 
     Args:
       metrics: the columns of `metrics.csv`.
@@ -47,15 +48,10 @@ def training_history(metrics: Mapping[str, Sequence[float]], title: str) -> Figu
     """
     figure = Figure(figsize=(5.0, 5.0))
     upper, lower = figure.subplots(2, sharex=True)
-    steps, loss = np.asarray(metrics["step"]), np.asarray(metrics["loss"])
-    upper.plot(steps, loss)
-    upper.set_ylabel(r"$\langle \log q + S \rangle$")
-    # The first losses are far above everything that follows.
-    if len(loss) > 4:
-        upper.set_ylim(loss.min() - 0.1 * np.ptp(loss[1:]), loss[1:].max() + 0.1 * np.ptp(loss[1:]))
-    bound = -metrics["log_z"][-1]
-    upper.axhline(bound, color="black", linestyle=":", linewidth=1, marker="", label=r"$-\log Z$, the bound")
-    upper.legend()
+    steps = np.asarray(metrics["step"])
+    best = int(np.argmax(metrics["ess"]))
+    upper.plot(steps, np.asarray(metrics["loss"]) + metrics["log_z"][best])
+    upper.set(ylabel=r"$\langle \log q + S \rangle + \log Z$", yscale="log")
     lower.plot(steps, metrics["acceptance"], label="acceptance")
     lower.plot(steps, metrics["ess"], label="ESS")
     lower.set(xlabel="training step", ylabel="on fresh samples", ylim=(0, 1))
@@ -94,6 +90,7 @@ def rejection_histogram(runs: np.ndarray, title: str) -> Figure:
     figure = Figure()
     axes = figure.subplots()
     lengths = np.arange(1, len(runs))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.bar(lengths, runs[1:], width=1.0, color="#0072B2")
     axes.set(xlabel="rejections in a row", ylabel="occurrences", yscale="log", title=title)
     return figure

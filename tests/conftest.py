@@ -1,0 +1,29 @@
+"""Settings and fixtures shared by the tests."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+import tensorflow as tf
+
+# Two logical devices on any machine, so that data parallel training is tested without a GPU. Before anything else uses TensorFlow.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()]
+)
+
+from lattice_flows.command_line import CONFIGS
+from lattice_flows.config import load
+
+SMALL = {
+    "lattice": {"shape": [4, 4]},
+    "flow": {"layers": 2},
+    "training": {"steps": 40, "evaluate_every": 10, "batch_size": 16, "target_acceptance": None},
+    "chain": {"length": 2000, "thermalisation": 100},
+}
+
+
+@pytest.fixture
+def small_config():
+    """A configuration that trains in seconds: `small_config(override, ...)`."""
+    return lambda *overrides: load(CONFIGS / "E1.yaml", SMALL, *overrides)

@@ -1,0 +1,104 @@
+"""Configuration files: what is accepted, and what the refusals say."""
+
+import pytest
+
+from lattice_flows.command_line import CONFIGS
+from lattice_flows.config import Component, ConfigError, build, load
+from lattice_flows.flows import build_flow
+from lattice_flows.lattice import Lattice
+
+
+def test_every_ensemble_loads_with_the_papers_parameters():
+    expected = {"E1": (6, 6.975), "E2": (8, 6.008), "E3": (10, 5.550), "E4": (12, 5.276), "E5": (14, 5.113)}
+    for name, (extent, lam) in expected.items():
+        config = load(CONFIGS / f"{name}.yaml")
+        assert config.lattice.shape == (extent, extent)
+        assert config.action.parameters == {"m2": -4.0, "lam": lam}
+
+
+def test_dump_is_read_back_to_an_equal_configuration(tmp_path, small_config):
+    config = small_config()
+    (tmp_path / "dumped.yaml").write_text(config.dump())
+    assert load(tmp_path / "dumped.yaml") == config
+    assert config.differences(config) == {}
+
+
+def test_differences_name_the_key():
+    config = load(CONFIGS / "E1.yaml")
+    other = load(CONFIGS / "E1.yaml", {"flow": {"layers": 8}})
+    assert config.differences(other) == {"flow.layers": (16, 8)}
+
+
+def test_a_component_with_another_name_inherits_nothing(tmp_path):
+    (tmp_path / "above.yaml").write_text("flow: {network: {name: dense, hidden: [10]}}")
+    config = load(CONFIGS / "E1.yaml", tmp_path / "above.yaml")
+    assert config.flow.parameters["network"] == {"name": "dense", "hidden": [10]}
+    assert config.flow.parameters["layers"] == 16
+
+
+def test_numbers_in_the_notation_of_physicists(tmp_path):
+    (tmp_path / "rate.yaml").write_text(f"include: {CONFIGS / 'E1.yaml'}\ntraining: {{learning_rate: 1e-3}}")
+    assert load(tmp_path / "rate.yaml").training.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"trainig": {}}, r"unknown key 'trainig': did you mean 'training'\?"),
+        ({"training": {"learning_rat": 0.1}}, r"unknown key 'training.learning_rat': did you mean 'learning_rate'\?"),
+        ({"training": {"schedule": {"nam": "cosine"}}}, r"unknown key 'training.schedule.nam': did you mean 'name'\?"),
+        ({"training": {"steps": "many"}}, r"'training.steps' has the value 'many': input should be a valid integer"),
+        ({"training": {"steps": 1.5}}, r"'training.steps' has the value 1.5: input should be a valid integer"),
+        ({"training": {"steps": 0}}, r"'training.steps' has the value 0: input should be greater than 0"),
+        ({"training": {"evaluation_samples": 64}}, r"'training.evaluation_samples' has the value 64: .* equal to 8192"),
+        ({"training": {"target_acceptance": 1.2}}, r"'training.target_acceptance' has the value 1.2: .* less than 1"),
+        ({"lattice": {"shape": [4, 4, 4, 4, 4]}}, r"'lattice.shape' has the value \[4, 4, 4, 4, 4\]: .* at most 4"),
+        ({"lattice": {"shape": [4, True]}}, r"'lattice.shape.1' has the value True: .* integer"),
+    ],
+)
+def test_refusals_name_key_value_and_what_would_be_right(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load(CONFIGS / "E1.yaml", override)
+
+
+def test_a_missing_key_is_named(tmp_path):
+    (tmp_path / "short.yaml").write_text("include: " + str(CONFIGS / "base.yaml"))
+    with pytest.raises(ConfigError, match=r"short.yaml: missing key 'lattice'"):
+        load(tmp_path / "short.yaml")
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*nowhere.yaml: No such file"):
+        load(tmp_path / "nowhere.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [1, 2")
+    with pytest.raises(ConfigError, match=r"broken.yaml is not valid YAML"):
+        load(tmp_path / "broken.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(ConfigError, match=r"list.yaml must hold a mapping of keys to values, not list"):
+        load(tmp_path / "list.yaml")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"name": "afine"}, r"unknown flow 'afine': did you mean 'affine'\?"),
+        ({"layrs": 4}, r"flow 'affine': unknown key 'layrs': did you mean 'layers'\?"),
+        ({"layers": "four"}, r"flow 'affine': key 'layers' has the value 'four': .* integer"),
+        ({"network": {"name": "convolutional", "kernel_size": 4}}, r"network 'convolutional': kernel_size must be odd .* got 4"),
+        ({"network": {"name": "dense"}}, r"network 'dense': missing key 'hidden'"),
+        ({"network": {"name": "dense", "hidden": [8], "activation": "relu6"}}, r"'activation' has the value 'relu6': .* 'tanh'"),
+        ({"prior": {"name": "normal", "width": -1.0}}, r"prior 'normal': key 'width' has the value -1.0: .* greater than 0"),
+        ({"prior": {"name": "gauss"}}, r"unknown prior 'gauss': known: normal"),
+    ],
+)
+def test_components_are_checked_against_what_they_build(parameters, message):
+    whole = {"name": "affine", "layers": 2, "prior": {"name": "normal"}, "network": {"name": "convolutional"}}
+    with pytest.raises(ConfigError, match=message):
+        build_flow(Component(**(whole | parameters)), Lattice((4, 4)), seed=1)
+
+
+def test_build_passes_checked_parameters_with_their_defaults():
+    def constructor(positional, *, size: int, scale: float = 2.0):
+        return positional, size, scale
+
+    assert build("thing", {"it": constructor}, Component(name="it", size=3), "first") == ("first", 3, 2.0)
