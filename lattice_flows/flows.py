@@ -27,11 +27,13 @@ class Flow(tf.Module):
     Attributes:
       lattice: the lattice.
       distribution: the `tfd.TransformedDistribution`, for everything TFP can do with one.
+      symmetries: maps of the lattice that `log_q` is invariant under, of "translation", "translation by 2" (by an even distance),
+        "rotation", "reflection", "sign" (phi -> -phi).
     """
 
-    def __init__(self, lattice: Lattice, prior: tfd.Distribution, bijector: tfb.Bijector):
+    def __init__(self, lattice: Lattice, prior: tfd.Distribution, bijector: tfb.Bijector, symmetries: frozenset[str] = frozenset()):
         super().__init__(name="flow")
-        self.lattice = lattice
+        self.lattice, self.symmetries = lattice, symmetries
         self.distribution = tfd.TransformedDistribution(prior, bijector)
 
     @property
@@ -95,7 +97,7 @@ def affine(lattice: Lattice, seed: int, *, layers: PositiveInt, prior: Component
             rng = np.random.default_rng(sub_seed(seed, "initialisation", layer).view(np.uint32))
             conditioner = build_network(network, lattice, 2, rng)
         couplings.append(AffineCoupling(conditioner, active=parity == layer % 2, name=f"coupling_{layer}"))
-    return Flow(lattice, build_prior(prior, lattice), tfb.Chain(couplings[::-1]))
+    return Flow(lattice, build_prior(prior, lattice), tfb.Chain(couplings[::-1]), conditioner.symmetries)
 
 
 FLOWS = {"affine": affine}

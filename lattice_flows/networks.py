@@ -1,7 +1,8 @@
 """What a coupling conditions on: networks from a field to several fields on the same lattice.
 
-A network maps `[batch, *lattice_shape]` to a tuple of `outputs` such tensors, in float32. Weights start as in PyTorch, uniform in
-`+- 1 / sqrt(fan_in)`, which is what the public re-implementations of arXiv:1904.12072 use.
+A network maps `[batch, *lattice_shape]` to a tuple of `outputs` such tensors, in float32, and names the `symmetries` of
+`flows.Flow` that a coupling keeps with it. Weights start as in PyTorch, uniform in `+- 1 / sqrt(fan_in)`, which is what the
+public re-implementations of arXiv:1904.12072 use.
 """
 
 import itertools
@@ -41,6 +42,8 @@ class DenseNetwork(tf.Module):
       activation: after every hidden layer.
       final_activation: after the last layer.
     """
+
+    symmetries: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -86,6 +89,8 @@ class ConvolutionalNetwork(tf.Module):
     Raises:
       ValueError: a kernel that is even or wraps around the lattice more than once.
     """
+
+    symmetries: frozenset[str] = frozenset({"translation by 2"})
 
     def __init__(
         self,

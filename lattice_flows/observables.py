@@ -249,7 +249,9 @@ def pole_mass(m: Measurements) -> pe.Obs:
     for g in green:
         g.gamma_method()
     start = [green[-1].value, masses[0]]
-    fit = pe.fits.least_squares(np.arange(1, len(green)), green[1:], cosh, initial_guess=start, correlated_fit=True, silent=True)
+    fit = pe.fits.least_squares(
+        np.arange(first, len(green)), green[first:], cosh, initial_guess=start, correlated_fit=True, silent=True
+    )
     return fit.fit_parameters[1]
 
 

@@ -1,0 +1,144 @@
+"""What every flow must satisfy. A new file in configs/flows is tested without a line here."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from lattice_flows.actions import build_action
+from lattice_flows.command_line import CONFIGS
+from lattice_flows.config import load
+from lattice_flows.flows import build_flow
+from lattice_flows.lattice import Lattice
+from lattice_flows.objectives import reverse_kl
+from lattice_flows.training.checkpoints import assign, read_arrays, write_arrays
+from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.trainer import TrainingStep, build_model
+
+FLOWS = sorted(path.stem for path in (CONFIGS / "flows").glob("*.yaml"))
+SHAPES = [(4, 4), (2, 2, 4), (2, 2, 2, 2)]
+
+pytestmark = pytest.mark.parametrize("name", FLOWS)
+
+
+def configuration(name, shape=(4, 4), layers=3):
+    small = {"lattice": {"shape": list(shape)}, "flow": {"layers": layers}, "training": {"batch_size": 8}}
+    return load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small)
+
+
+def make(name, shape=(4, 4), layers=3):
+    return build_flow(configuration(name, shape, layers).flow, Lattice(shape), seed=11)
+
+
+def fields(shape, n=5, dtype=np.float64):
+    return tf.constant(np.random.default_rng(12).normal(size=(n, *shape)).astype(dtype))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_round_trip_both_ways(name, shape, layers, dtype):
+    bijector = make(name, shape, layers).bijector
+    x = fields(shape, dtype=dtype)
+    tolerance = 1e-10 if dtype is np.float64 else 2e-5
+    # tf.identity defeats the bijector's cache, which would hand back x itself.
+    np.testing.assert_allclose(bijector.inverse(tf.identity(bijector.forward(x))), x, atol=tolerance)
+    np.testing.assert_allclose(bijector.forward(tf.identity(bijector.inverse(x))), x, atol=tolerance)
+    y = tf.identity(bijector.forward(x))
+    d = len(shape)
+    there, back = bijector.forward_log_det_jacobian(x, d), bijector.inverse_log_det_jacobian(y, d)
+    np.testing.assert_allclose(there, -back, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_log_determinant_is_that_of_the_jacobian(name, shape):
+    bijector = make(name, shape).bijector
+    x = fields(shape, n=2)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = bijector.forward(x)
+    volume = int(np.prod(shape))
+    jacobian = tf.reshape(tape.batch_jacobian(y, x, experimental_use_pfor=False), [2, volume, volume])
+    log_det = bijector.forward_log_det_jacobian(x, len(shape))
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobian)[1], atol=1e-5)
+
+
+def test_density_integrates_to_one(name):
+    flow = make(name, shape=(2,), layers=2)
+    axis = np.linspace(-9, 9, 301)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    total = np.sum(np.exp(flow.log_prob(tf.constant(grid)))) * (axis[1] - axis[0]) ** 2
+    assert abs(total - 1) < 1e-3
+
+
+def test_samples_have_the_density_that_comes_with_them(name):
+    flow = make(name)
+    phi, log_q = flow.sample_and_log_prob(7, tf.constant([1, 2]))
+    assert phi.shape == (7, 4, 4) and phi.dtype == tf.float64 and log_q.dtype == tf.float64
+    np.testing.assert_allclose(flow.log_prob(tf.identity(phi)), log_q, atol=1e-9)
+    assert isinstance(flow.distribution, tfp.distributions.Distribution)
+    np.testing.assert_allclose(flow.distribution.log_prob(phi), log_q, atol=1e-9)
+
+
+def test_claimed_symmetries(name):
+    flow = make(name, layers=4)
+    phi = fields((4, 4))
+    transformed = {
+        "translation by 2": [tf.roll(phi, (1, 1), (1, 2)), tf.roll(phi, 2, 1)],
+        "translation": [tf.roll(phi, 1, 1)],
+        "rotation": [tf.reverse(tf.transpose(phi, [0, 2, 1]), [1])],
+        "reflection": [tf.reverse(phi, [1])],
+        "sign": [-phi],
+    }
+    assert flow.symmetries <= transformed.keys()
+    for symmetry in flow.symmetries:
+        for other in transformed[symmetry]:
+            np.testing.assert_allclose(flow.log_prob(other), flow.log_prob(phi), rtol=1e-6, err_msg=symmetry)
+
+
+def test_eager_graph_and_xla_agree(name):
+    flow = make(name)
+    z = fields((4, 4))
+    eager = flow.push_forward(z)
+    for compiled in (tf.function(flow.push_forward), tf.function(flow.push_forward, jit_compile=True)):
+        for one, other in zip(eager, compiled(z), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name):
+    flow = make(name, layers=2)
+    assert flow.number_of_parameters() == sum(variable.shape.num_elements() for variable in flow.variables) > 0
+    per_layer = make(name, layers=3).number_of_parameters() - flow.number_of_parameters()
+    assert 0 < per_layer <= flow.number_of_parameters()
+    action = build_action(configuration(name).action, Lattice((4, 4)))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(reverse_kl(flow, action, flow.prior.sample(16, seed=[3, 4])))
+    for variable, gradient in zip(flow.trainable_variables, tape.gradient(loss, flow.trainable_variables), strict=True):
+        assert gradient is not None and np.any(gradient != 0), variable.name
+
+
+def test_save_and_restore(name, tmp_path):
+    flow, other = make(name), build_flow(configuration(name).flow, Lattice((4, 4)), seed=99)
+    phi = fields((4, 4))
+    assert not np.allclose(flow.log_prob(phi), other.log_prob(phi))
+    write_arrays(tmp_path / "weights.npz", flow.named_variables())
+    assign(other.named_variables(), read_arrays(tmp_path / "weights.npz")[0])
+    np.testing.assert_array_equal(flow.log_prob(phi), other.log_prob(phi))
+
+
+def test_one_step_on_two_devices_is_one_step_on_one(name):
+    results = []
+    for device in ("cpu", "cpu:0,cpu:1"):
+        config = configuration(name, layers=2)
+        strategy = choose_strategy(device)
+        with strategy.scope():
+            flow, action = build_model(config)
+        before = {key: variable.numpy() for key, variable in flow.named_variables().items()}
+        step = TrainingStep(flow, action, config.training, strategy)
+        losses = [step(np.array([5, index], np.int32)) for index in range(2)]
+        results.append((losses, {key: variable.numpy() for key, variable in flow.named_variables().items()}))
+        assert all(np.any(results[-1][1][key] != before[key]) for key in before)
+    (losses, weights), (losses_on_two, weights_on_two) = results
+    np.testing.assert_allclose(losses, losses_on_two, rtol=1e-6)
+    for key in weights:
+        np.testing.assert_allclose(weights[key], weights_on_two[key], atol=1e-5, err_msg=key)

@@ -1,0 +1,57 @@
+"""Networks against slow NumPy forms."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lattice_flows.config import Component
+from lattice_flows.lattice import Lattice
+from lattice_flows.networks import build_network, periodic_convolution
+
+
+def slow_convolution(x, kernel, radius):
+    """`y_n = sum_r kernel_r x_{n + r}` on a periodic lattice."""
+    d = x.ndim - 2
+    y = 0
+    for offset in itertools.product(range(-radius, radius + 1), repeat=d):
+        shifted = np.roll(x, [-o for o in offset], axis=range(1, d + 1))
+        y = y + shifted @ kernel[tuple(o + radius for o in offset)]
+    return y
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 6), (4, 2, 6), (2, 4, 3, 2)])
+@pytest.mark.parametrize("radius", [0, 1, 2])
+def test_periodic_convolution(shape, radius):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2, *shape, 3)).astype(np.float32)
+    kernel = rng.normal(size=(2 * radius + 1,) * len(shape) + (3, 2)).astype(np.float32)
+    np.testing.assert_allclose(periodic_convolution(x, kernel, radius), slow_convolution(x, kernel, radius), rtol=1e-4, atol=2e-5)
+
+
+def test_dense_network_is_a_chain_of_matrix_products():
+    lattice = Lattice((2, 4))
+    component = Component(name="dense", hidden=[5], activation="tanh", final_activation="linear")
+    network = build_network(component, lattice, 2, np.random.default_rng(4))
+    field = np.random.default_rng(5).normal(size=(3, 2, 4))
+    variables = {variable.name: variable.numpy() for variable in network.variables}
+    hidden = np.tanh(field.reshape(3, 8) @ variables["dense_0/kernel:0"] + variables["dense_0/bias:0"])
+    expected = (hidden @ variables["dense_1/kernel:0"] + variables["dense_1/bias:0"]).reshape(3, 2, 2, 4)
+    np.testing.assert_allclose(np.stack(network(tf.constant(field)), axis=1), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("component", [Component(name="convolutional"), Component(name="dense", hidden=[7])])
+def test_initial_weights_are_pytorchs(component):
+    network = build_network(component, Lattice((4, 4)), 2, np.random.default_rng(6))
+    kernels = [variable.numpy() for variable in network.variables if "kernel" in variable.name]
+    for kernel in kernels:
+        bound = 1 / np.sqrt(kernel[..., 0].size)
+        assert 0.8 * bound < np.abs(kernel).max() <= bound
+
+
+def test_the_same_generator_gives_the_same_weights():
+    component = Component(name="convolutional")
+    first, second = (build_network(component, Lattice((4, 4)), 2, np.random.default_rng(7)) for _ in range(2))
+    for one, other in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
