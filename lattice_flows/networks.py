@@ -138,15 +138,21 @@ def periodic_convolution(x: tf.Tensor, kernel: tf.Tensor, radius: int) -> tf.Ten
         extent = x.shape[axis]
         x = tf.gather(x, np.arange(-radius, extent + radius) % extent, axis=axis)
     if d <= 3:
-        return tf.nn.convolution(x, kernel, padding="VALID")
+        return _convolution(x, kernel)
     # TensorFlow convolves in at most three dimensions: the fourth is a sum of three-dimensional convolutions over its slices.
     slices = x.shape[1] - 2 * radius
     inner = [dim - 2 * radius for dim in x.shape[2:5]]
     total = 0
     for offset in range(2 * radius + 1):
         part = tf.reshape(x[:, offset : offset + slices], [-1, *x.shape[2:]])
-        total += tf.reshape(tf.nn.convolution(part, kernel[offset], padding="VALID"), [-1, slices, *inner, kernel.shape[-1]])
+        total += tf.reshape(_convolution(part, kernel[offset]), [-1, slices, *inner, kernel.shape[-1]])
     return total
+
+
+def _convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    # The format is the default one, but eager gradients in three dimensions fail if it is not given (TensorFlow 2.21).
+    data_format = {1: "NWC", 2: "NHWC", 3: "NDHWC"}[len(x.shape) - 2]
+    return tf.nn.convolution(x, kernel, padding="VALID", data_format=data_format)
 
 
 NETWORKS = {"convolutional": ConvolutionalNetwork, "dense": DenseNetwork}

@@ -105,12 +105,12 @@ def test_eager_graph_and_xla_agree(name):
             np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name):
-    flow = make(name, layers=2)
-    assert flow.number_of_parameters() == sum(variable.shape.num_elements() for variable in flow.variables) > 0
-    per_layer = make(name, layers=3).number_of_parameters() - flow.number_of_parameters()
-    assert 0 < per_layer <= flow.number_of_parameters()
-    action = build_action(configuration(name).action, Lattice((4, 4)))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name, shape):
+    flow, deeper = make(name, shape, layers=2), make(name, shape, layers=3)
+    assert len(deeper.trainable_variables) > len(flow.trainable_variables) > 0
+    assert flow.number_of_parameters() == sum(variable.shape.num_elements() for variable in flow.variables)
+    action = build_action(configuration(name).action, Lattice(shape))
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(reverse_kl(flow, action, flow.prior.sample(16, seed=[3, 4])))
     for variable, gradient in zip(flow.trainable_variables, tape.gradient(loss, flow.trainable_variables), strict=True):

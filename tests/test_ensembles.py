@@ -1,0 +1,43 @@
+"""Ensembles on disk."""
+
+import numpy as np
+import pytest
+
+from lattice_flows.ensembles import Ensemble, EnsembleWriter
+
+
+def test_what_is_appended_is_read_back(tmp_path):
+    phi = np.random.default_rng(1).normal(size=(2500, 2, 2)).astype(np.float32)
+    accepted = np.arange(2500) % 3 == 0
+    with EnsembleWriter(tmp_path / "e.h5", {"sampler": "test", "lattice_shape": (2, 2)}) as writer:
+        for start in range(0, 2500, 700):
+            writer.append(phi=phi[start : start + 700], accepted=accepted[start : start + 700])
+        writer.describe({"seconds": 1.5})
+        assert not (tmp_path / "e.h5").exists()  # a reader never sees half of it
+    with Ensemble(tmp_path / "e.h5") as ensemble:
+        assert len(ensemble) == 2500
+        np.testing.assert_array_equal(ensemble["phi"], phi)
+        np.testing.assert_array_equal(np.concatenate(list(ensemble.pieces("phi", 999))), phi)
+        np.testing.assert_array_equal(ensemble["accepted"], accepted)
+        assert ensemble.attributes == {"sampler": "test", "lattice_shape": [2, 2], "seconds": 1.5}
+    assert [path.name for path in tmp_path.iterdir()] == ["e.h5"]
+
+
+def test_a_failure_leaves_the_earlier_file(tmp_path):
+    with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
+        writer.append(phi=np.zeros((3, 2)))
+    with pytest.raises(RuntimeError, match="interrupted"), EnsembleWriter(tmp_path / "e.h5", {}) as writer:
+        writer.append(phi=np.ones((5, 2)))
+        raise RuntimeError("interrupted")
+    with Ensemble(tmp_path / "e.h5") as ensemble:
+        assert len(ensemble) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["e.h5"]
+
+
+def test_rows_must_fit(tmp_path):
+    with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
+        writer.append(phi=np.zeros((3, 2)), accepted=np.zeros(3))
+        with pytest.raises(ValueError, match=r"as many rows, got \{'phi': 2, 'accepted': 3\}"):
+            writer.append(phi=np.zeros((2, 2)), accepted=np.zeros(3))
+        with pytest.raises(ValueError, match=r"holds \['accepted', 'phi'\], got \['phi'\]"):
+            writer.append(phi=np.zeros((2, 2)))

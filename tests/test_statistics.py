@@ -1,0 +1,89 @@
+"""Errors and autocorrelations against processes whose answers are known."""
+
+import numpy as np
+import pytest
+
+from lattice_flows.statistics import (
+    Estimate,
+    acceptance_autocorrelation,
+    estimate,
+    format_estimate,
+    primary,
+    pull,
+    rejection_runs,
+)
+
+
+def autoregressive(rng, chains, n, a):
+    """`x' = a x + sqrt(1 - a^2) noise`: unit variance, `tau_int = 1/2 + a / (1 - a)`."""
+    noise = rng.normal(size=(n, chains))
+    x = np.empty((n, chains))
+    x[0] = noise[0]
+    for i in range(1, n):
+        x[i] = a * x[i - 1] + np.sqrt(1 - a**2) * noise[i]
+    return x.T
+
+
+@pytest.mark.parametrize("a", [0.0, 0.5, 0.8])
+def test_gamma_method_on_an_autoregressive_process(a):
+    chains, n = 50, 2000
+    found = estimate(primary(autoregressive(np.random.default_rng(1), chains, n, a), "test"))
+    tau_int = 0.5 + a / (1 - a)
+    error = np.sqrt(2 * tau_int / (chains * n))
+    assert abs(found.tau_int - tau_int) < 4 * found.tau_int_error
+    assert abs(found.error / error - 1) < 0.15
+    assert abs(found.value) < 4 * error
+
+
+def test_errors_propagate_through_formulas():
+    rng = np.random.default_rng(2)
+    x = primary(2 + autoregressive(rng, 20, 2000, 0.0), "test")
+    found = estimate(x**2)
+    assert abs(found.error / (4 / np.sqrt(40000)) - 1) < 0.1
+
+
+def test_rejection_runs():
+    accepted = np.array([1, 0, 0, 1, 0, 1, 1, 0, 0, 0], bool)
+    np.testing.assert_array_equal(rejection_runs(accepted), [0, 1, 1, 1])
+    np.testing.assert_array_equal(rejection_runs(np.ones(5, bool)), [0])
+    np.testing.assert_array_equal(rejection_runs(np.zeros(3, bool)), [0, 0, 0, 1])
+
+
+def slow_tau_int(accepted):
+    """Eqs. 15, 16 and 19 of arXiv:1904.12072, term by term."""
+    n = len(accepted)
+    total = 0.5
+    for tau in range(1, n):
+        windows = sum(not accepted[j + 1 : j + tau + 1].any() for j in range(-1, n - tau))
+        total += windows / (n - tau)
+    return total
+
+
+def test_acceptance_autocorrelation_is_the_papers_formula():
+    accepted = np.random.default_rng(3).random(120) < 0.4
+    assert acceptance_autocorrelation(accepted, blocks=2).value == pytest.approx(slow_tau_int(accepted), rel=1e-12)
+
+
+def test_acceptance_autocorrelation_of_independent_decisions():
+    # With acceptance a at each step, tau rejections in a row have the chance (1 - a)^tau: tau_int = 1/a - 1/2.
+    accepted = np.random.default_rng(4).random(100000) < 0.3
+    found = acceptance_autocorrelation(accepted)
+    assert abs(pull(found, Estimate(1 / 0.3 - 0.5, 0.0))) < 4
+    assert found.error < 0.05
+
+
+def test_acceptance_autocorrelation_of_a_chain_that_never_moves():
+    assert acceptance_autocorrelation(np.zeros(100, bool)).value > 50
+
+
+def test_too_short_a_chain():
+    with pytest.raises(ValueError, match="50 blocks need as many updates, got 10"):
+        acceptance_autocorrelation(np.ones(10, bool))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(Estimate(1.06218, 0.00461), "1.0622(46)"), (Estimate(-0.2, 0.013), "-0.200(13)"), (Estimate(1.0, 0.0), "1")],
+)
+def test_format(number, text):
+    assert format_estimate(number) == text

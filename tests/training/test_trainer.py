@@ -1,0 +1,136 @@
+"""The training loop: reproducible, resumable, and safe when something goes wrong."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from lattice_flows.config import ConfigError
+from lattice_flows.training.checkpoints import CheckpointError
+from lattice_flows.training.runs import RunDirectory
+from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.trainer import TrainingDiverged, learning_rate_schedule, load_trained, train
+from lattice_flows.watch import View
+
+
+class Training:
+    """Trains in a folder, keeping what is said."""
+
+    def __init__(self, folder):
+        self.folder, self.text = folder, io.StringIO()
+
+    def __call__(self, config, device="cpu", resume=False):
+        view = View(Console(file=self.text, width=400))
+        return train(config, self.folder, choose_strategy(device), view, resume=resume)
+
+    @property
+    def metrics(self):
+        rows = csv.DictReader((self.folder / "metrics.csv").read_text().splitlines())
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+@pytest.fixture
+def training(tmp_path):
+    return lambda name: Training(tmp_path / name)
+
+
+def test_training_reproduces_itself_and_goes_on_where_it_was_interrupted(training, small_config):
+    straight, again, interrupted = training("straight"), training("again"), training("interrupted")
+    config = small_config()
+    _, flow, _, summary = straight(config)
+    assert summary.steps == 40 and summary.stopped == "all steps done" and len(straight.metrics) == 4
+    assert float(straight.metrics[-1]["loss"]) < float(straight.metrics[0]["loss"])
+    assert "compiling" in straight.text.getvalue() and "acceptance" in straight.text.getvalue()
+    again(config)
+    assert again.metrics == straight.metrics
+    # The first evaluation after no time at all stops the training.
+    stopped = interrupted(small_config({"training": {"max_minutes": 1e-9}}))[3]
+    assert stopped.steps == 10 and "minutes are over" in stopped.stopped
+    _, resumed_flow, _, resumed = interrupted(config, resume=True)
+    assert resumed.steps == 40 and interrupted.metrics == straight.metrics
+    assert "resuming at step 10" in interrupted.text.getvalue()
+    for name, variable in flow.named_variables().items():
+        np.testing.assert_array_equal(variable, resumed_flow.named_variables()[name])
+
+
+def test_the_best_model_is_kept_and_loaded(training, small_config):
+    run_training = training("run")
+    _, flow, _, summary = run_training(small_config())
+    best = max(run_training.metrics, key=lambda row: float(row["ess"]))
+    assert summary.ess == float(best["ess"]) and summary.acceptance == float(best["acceptance"])
+    loaded, _, read = load_trained(*RunDirectory.open(run_training.folder))
+    assert read == summary
+    for name, variable in flow.named_variables().items():
+        np.testing.assert_array_equal(variable, loaded.named_variables()[name])
+
+
+def test_the_target_acceptance_stops_the_training(training, small_config):
+    config = small_config({"training": {"target_acceptance": 0.001}})
+    summary = training("run")(config)[3]
+    assert summary.steps < 40 and summary.stopped == "acceptance reached 0.001"
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(training, small_config):
+    run_training = training("run")
+    run_training(small_config())
+    straight = run_training.metrics
+    newest = run_training.folder / "checkpoints" / "step_000000040.npz"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    run_training(small_config(), resume=True)
+    assert "step_000000040.npz" in run_training.text.getvalue() and "resuming at step 30" in run_training.text.getvalue()
+    assert run_training.metrics == straight
+
+
+def test_weights_that_are_missing(small_config, tmp_path):
+    run = RunDirectory.start(tmp_path / "run", small_config())
+    with pytest.raises(CheckpointError, match=r"cannot read .*weights.npz: .*No such file"):
+        load_trained(run, small_config())
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(training, small_config):
+    run_training = training("run")
+    network = {"final_activation": "linear"}
+    run_training(small_config({"flow": {"network": network}, "training": {"max_minutes": 1e-9}}))
+    good = (run_training.folder / "checkpoints" / "step_000000010.npz").read_bytes()
+    before = (run_training.folder / "metrics.csv").read_bytes()
+    run_training.folder.joinpath("config.yaml").unlink()
+    wild = small_config({"flow": {"network": network}, "training": {"learning_rate": 1e6, "gradient_clip": 1e9}})
+    run_training.folder.joinpath("config.yaml").write_text(wild.dump())
+    with pytest.raises(TrainingDiverged, match=r"step 10 is kept. Try a smaller training.learning_rate \(now 1e\+06\)"):
+        run_training(wild, resume=True)
+    assert (run_training.folder / "checkpoints" / "step_000000010.npz").read_bytes() == good
+    assert (run_training.folder / "metrics.csv").read_bytes() == before
+    assert (run_training.folder / "weights.npz").exists()
+
+
+def test_nothing_is_written_before_the_configuration_has_proved_usable(training, small_config):
+    run_training = training("run")
+    for override, message in [
+        ({"lattice": {"shape": [5, 5]}}, r"flow 'affine': checkerboard couplings need every extent even, .* has 5"),
+        ({"action": {"lam": -1.0}}, r"lam must not be negative, got -1.0"),
+        ({"action": {"lam": 0.0}}, r"lam = 0 needs m2 > 0, got m2 = -4.0"),
+        ({"flow": {"layrs": 2}}, r"unknown key 'layrs': did you mean 'layers'"),
+        ({"lattice": {"shape": [1, 4]}}, r"lattice.shape: every extent must be 2 or more, not 1"),
+        ({"training": {"schedule": {"name": "steps"}}}, r"training.schedule.boundaries must list"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            run_training(small_config(override))
+    with pytest.raises(ConfigError, match=r"batch_size must be a multiple of the 2 devices, got 15"):
+        run_training(small_config({"training": {"batch_size": 15}}), device="cpu:0,cpu:1")
+    assert not run_training.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ({"name": "constant"}, [0.2, 0.2, 0.2]),
+        ({"name": "cosine"}, [0.2, 0.1, 0.0]),
+        ({"name": "steps", "boundaries": [10, 30], "factor": 0.5}, [0.2, 0.1, 0.05]),
+    ],
+)
+def test_learning_rate_schedules(small_config, schedule, expected):
+    config = small_config({"training": {"learning_rate": 0.2, "steps": 40, "schedule": schedule}}).training
+    rates = [float(learning_rate_schedule(config)(step)) for step in (0, 20, 40)]
+    np.testing.assert_allclose(rates, expected, atol=1e-7)
