@@ -16,7 +16,7 @@ from lattice_flows.training.trainer import Summary, train
 from lattice_flows.watch import View
 from paper.references import published, reference
 
-__all__ = ["LARGEST_PULL", "TABLES", "reproduce"]
+__all__ = ["LARGEST_PULL", "QUICK", "TABLES", "compared", "observables_table", "report", "reproduce", "summary"]
 
 TABLES = ("E1", "E2", "E3", "E4", "E5")
 LARGEST_PULL = 4.0
@@ -79,7 +79,7 @@ def _result(
     references = (hmc["observables"] if hmc else {}) | EXACT
     paper = published(table, config)
     observables = {
-        name: _compared(number, references.get(name), paper.get(name)) for name, number in estimates(measurements).items()
+        name: compared(number, references.get(name), paper.get(name)) for name, number in estimates(measurements).items()
     }
     pulls = [row["pull"] for row in observables.values() if row["pull"] is not None]
     return {
@@ -95,7 +95,8 @@ def _result(
     }
 
 
-def _compared(number: Estimate | None, ref: Estimate | None, paper: Estimate | None) -> dict[str, float | None]:
+def compared(number: Estimate | None, ref: Estimate | None, paper: Estimate | None) -> dict[str, float | None]:
+    """One observable of `result.json`: ours, the reference and the paper's, and how far ours is from each in sigmas."""
     return {
         "value": number and number.value,
         "error": number and number.error,
@@ -109,26 +110,45 @@ def _compared(number: Estimate | None, ref: Estimate | None, paper: Estimate | N
     }
 
 
+def summary(results: list[dict[str, Any]]) -> str:
+    """Table I as Markdown, a row for each result, and with what it leaves out: how the flow was trained and how well it samples."""
+    lines = [
+        "| ensemble | L | lam | m_p L | paper | chi_2 | parameters | steps | training [s] | acceptance | ESS | tau_int | log Z |",
+        "|---" * 13 + "|",
+    ]
+    for result in results:
+        training, chain, observables = result["training"], result["chain"], result["observables"]
+        cells = (
+            result["table"],
+            max(result["lattice_shape"]),
+            f"{result['lam']:g}",
+            _number(observables["pole_mass_times_l"]),
+            _number(observables["pole_mass_times_l"], "published"),
+            _number(observables["two_point_susceptibility"]),
+            training["parameters"],
+            training["steps"],
+            f"{training['seconds']:.0f}",
+            f"{chain['acceptance']:.4f}",
+            f"{chain['ess']:.4f}",
+            format_estimate(Estimate(chain["tau_int"], chain["tau_int_error"])),
+            format_estimate(Estimate(chain["log_z"], chain["log_z_error"])),
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
 def report(result: dict[str, Any]) -> str:
     """A result as Markdown: Table I's row, and below it every observable beside HMC's and the paper's."""
-    training, chain, observables = result["training"], result["chain"], result["observables"]
     shape = " x ".join(map(str, result["lattice_shape"]))
-    tau_int = format_estimate(Estimate(chain["tau_int"], chain["tau_int_error"]))
-    log_z = format_estimate(Estimate(chain["log_z"], chain["log_z_error"]))
-    mass = _number(observables["pole_mass_times_l"])
     lines = [
         f"## {result['table']}: {shape}, flow {result['flow']}, seed {result['seed']}",
         "",
-        "| ensemble | L | m2 | lam | m_p L | paper | parameters | steps | training [s] | acceptance | ESS | tau_int | log Z |",
-        "|---" * 13 + "|",
-        f"| {result['table']} | {max(result['lattice_shape'])} | {result['m2']:g} | {result['lam']:g} | {mass} "
-        f"| {_number(observables['pole_mass_times_l'], 'published')} | {training['parameters']} | {training['steps']} "
-        f"| {training['seconds']:.0f} | {chain['acceptance']:.4f} | {chain['ess']:.4f} | {tau_int} | {log_z} |",
+        summary([result]),
         "",
         "| observable | flow | tau_int | reference (HMC or exact) | pull | paper | pull |",
         "|---" * 7 + "|",
     ]
-    for name, row in observables.items():
+    for name, row in result["observables"].items():
         tau = "" if row["tau_int"] is None else f"{row['tau_int']:.2f}"
         lines.append(
             f"| {name} | {_number(row)} | {tau} | {_number(row, 'reference')} | {_sigmas(row['pull'])} "

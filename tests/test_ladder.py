@@ -36,7 +36,7 @@ def by_flow(action):
     lattice = list(action.lattice.shape)
     network = {"name": "convolutional", "channels": [4]}
     flow_config = {"layers": 4, "network": network, "prior": {"name": "normal", "width": 0.4, "learn_width": True}}
-    training = {"steps": 300, "learning_rate": 1e-2}
+    training = {"steps": 200, "learning_rate": 1e-2}
     config = load(CONFIGS / "E1.yaml", {"lattice": {"shape": lattice}, "flow": flow_config, "training": training})
     strategy = choose_strategy("cpu")
     with strategy.scope():
@@ -70,12 +70,12 @@ def check(sampled, exact):
         assert abs(pull(estimated, Estimate(value, 0.0))) < SIGMAS, (name, estimated, value)
 
 
-@pytest.mark.parametrize("shape", [(6, 6), (2, 2, 6)])
+@pytest.mark.parametrize("shape", [(6, 6), (2, 2, 4)])
 def test_free_field(sample, shape):
     lattice, m2 = Lattice(shape), 2.5
     exact = free_field(lattice, m2)
     if shape != (6, 6) or sample is by_flow:
-        del exact["pole_mass"]  # too heavy to be seen with few configurations
+        del exact["pole_mass"]  # too short a lattice, or too few configurations for so heavy a particle
     check(sample(ScalarPhi4(lattice, m2=m2, lam=0.0)), exact)
 
 
@@ -99,12 +99,6 @@ def test_no_hopping(sample, shape):
 def test_two_sites_in_every_direction(sample, d):
     action = ScalarPhi4(Lattice((2,) * d), m2=-4.0, lam=7.0)
     check(sample(action), two_sites_in_every_direction(d, -4.0, 7.0))
-
-
-@pytest.mark.parametrize("shape", [(4, 4), (2, 2, 4)])
-def test_schwinger_dyson(sample, shape):
-    action = ScalarPhi4(Lattice(shape), m2=-4.0, lam=7.0)
-    check((sample(action)[0], None), {"log_z": None, "schwinger_dyson": 1.0})
 
 
 def test_the_exact_answers_agree_with_each_other():

@@ -32,7 +32,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
       CheckpointError: the file is missing or damaged (every array carries a checksum).
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         return arrays, json.loads(str(arrays.pop("__facts__")))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
