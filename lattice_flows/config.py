@@ -63,7 +63,7 @@ class Component(BaseModel):
 class LatticeConfig(_Checked):
     """Periodic hypercubic lattice with spacing 1."""
 
-    shape: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1, max_length=4)]
+    shape: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(strict=False, min_length=1, max_length=4)]
 
 
 class ScheduleConfig(_Checked):

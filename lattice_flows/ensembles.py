@@ -1,7 +1,9 @@
 """Configurations on disk: one HDF5 file, whose attributes say how they were made."""
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,11 +46,16 @@ class EnsembleWriter:
 
         Raises:
           ValueError: other names than before, or different numbers of rows.
+          OSError: no space is left.
         """
         if len({len(values) for values in rows.values()}) != 1:
             raise ValueError(f"every data set needs as many rows, got { {name: len(v) for name, v in rows.items()} }")
         if len(self._file) and set(self._file) != set(rows):
             raise ValueError(f"the ensemble holds {sorted(self._file)}, got {sorted(rows)}")
+        # HDF5 writes late and recovers badly from a full disk, so ask before.
+        needed = sum(values.nbytes for values in rows.values())
+        if shutil.disk_usage(self._path.parent).free < 2 * needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         for name, values in rows.items():
             if name not in self._file:
                 row = values.shape[1:]
@@ -66,6 +73,8 @@ class EnsembleWriter:
             self._file.close()
             if kind is None:
                 os.replace(self._part, self._path)
+        except RuntimeError as failure:  # how h5py reports that the last rows could not be written
+            raise OSError(f"{self._part}: {failure}") from failure
         finally:
             self._part.unlink(missing_ok=True)
 
@@ -83,6 +92,10 @@ class Ensemble:
     def __init__(self, path: Path):
         self._file = h5py.File(path, "r")
         self.attributes = {name: json.loads(value) for name, value in self._file.attrs.items()}
+
+    def was_made_as(self, attributes: Mapping[str, Any]) -> bool:
+        """Whether the file has all these attributes."""
+        return all(self.attributes.get(name) == json.loads(json.dumps(value)) for name, value in attributes.items())
 
     def __len__(self) -> int:
         return len(self._file["phi"])

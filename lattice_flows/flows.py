@@ -1,5 +1,7 @@
 """From a name in a configuration to a flow: a Gaussian prior and a chain of bijectors."""
 
+import hashlib
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -70,6 +72,13 @@ class Flow(tf.Module):
         if len(named) != len(self.variables):
             raise ValueError(f"variable names are not unique: {sorted(variable.name for variable in self.variables)}")
         return named
+
+    def fingerprint(self) -> str:
+        """A hash of all weights, to say in an ensemble what made it."""
+        digest = hashlib.sha256()
+        for name, variable in sorted(self.named_variables().items()):
+            digest.update(name.encode() + variable.numpy().tobytes())
+        return digest.hexdigest()
 
     def number_of_parameters(self) -> int:
         """How many numbers are trained."""

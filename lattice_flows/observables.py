@@ -118,6 +118,11 @@ class Measurements:
         """The mean of a scalar time series."""
         return self._means[name]
 
+    def sign_flips(self) -> int:
+        """How often M changes sign along the chains; in the broken phase a chain can stick in one sign."""
+        positive = self._series["magnetization"] > 0
+        return int(np.count_nonzero(positive[1:] != positive[:-1]))
+
     @cached_property
     def zero_momentum_green(self) -> list[pe.Obs]:
         """Connected `Gt(0, t)` for t = 0 ... T/2, averaged over the choices of the time axis; eq. 23."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from lattice_flows import __version__, weights
 from lattice_flows.actions import ScalarPhi4
@@ -27,16 +28,22 @@ def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, v
     """Runs the independence Metropolis chain of a trained flow and writes it as an ensemble.
 
     The file holds the chain (`phi` in float32, `log_weight`, `accepted`) and the log weights of all proposals
-    (`proposed_log_weight`), so that log Z and the effective sample size follow from it too.
+    (`proposed_log_weight`), so that log Z and the effective sample size follow from it too. A file that the same weights, settings
+    and seed have made before is left as it is.
 
     Raises:
       RunError: the file cannot be written.
     """
     chain, seed = config.chain, config.seed
+    attributes = _attributes(config, "independence Metropolis", chain.model_dump()) | {"weights": flow.fingerprint()}
+    if path.exists():
+        with Ensemble(path) as ensemble:
+            if ensemble.was_made_as(attributes):
+                view.say(f"{path.name} is there already")
+                return
     sampler = weights.WeightedSampler(flow, action, chain.batch_size, seed)
     view.say("compiling the sampler with XLA ...")
     next(sampler.batches(1, "compilation"))
-    attributes = _attributes(config, "independence Metropolis", chain.model_dump())
     with (
         writing(path),
         EnsembleWriter(path, attributes) as writer,
@@ -54,7 +61,7 @@ def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarr
 
     Returns:
       the measurements, the accept decisions `[n]`, and the facts of the chain: length, acceptance, ess, tau_int and its error,
-      log_z and its error, samples_per_second.
+      log_z and its error, sign_flips of M, samples_per_second.
     """
     measurements = Measurements(action, "flow")
     with Ensemble(path) as ensemble:
@@ -72,17 +79,22 @@ def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarr
         "tau_int_error": tau_int.error,
         "log_z": log_z,
         "log_z_error": log_z_error,
+        "sign_flips": measurements.sign_flips(),
         "samples_per_second": rate,
     }
     return measurements, accepted, facts
 
 
-def sample_hmc(action: ScalarPhi4, config: RunConfig, path: Path, view: View) -> tuple[Measurements, dict[str, Any]]:
+def sample_hmc(
+    action: ScalarPhi4, config: RunConfig, strategy: tf.distribute.Strategy, path: Path, view: View
+) -> tuple[Measurements, dict[str, Any]]:
     """Runs HMC, measures every trajectory, and writes every `save_every`-th configuration as an ensemble (`phi` in float32).
 
+    It runs on the first device of the strategy.
+
     Returns:
-      the measurements, and the facts of the run: chains, trajectories, acceptance, step_size, trajectory_length, and
-      `exp_minus_dh`, the mean of exp(-dH) with its error, which must be 1.
+      the measurements, and the facts of the run: chains, trajectories, acceptance, step_size, trajectory_length, sign_flips of M,
+      and `exp_minus_dh`, the mean of exp(-dH) with its error, which must be 1.
 
     Raises:
       RunError: the file cannot be written.
@@ -90,11 +102,14 @@ def sample_hmc(action: ScalarPhi4, config: RunConfig, path: Path, view: View) ->
     settings = config.hmc
     hmc = HMC(action, leapfrog_steps=settings.leapfrog_steps, seed=config.seed)
     view.say(f"compiling HMC with XLA, thermalising {settings.chains} chains with {settings.thermalisation} trajectories ...")
-    state = hmc.thermalise(hmc.init(settings.chains), settings.thermalisation, settings.target_acceptance)
+    device = strategy.extended.worker_devices[0]
+    with tf.device(device):
+        state = hmc.thermalise(hmc.init(settings.chains), settings.thermalisation, settings.target_acceptance)
     measurements = Measurements(action, "hmc")
     accepted, exp_minus_dh = [], []
     done = 0
     with (
+        tf.device(device),
         writing(path),
         EnsembleWriter(path, _attributes(config, "HMC", settings.model_dump())) as writer,
         view.progress("HMC", settings.trajectories) as bar,
@@ -118,6 +133,7 @@ def sample_hmc(action: ScalarPhi4, config: RunConfig, path: Path, view: View) ->
         "trajectory_length": step_size * settings.leapfrog_steps,
         "exp_minus_dh": conserved.value,
         "exp_minus_dh_error": conserved.error,
+        "sign_flips": measurements.sign_flips(),
         "trajectories_per_second": settings.chains * settings.trajectories / seconds,
     }
 

@@ -13,7 +13,7 @@ __all__ = ["WeightedSampler", "effective_sample_size", "expected_acceptance", "l
 
 
 class WeightedSampler:
-    """Draws fields with their log weights, in compiled batches of fixed size.
+    """Draws fields with their log weights, in compiled batches of fixed size, on the (first) device that holds the flow.
 
     Args:
       flow: what is drawn from.
@@ -25,6 +25,8 @@ class WeightedSampler:
     def __init__(self, flow: Flow, action: Callable[[tf.Tensor], tf.Tensor], batch_size: int, seed: int):
         self._seed = seed
         self.batch_size = batch_size
+        # Where the weights are, not wherever TensorFlow would put the computation by itself.
+        self._device = next((variable.device for variable in flow.variables), None)
 
         @tf.function(jit_compile=True)
         def draw(seed):
@@ -36,7 +38,8 @@ class WeightedSampler:
     def batches(self, n: int, purpose: str, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields `phi [b, *shape]` and `log_weight [b]` until n fields are drawn; the last batch is cut to fit."""
         for index in range(start, start + -(-n // self.batch_size)):
-            phi, log_weight = self._draw(tf.constant(sub_seed(self._seed, purpose, index)))
+            with tf.device(self._device):
+                phi, log_weight = self._draw(tf.constant(sub_seed(self._seed, purpose, index)))
             wanted = min(self.batch_size, n - (index - start) * self.batch_size)
             yield phi.numpy()[:wanted], log_weight.numpy()[:wanted]
 

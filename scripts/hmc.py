@@ -14,21 +14,23 @@ from lattice_flows.actions import build_action
 from lattice_flows.lattice import Lattice
 from lattice_flows.production import ENSEMBLE, sample_hmc
 from lattice_flows.training.runs import RunDirectory
+from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.watch import View
 from paper import references, table1
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "configuration file", required=True)
 flags.DEFINE_string("references", None, "also write the numbers into this file of references, under the configuration's name")
-command_line.define("out", "lattice_size", "seed", "chains", "trajectories")
+command_line.define("out", "device", "lattice_size", "seed", "chains", "trajectories")
 
 
 def main() -> int:
     view = View()
     config = command_line.configuration(Path(FLAGS.config))
     action = build_action(config.action, Lattice(config.lattice.shape))
-    run = RunDirectory.start(FLAGS.out, config)
-    measurements, facts = sample_hmc(action, config, run.path / ENSEMBLE, view)
+    strategy = choose_strategy(FLAGS.device)
+    run = RunDirectory.start(FLAGS.out, config, devices=strategy.extended.worker_devices)
+    measurements, facts = sample_hmc(action, config, strategy, run.path / ENSEMBLE, view)
     entry = references.entry(config, measurements, facts, shlex.join(["python", *sys.argv]))
     run.write_json("result.json", entry | {"trajectories_per_second": facts["trajectories_per_second"]})
     if FLAGS.references:
@@ -36,6 +38,9 @@ def main() -> int:
     for name, value in facts.items():
         view.say(f"{name}: {value:.6g}")
     view.say(table1.observables_table(entry["observables"]))
+    if abs(facts["exp_minus_dh"] - 1) > 4 * facts["exp_minus_dh_error"]:
+        view.say("FAILED: the mean of exp(-dH) is not 1 within 4 sigma; try a longer thermalisation or a higher acceptance")
+        return 1
     return 0
 
 

@@ -8,21 +8,23 @@ from absl import flags
 from lattice_flows import command_line
 from lattice_flows.production import ENSEMBLE, estimates, measure_flow, sample_flow
 from lattice_flows.training.runs import RunDirectory
+from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import load_trained
 from lattice_flows.watch import View
 from paper import table1
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "folder of a finished training", required=True)
-command_line.define("out", "seed", "chain_length")
+command_line.define("out", "device", "seed", "chain_length")
 
 
 def main() -> int:
     view = View()
     run, trained = RunDirectory.open(FLAGS.run)
     config = command_line.configuration(run.path / "config.yaml")
-    flow, action, _ = load_trained(run, trained)
-    out = RunDirectory.start(FLAGS.out, config)
+    strategy = choose_strategy(FLAGS.device)
+    flow, action, _ = load_trained(run, trained, strategy)
+    out = RunDirectory.start(FLAGS.out, config, devices=strategy.extended.worker_devices)
     sample_flow(flow, action, config, out.path / ENSEMBLE, view)
     measurements, _, facts = measure_flow(out.path / ENSEMBLE, action)
     observables = {name: number for name, number in estimates(measurements).items() if number is not None}

@@ -53,6 +53,7 @@ def test_numbers_in_the_notation_of_physicists(tmp_path):
         ({"training": {"evaluation_samples": 64}}, r"'training.evaluation_samples' has the value 64: .* equal to 8192"),
         ({"training": {"target_acceptance": 1.2}}, r"'training.target_acceptance' has the value 1.2: .* less than 1"),
         ({"lattice": {"shape": [4, 4, 4, 4, 4]}}, r"'lattice.shape' has the value \[4, 4, 4, 4, 4\]: .* at most 4"),
+        ({"lattice": {"shape": [1, 4]}}, r"'lattice.shape.0' has the value 1: .* greater than or equal to 2"),
         ({"lattice": {"shape": [4, True]}}, r"'lattice.shape.1' has the value True: .* integer"),
     ],
 )

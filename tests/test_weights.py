@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from lattice_flows.weights import effective_sample_size, expected_acceptance, log_z
+from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.trainer import build_model
+from lattice_flows.weights import WeightedSampler, effective_sample_size, expected_acceptance, log_z
 
 
 def test_equal_weights_are_perfect():
@@ -36,3 +38,16 @@ def test_expected_acceptance_is_the_sum_over_pairs():
     weight = np.exp(log_weight)
     pairs = np.minimum(1, weight[np.newaxis, :] / weight[:, np.newaxis])
     assert expected_acceptance(log_weight) == pytest.approx(np.sum(weight / weight.sum() * pairs.mean(axis=1)), rel=1e-12)
+
+
+@pytest.mark.parametrize("device", ["cpu:0", "cpu:1"])
+def test_the_sampler_draws_the_same_fields_on_any_device(small_config, device):
+    with choose_strategy(device).scope():
+        flow, action = build_model(small_config())
+    sampler = WeightedSampler(flow, action, 16, seed=5)
+    phi, log_weight = (np.concatenate(part) for part in zip(*sampler.batches(40, "test"), strict=True))
+    assert phi.shape == (40, 4, 4) and log_weight.dtype == np.float64
+    np.testing.assert_allclose(log_weight, -action(phi) - flow.log_prob(phi), atol=1e-9)
+    again = np.concatenate([fields for fields, _ in sampler.batches(20, "test")])
+    np.testing.assert_array_equal(again, phi[:20])
+    assert not np.array_equal(next(sampler.batches(16, "other"))[0], phi[:16])

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,13 +37,14 @@ class RunDirectory:
         self.path, self.resumed = path, resumed
 
     @classmethod
-    def start(cls, path: str | Path, config: RunConfig, *, resume: bool = False) -> "RunDirectory":
+    def start(cls, path: str | Path, config: RunConfig, *, resume: bool = False, devices: Sequence[str] = ()) -> "RunDirectory":
         """Makes the folder with `config.yaml` and `environment.json`, or takes up an earlier run.
 
         Args:
           path: the folder.
           config: of the run.
           resume: go on with what the folder holds; an empty or missing folder is started as usual.
+          devices: what the run computes on, for the record.
 
         Raises:
           RunError: the folder is in use and `resume` is not set, the earlier run had another configuration (other than its length),
@@ -66,7 +67,7 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
         run = cls(path, used)
         run.write_text("config.yaml", config.dump())
-        run.write_json("environment.json", _environment(config.seed))
+        run.write_json("environment.json", _environment(config.seed, devices))
         return run
 
     @classmethod
@@ -117,7 +118,7 @@ def writing(path: Path) -> Iterator[None]:
         raise RunError(f"cannot write {path}: {error.strerror or error}; what was there before is untouched") from error
 
 
-def _environment(seed: int) -> dict[str, Any]:
+def _environment(seed: int, devices: Sequence[str]) -> dict[str, Any]:
     packages = ("tensorflow", "tf-keras", "tensorflow-probability", "numpy", "scipy", "h5py", "pyerrors")
     return {
         "lattice_flows": __version__,
@@ -125,7 +126,8 @@ def _environment(seed: int) -> dict[str, Any]:
         **{package: importlib.metadata.version(package) for package in packages},
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
-        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "devices_there": [device.name for device in tf.config.list_logical_devices()],
+        "devices_used": list(devices),
         "seed": seed,
         "command": sys.argv,
     }

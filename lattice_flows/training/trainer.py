@@ -46,20 +46,18 @@ class Summary(NamedTuple):
 
 def build_model(config: RunConfig) -> tuple[Flow, ScalarPhi4]:
     """The flow, with fresh weights, and the action of a configuration. Raises `ConfigError`."""
-    try:
-        lattice = Lattice(config.lattice.shape)
-    except ValueError as error:
-        raise ConfigError(f"lattice.shape: {error}") from None
+    lattice = Lattice(config.lattice.shape)
     return build_flow(config.flow, lattice, config.seed), build_action(config.action, lattice)
 
 
-def load_trained(run: RunDirectory, config: RunConfig) -> tuple[Flow, ScalarPhi4, Summary]:
-    """The best model of an earlier training.
+def load_trained(run: RunDirectory, config: RunConfig, strategy: tf.distribute.Strategy) -> tuple[Flow, ScalarPhi4, Summary]:
+    """The best model of an earlier training, on the devices of a strategy.
 
     Raises:
       CheckpointError: the run has no weights, or they are damaged.
     """
-    flow, action = build_model(config)
+    with strategy.scope():
+        flow, action = build_model(config)
     arrays, facts = read_arrays(run.path / WEIGHTS)
     assign(flow.named_variables(), arrays)
     return flow, action, Summary(**facts)
@@ -167,7 +165,7 @@ def train(
     with strategy.scope():
         flow, action = build_model(config)
     step = TrainingStep(flow, action, config.training, strategy)
-    run = RunDirectory.start(out, config, resume=resume)
+    run = RunDirectory.start(out, config, resume=resume, devices=strategy.extended.worker_devices)
     loop = _Loop(config, run, flow, action, step, view)
     loop.restore()
     summary = loop.run()

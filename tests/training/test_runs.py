@@ -16,7 +16,15 @@ def test_a_new_run_says_what_it_is(tmp_path, small_config):
     assert load(run.path / "config.yaml") == config
     environment = json.loads((run.path / "environment.json").read_text())
     assert environment["seed"] == config.seed
-    assert environment.keys() >= {"tensorflow", "tensorflow-probability", "tf-keras", "numpy", "devices", "platform", "command"}
+    assert environment.keys() >= {
+        "tensorflow",
+        "tensorflow-probability",
+        "tf-keras",
+        "numpy",
+        "devices_used",
+        "platform",
+        "command",
+    }
 
 
 def test_a_folder_in_use_is_refused(tmp_path, small_config):
