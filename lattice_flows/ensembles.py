@@ -62,8 +62,9 @@ class EnsembleWriter:
                 options = {"maxshape": (None, *row), "chunks": (_ROWS_PER_CHUNK, *row)}
                 self._file.create_dataset(name, (0, *row), values.dtype, **options)
             data = self._file[name]
-            data.resize(len(data) + len(values), axis=0)
-            data[-len(values) :] = values
+            rows_before = len(data)
+            data.resize(rows_before + len(values), axis=0)
+            data[rows_before:] = values
 
     def __enter__(self) -> "EnsembleWriter":
         return self

@@ -18,6 +18,7 @@ def test_what_is_appended_is_read_back(tmp_path):
     with EnsembleWriter(tmp_path / "e.h5", {"sampler": "test", "lattice_shape": (2, 2)}) as writer:
         for start in range(0, 2500, 700):
             writer.append(phi=phi[start : start + 700], accepted=accepted[start : start + 700])
+        writer.append(phi=phi[:0], accepted=accepted[:0])
         writer.describe({"seconds": 1.5})
         assert not (tmp_path / "e.h5").exists()  # a reader never sees half of it
     with Ensemble(tmp_path / "e.h5") as ensemble:

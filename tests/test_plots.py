@@ -1,0 +1,23 @@
+"""Figures appear in both forms and survive what is missing; how they look is for the eye."""
+
+import numpy as np
+
+from lattice_flows import plots
+from lattice_flows.statistics import Estimate
+
+
+def test_every_figure_is_written(tmp_path):
+    points = [Estimate(1.0 / (t + 1), 0.01) for t in range(4)]
+    metrics = {name: [0.1, 0.2, 0.3] for name in ("acceptance", "ess")} | {"step": [1, 2, 3], "loss": [3, 2, 1], "log_z": [0, 0, 0]}
+    figures = {
+        "history": plots.training_history(metrics, "title"),
+        "green": plots.zero_momentum_green({"flow": points, "HMC": points}, "title"),
+        "mass": plots.effective_mass({"flow": [points[0], None, points[2]]}, None, "title"),
+        "band": plots.effective_mass({"flow": points}, points[0], "title"),
+        "runs": plots.rejection_histogram(np.array([0, 5, 3, 1]), "title"),
+        "no_runs": plots.rejection_histogram(np.array([0]), "title"),
+    }
+    for name, figure in figures.items():
+        plots.save(figure, tmp_path / "figures", name)
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes()[1:4] == b"PNG"
+        assert (tmp_path / "figures" / f"{name}.pdf").read_bytes()[:4] == b"%PDF"

@@ -1,0 +1,54 @@
+"""From a flow, or from HMC, to an ensemble and its measurements."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from lattice_flows.ensembles import Ensemble
+from lattice_flows.production import measure_flow, sample_flow, sample_hmc
+from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.trainer import build_model
+from lattice_flows.watch import View
+
+
+@pytest.fixture
+def view():
+    return View(Console(file=io.StringIO(), width=300))
+
+
+def test_a_flow_chain_is_made_once(tmp_path, view, small_config):
+    path, config = tmp_path / "ensemble.h5", small_config()
+    flow, action = build_model(config)
+    sample_flow(flow, action, config, path, view)
+    first = path.read_bytes()
+    measurements, accepted, facts = measure_flow(path, action)
+    assert facts["length"] == len(accepted) == 2000 and facts["acceptance"] == accepted.mean()
+    assert 0 < facts["ess"] <= 1 and facts["samples_per_second"] > 0
+    with Ensemble(path) as ensemble:
+        phi, log_weight = ensemble["phi"], ensemble["log_weight"]
+        assert ensemble.attributes["seed"] == config.seed and ensemble.attributes["lattice_shape"] == [4, 4]
+    np.testing.assert_allclose(log_weight, -action(phi) - flow.log_prob(phi), atol=1e-3)  # phi is float32 on disk
+    assert measurements.estimate("phi_squared").value == pytest.approx(np.mean(phi.astype(float) ** 2))
+    magnetization = phi.mean(axis=(1, 2))
+    assert facts["sign_flips"] == np.count_nonzero(magnetization[1:] * magnetization[:-1] < 0)
+    sample_flow(flow, action, config, path, view)
+    assert path.read_bytes() == first and "there already" in view.console.file.getvalue()
+    flow.trainable_variables[0].assign_add(0.01)
+    sample_flow(flow, action, config, path, view)
+    assert path.read_bytes() != first
+
+
+def test_hmc_measures_all_and_saves_some(tmp_path, view, small_config):
+    settings = {"chains": 8, "trajectories": 105, "thermalisation": 50, "save_every": 7, "leapfrog_steps": 4}
+    config = small_config({"hmc": settings})
+    _, action = build_model(config)
+    measurements, facts = sample_hmc(action, config, choose_strategy("cpu:1"), tmp_path / "hmc.h5", view)
+    assert measurements.series("phi_2").shape == (105, 8)
+    with Ensemble(tmp_path / "hmc.h5") as ensemble:
+        saved = ensemble["phi"]
+    assert saved.shape == (15, 8, 4, 4)
+    np.testing.assert_allclose(np.mean(saved.astype(float) ** 2, axis=(2, 3)), measurements.series("phi_2")[::7], rtol=1e-5)
+    assert facts["trajectory_length"] == pytest.approx(4 * facts["step_size"])
+    assert abs(facts["exp_minus_dh"] - 1) < 4 * facts["exp_minus_dh_error"]
