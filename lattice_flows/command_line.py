@@ -2,15 +2,12 @@
 
 import dataclasses
 import logging
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: its notices about the build help nobody here
 
 from lattice_flows.config import ConfigError, RunConfig, load, nearest
 from lattice_flows.training.checkpoints import CheckpointError

@@ -11,7 +11,7 @@ class Lattice:
     """Periodic hypercubic lattice with spacing 1.
 
     Attributes:
-      shape: the extents, one for each dimension; the last axis but none is special.
+      shape: the extents, one for each dimension.
       d: number of dimensions, 1 to 4.
       volume: number of sites.
 

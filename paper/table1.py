@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from lattice_flows import plots
@@ -56,12 +57,12 @@ def reproduce(
     sample_flow(flow, action, config, path, view)
     view.say("measuring ...")
     measurements, accepted, facts = measure_flow(path, action)
-    hmc = reference(config)
-    result = _result(table, config, flow_name, summary, facts, measurements, hmc)
+    hmc, numbers = reference(config), estimates(measurements)
+    result = _result(table, config, flow_name, summary, facts, numbers, hmc)
     run.write_json("result.json", result)
     text = report(result)
     run.write_text("table.md", text + "\n")
-    _figures(run, table, measurements, accepted, hmc)
+    _figures(run, table, measurements, numbers["pole_mass"], accepted, hmc)
     view.say(text)
     view.say(f"results in {run.path}")
     return result
@@ -73,14 +74,12 @@ def _result(
     flow_name: str,
     summary: Summary,
     facts: dict[str, Any],
-    measurements: Measurements,
+    numbers: dict[str, Estimate | None],
     hmc: dict[str, Any] | None,
 ) -> dict[str, Any]:
     references = (hmc["observables"] if hmc else {}) | EXACT
     paper = published(table, config)
-    observables = {
-        name: compared(number, references.get(name), paper.get(name)) for name, number in estimates(measurements).items()
-    }
+    observables = {name: compared(number, references.get(name), paper.get(name)) for name, number in numbers.items()}
     pulls = [row["pull"] for row in observables.values() if row["pull"] is not None]
     return {
         "table": table,
@@ -177,7 +176,14 @@ def _sigmas(value: float | None) -> str:
     return "" if value is None else f"{value:+.2f}"
 
 
-def _figures(run: RunDirectory, table: str, measurements: Measurements, accepted, hmc: dict[str, Any] | None) -> None:
+def _figures(
+    run: RunDirectory,
+    table: str,
+    measurements: Measurements,
+    pole_mass: Estimate | None,
+    accepted: np.ndarray,
+    hmc: dict[str, Any] | None,
+) -> None:
     folder = run.path / "figures"
     with (run.path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -187,7 +193,6 @@ def _figures(run: RunDirectory, table: str, measurements: Measurements, accepted
     mass = {"flow": [point and estimate(point) for point in measurements.effective_mass]}
     if hmc:
         green["HMC"], mass["HMC"] = hmc["zero_momentum_green"], hmc["effective_mass"]
-    pole_mass = estimates(measurements)["pole_mass"]
     plots.save(plots.zero_momentum_green(green, table), folder, "zero_momentum_green")
     plots.save(plots.effective_mass(mass, pole_mass, table), folder, "effective_mass")
     plots.save(plots.rejection_histogram(rejection_runs(accepted), f"{table}: rejections"), folder, "rejection_runs")

@@ -1,9 +1,5 @@
 """Settings and fixtures shared by the tests."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import pytest
 import tensorflow as tf
 

@@ -1,24 +1,29 @@
 """The run directory: everything a run leaves, and nothing anywhere else. Files appear by rename, whole or not at all."""
 
 import contextlib
-import importlib.metadata
 import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import h5py
+import numpy as np
+import pyerrors as pe
+import scipy
 import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras
 
 from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
 
 __all__ = ["RunDirectory", "RunError", "atomic_write", "writing"]
 
-# What a resumed run may change: how long it goes on, not what it does.
-_FREE_ON_RESUME = ("training.steps", "training.target_acceptance", "training.max_minutes", "chain.", "hmc.")
+# What a resumed run may change: how it goes on, not what it samples or with which flow.
+_FREE_ON_RESUME = ("training.", "chain.", "hmc.")
 
 
 class RunError(RuntimeError):
@@ -31,10 +36,11 @@ class RunDirectory:
     Attributes:
       path: the folder.
       resumed: whether it was there before.
+      changed: dotted key -> (value before, value now), what a resumed run does in another way.
     """
 
-    def __init__(self, path: Path, resumed: bool):
-        self.path, self.resumed = path, resumed
+    def __init__(self, path: Path, resumed: bool, changed: Mapping[str, tuple[Any, Any]] | None = None):
+        self.path, self.resumed, self.changed = path, resumed, dict(changed or {})
 
     @classmethod
     def start(cls, path: str | Path, config: RunConfig, *, resume: bool = False, devices: Sequence[str] = ()) -> "RunDirectory":
@@ -47,25 +53,26 @@ class RunDirectory:
           devices: what the run computes on, for the record.
 
         Raises:
-          RunError: the folder is in use and `resume` is not set, the earlier run had another configuration (other than its length),
-            or nothing can be written there.
+          RunError: the folder is in use and `resume` is not set, the earlier run had another seed, lattice, action or flow, or
+            nothing can be written there.
         """
         path = Path(path)
         with writing(path):
             used = path.is_dir() and any(path.iterdir())
         if used and not resume:
             raise RunError(f"the output folder {path} is already in use: give --resume to go on with it, or another name")
+        changed: dict[str, tuple[Any, Any]] = {}
         if used:
             if not (path / "config.yaml").exists():
                 raise RunError(f"cannot resume in {path}: it holds no config.yaml, so it is no run of this program")
             changed = load(path / "config.yaml").differences(config)
-            changed = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME)}
-            if changed:
-                listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in changed.items())
+            other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME)}
+            if other:
+                listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in other.items())
                 raise RunError(f"cannot resume {path} with another configuration: {listed}")
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-        run = cls(path, used)
+        run = cls(path, used, changed)
         run.write_text("config.yaml", config.dump())
         run.write_json("environment.json", _environment(config.seed, devices))
         return run
@@ -119,11 +126,11 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _environment(seed: int, devices: Sequence[str]) -> dict[str, Any]:
-    packages = ("tensorflow", "tf-keras", "tensorflow-probability", "numpy", "scipy", "h5py", "pyerrors")
+    packages = (tf, tfp, tf_keras, np, scipy, h5py, pe)
     return {
         "lattice_flows": __version__,
         "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in packages},
+        **{package.__name__: package.__version__ for package in packages},
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "devices_there": [device.name for device in tf.config.list_logical_devices()],

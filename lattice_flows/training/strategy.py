@@ -38,5 +38,6 @@ def choose_strategy(device: str) -> tf.distribute.Strategy:
     if len(names) == 1:
         return tf.distribute.OneDeviceStrategy(f"/{names[0]}")
     # NCCL, the default between GPUs, does not serve CPUs.
-    reduction = None if names[0].startswith("gpu") else tf.distribute.ReductionToOneDevice()
+    all_gpus = all(name.startswith("gpu") for name in names)
+    reduction = None if all_gpus else tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy([f"/{name}" for name in names], cross_device_ops=reduction)

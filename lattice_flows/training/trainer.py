@@ -196,7 +196,8 @@ class _Loop:
         self.best_weights = {name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")}
         if self._best_row()["step"] == self._facts["step"]:
             self.best_weights = self._weights()
-        self._view.say(f"resuming at step {self._facts['step']}")
+        changes = "".join(f", {key} {now} instead of {was}" for key, (was, now) in self._run.changed.items())
+        self._view.say(f"resuming at step {self._facts['step']}{changes}")
 
     def run(self) -> Summary:
         """Trains until a reason to stop, then writes the weights of the best model."""
@@ -307,7 +308,8 @@ class _Loop:
         kept = f"the state of step {last} is kept" if last else "no evaluation had been reached, so nothing was kept"
         return (
             f"the loss became {loss} at step {self._facts['step']}; {kept}. "
-            f"Try a smaller training.learning_rate (now {self._training.learning_rate:g}) or training.gradient_clip "
+            f"Go on from there, or start again, with a smaller training.learning_rate "
+            f"(now {self._training.learning_rate:g}) or training.gradient_clip "
             f"(now {self._training.gradient_clip:g}), or a larger training.batch_size (now {self._training.batch_size})"
         )
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -95,14 +96,27 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(training,
     run_training(small_config({"flow": {"network": network}, "training": {"max_minutes": 1e-9}}))
     good = (run_training.folder / "checkpoints" / "step_000000010.npz").read_bytes()
     before = (run_training.folder / "metrics.csv").read_bytes()
-    run_training.folder.joinpath("config.yaml").unlink()
     wild = small_config({"flow": {"network": network}, "training": {"learning_rate": 1e6, "gradient_clip": 1e9}})
-    run_training.folder.joinpath("config.yaml").write_text(wild.dump())
-    with pytest.raises(TrainingDiverged, match=r"step 10 is kept. Try a smaller training.learning_rate \(now 1e\+06\)"):
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"step 10 is kept. Go on from there, or start again, with a smaller training.learning_rate \(now 1e\+06\)",
+    ):
         run_training(wild, resume=True)
     assert (run_training.folder / "checkpoints" / "step_000000010.npz").read_bytes() == good
     assert (run_training.folder / "metrics.csv").read_bytes() == before
-    assert (run_training.folder / "weights.npz").exists()
+    assert "training.learning_rate 1000000.0 instead of 0.002" in run_training.text.getvalue()
+    run_training(small_config({"flow": {"network": network}, "training": {"steps": 20}}), resume=True)
+    assert [row["step"] for row in run_training.metrics] == ["10", "20"]
+
+
+def test_training_on_two_devices(training, small_config):
+    one, two = training("one"), training("two")
+    config = small_config({"training": {"steps": 10}})
+    one(config)
+    two(config, device="cpu:0,cpu:1")
+    for name in ("loss", "ess", "acceptance"):
+        assert float(two.metrics[0][name]) == pytest.approx(float(one.metrics[0][name]), rel=1e-3)
+    assert len(json.loads((two.folder / "environment.json").read_text())["devices_used"]) == 2
 
 
 def test_nothing_is_written_before_the_configuration_has_proved_usable(training, small_config):
