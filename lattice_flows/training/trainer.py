@@ -192,7 +192,7 @@ class _Loop:
             return
         arrays, self._facts = found
         state = self._state()
-        assign(state, {name: arrays.get(name) for name in state if name in arrays})
+        assign(state, {name: arrays[name] for name in state if name in arrays})
         self.best_weights = {name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")}
         if self._best_row()["step"] == self._facts["step"]:
             self.best_weights = self._weights()
@@ -203,7 +203,7 @@ class _Loop:
         """Trains until a reason to stop, then writes the weights of the best model."""
         facts = self._facts
         stopped = self._reason_to_stop()
-        if stopped is None and facts["step"] < self._training.steps:
+        if stopped is None:
             self._compile()
         with self._view.progress("training", self._training.steps, facts["step"]) as bar:
             losses: list[float] = []
