@@ -16,6 +16,7 @@ from lattice_flows.flows import Flow, build_flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.objectives import reverse_kl
 from lattice_flows.seeds import sub_seed
+from lattice_flows.training.adam import Adam
 from lattice_flows.training.checkpoints import Checkpoints, assign, read_arrays, write_arrays
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.watch import View
@@ -86,32 +87,33 @@ class TrainingStep:
         share = config.batch_size // replicas
         variables = flow.trainable_variables
         with strategy.scope():
-            self.optimizer = tf_keras.optimizers.Adam(
+            self.optimizer = Adam(
+                variables,
                 learning_rate_schedule(config),
                 beta_1=config.beta_1,
                 beta_2=config.beta_2,
-                global_clipnorm=config.gradient_clip,
-                jit_compile=False,
+                clip=config.gradient_clip,
             )
-            self.optimizer.build(variables)
 
         @tf.function(jit_compile=True)
-        def loss_and_gradients(seed, replica):
+        def loss_and_gradient(seed, replica):
             with tf.GradientTape() as tape:
                 z = flow.prior.sample(config.batch_size, seed=seed)[replica * share : (replica + 1) * share]
                 z = tf.ensure_shape(z, [share, *flow.lattice.shape])
-                # The optimiser sums gradients over replicas, so each loss is divided by the whole batch.
+                # Losses and gradients are summed over replicas, so each loss is divided by the whole batch.
                 loss = tf.reduce_sum(reverse_kl(flow, action, z)) / config.batch_size
-            return loss, tape.gradient(loss, variables)
+            gradients = tape.gradient(loss, variables)
+            return loss, tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], axis=0)
 
         def replica_step(seed):
-            loss, gradients = loss_and_gradients(seed, tf.distribute.get_replica_context().replica_id_in_sync_group)
-            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            return loss
+            return loss_and_gradient(seed, tf.distribute.get_replica_context().replica_id_in_sync_group)
 
         @tf.function
         def step(seed):
-            return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, (seed,)), axis=None)
+            loss, gradient = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed,)))
+            with strategy.scope():
+                self.optimizer.apply(gradient)
+            return loss
 
         self._step = step
 
