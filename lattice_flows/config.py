@@ -19,13 +19,15 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 __all__ = [
     "ChainConfig",
     "Component",
     "ConfigError",
     "HMCConfig",
+    "Numbers",
+    "Probability",
     "RunConfig",
     "Sizes",
     "TrainingConfig",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML has lists, a checked configuration has tuples
+Numbers = Annotated[tuple[PositiveFloat, ...], Field(strict=False)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -80,9 +83,9 @@ class TrainingConfig(_Checked):
     steps: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat
-    beta_1: Probability
-    beta_2: Probability
-    gradient_clip: PositiveFloat
+    optimizer: Component
+    gradient: Literal["path", "reparameterisation"]
+    absolute_error_steps: NonNegativeInt
     schedule: ScheduleConfig
     evaluate_every: PositiveInt
     evaluation_samples: Annotated[int, Field(ge=8192)]

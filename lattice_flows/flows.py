@@ -1,13 +1,14 @@
 """From a name in a configuration to a flow: a Gaussian prior and a chain of bijectors."""
 
 import hashlib
+from typing import Annotated, Literal
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
-from lattice_flows.bijectors import AffineCoupling
+from lattice_flows.bijectors import AffineCoupling, FourierScaling, SinhArcsinh
 from lattice_flows.config import Component, build
 from lattice_flows.lattice import Lattice
 from lattice_flows.networks import build_network
@@ -15,6 +16,8 @@ from lattice_flows.priors import build_prior
 from lattice_flows.seeds import sub_seed
 
 tfb, tfd = tfp.bijectors, tfp.distributions
+
+Partitions = Annotated[tuple[Literal["checkerboard", "stripes"], ...], Field(strict=False, min_length=1)]
 
 __all__ = ["FLOWS", "Flow", "affine", "build_flow"]
 
@@ -24,13 +27,14 @@ class Flow(tf.Module):
 
         phi = f(z),   log q(phi) = log r(z) - log |det dphi/dz|,   z drawn from the prior r      (arXiv:1904.12072, eqs. 7-8)
 
-    Fields are float64, networks compute in float32: the map is then inverted, and its density known, to double precision.
+    Networks compute in float32, the rest in the type of the field. Fields are drawn in float64: the map is then inverted, and its
+    density known, to double precision.
 
     Attributes:
       lattice: the lattice.
       distribution: the `tfd.TransformedDistribution`, for everything TFP can do with one.
-      symmetries: maps of the lattice that `log_q` is invariant under, of "translation", "translation by 2" (by an even distance),
-        "rotation", "reflection", "sign" (phi -> -phi).
+      symmetries: maps of the lattice that `log_q` is invariant under, of "translation", "even translation" (the
+        sum of the steps is even), "translation by 2" (every step is even), "rotation", "reflection", "sign" (phi -> -phi).
     """
 
     def __init__(self, lattice: Lattice, prior: tfd.Distribution, bijector: tfb.Bijector, symmetries: frozenset[str] = frozenset()):
@@ -52,7 +56,7 @@ class Flow(tf.Module):
         """Maps prior samples `[batch, *shape]` to fields of that shape and their `log_q [batch]`."""
         phi = self.bijector.forward(z)
         log_det = self.bijector.forward_log_det_jacobian(z, event_ndims=self.lattice.d)
-        return phi, self.prior.log_prob(z) - log_det
+        return phi, self.prior.log_prob(tf.cast(z, tf.float64)) - log_det
 
     def sample_and_log_prob(self, n: int, seed) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws n fields `[n, *shape]` with their `log_q [n]`, from a stateless seed (int32 `[2]`)."""
@@ -60,7 +64,9 @@ class Flow(tf.Module):
 
     def log_prob(self, phi: tf.Tensor) -> tf.Tensor:
         """`log_q [batch]` of any fields `[batch, *shape]`, by the inverse map."""
-        return self.distribution.log_prob(phi)
+        z = self.bijector.inverse(phi)
+        log_det = self.bijector.inverse_log_det_jacobian(phi, event_ndims=self.lattice.d)
+        return self.prior.log_prob(tf.cast(z, tf.float64)) + log_det
 
     def named_variables(self) -> dict[str, tf.Variable]:
         """All variables by unique name, as checkpoints store them.
@@ -85,8 +91,18 @@ class Flow(tf.Module):
         return sum(int(np.prod(variable.shape)) for variable in self.trainable_variables)
 
 
-def affine(lattice: Lattice, seed: int, *, layers: PositiveInt, prior: Component, network: Component) -> Flow:
-    """Checkerboard affine couplings of alternating parity (arXiv:1904.12072).
+def affine(
+    lattice: Lattice,
+    seed: int,
+    *,
+    layers: PositiveInt,
+    prior: Component,
+    network: Component,
+    partitions: Partitions = ("checkerboard",),
+    fourier_scaling: bool = False,
+    site_maps: bool = False,
+) -> Flow:
+    """Affine couplings, in pairs of which each transforms one half of the lattice given the other (arXiv:1904.12072).
 
     Args:
       lattice: the lattice, every extent even.
@@ -94,19 +110,32 @@ def affine(lattice: Lattice, seed: int, *, layers: PositiveInt, prior: Component
       layers: number of couplings.
       prior: what z is drawn from.
       network: gives log scale and shift from the frozen sites; one for each coupling.
+      partitions: the halves of successive pairs, over and over: colours of the checkerboard, or every other hyperplane, along one
+        axis after the other. On the checkerboard alone, sites of one colour never see each other.
+      fourier_scaling: a trained scaling in momentum space between the pairs.
+      site_maps: a trained element-wise map before each pair; the affine map of a Gaussian is too tame for a quartic potential.
 
     Raises:
       ConfigError: an unknown part or parameter.
       ValueError: an odd extent.
     """
-    parity = lattice.parity()
-    couplings = []
+    bijectors = []
     for layer in range(layers):
+        pair, half = divmod(layer, 2)
+        kind = partitions[pair % len(partitions)]
+        colours = lattice.parity() if kind == "checkerboard" else lattice.stripes(pair // len(partitions) % lattice.d)
         with tf.name_scope(f"coupling_{layer}"):
+            if half == 0 and fourier_scaling and pair > 0:
+                bijectors.append(FourierScaling(lattice))
+            if half == 0 and site_maps:
+                bijectors.append(SinhArcsinh(lattice.d))
             rng = np.random.default_rng(sub_seed(seed, "initialisation", layer).view(np.uint32))
-            conditioner = build_network(network, lattice, 2, rng)
-        couplings.append(AffineCoupling(conditioner, active=parity == layer % 2, name=f"coupling_{layer}"))
-    return Flow(lattice, build_prior(prior, lattice), tfb.Chain(couplings[::-1]), conditioner.symmetries)
+            conditioner = build_network(network, lattice, colours == half, ("even", "odd"), rng)
+        bijectors.append(AffineCoupling(conditioner, active=colours == half, name=f"coupling_{layer}"))
+    symmetries = conditioner.symmetries
+    if "stripes" in partitions:
+        symmetries = (symmetries - {"even translation", "rotation"}) | {"translation by 2"}
+    return Flow(lattice, build_prior(prior, lattice), tfb.Chain(bijectors[::-1]), symmetries)
 
 
 FLOWS = {"affine": affine}

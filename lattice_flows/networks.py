@@ -1,8 +1,12 @@
-"""What a coupling conditions on: networks from a field to several fields on the same lattice.
+"""What a coupling conditions on: networks from the frozen sites of a field to several fields on the active ones.
 
-A network maps `[batch, *lattice_shape]` to a tuple of `outputs` such tensors, in float32, and names the `symmetries` of
-`flows.Flow` that a coupling keeps with it. Weights start as in PyTorch, uniform in `+- 1 / sqrt(fan_in)`, which is what the
-public re-implementations of arXiv:1904.12072 use.
+A network maps `[batch, *lattice_shape]`, zero on active sites, to a tuple of such tensors, in float32; what it gives on frozen sites
+is not used. It is built for one mask of active sites and for a tuple of parities, one for each output: whether it should be "even" or
+"odd" under phi -> -phi (a network that has no such symmetry takes only their number). Its `symmetries` are those of `flows.Flow`
+that a coupling keeps with it.
+
+Weights of the convolutional and the dense network start as in PyTorch, uniform in `+- 1 / sqrt(fan_in)`, which is what the public
+re-implementations of arXiv:1904.12072 use.
 """
 
 import itertools
@@ -11,12 +15,12 @@ from typing import Literal
 
 import numpy as np
 import tensorflow as tf
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
-from lattice_flows.config import Component, Sizes, build
+from lattice_flows.config import Component, Numbers, Sizes, build
 from lattice_flows.lattice import Lattice
 
-__all__ = ["NETWORKS", "ConvolutionalNetwork", "DenseNetwork", "build_network"]
+__all__ = ["NETWORKS", "ConvolutionalNetwork", "DenseNetwork", "Parity", "PropagatorNetwork", "build_network"]
 
 ACTIVATIONS = {
     "leaky_relu": lambda x: tf.nn.leaky_relu(x, 0.01),
@@ -24,6 +28,7 @@ ACTIVATIONS = {
     "linear": tf.identity,
 }
 Activation = Literal["leaky_relu", "tanh", "linear"]
+Parity = Literal["even", "odd"]
 
 
 def _uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, name: str) -> tf.Variable:
@@ -31,12 +36,48 @@ def _uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, name
     return tf.Variable(rng.uniform(-bound, bound, shape).astype(np.float32), name=name)
 
 
+class _Sites:
+    """Some sites of a lattice, packed into a vector, and back.
+
+    Both ways are gathers, and each is the other's gradient: left to itself, TensorFlow would make that a scatter, which XLA runs site
+    by site on a CPU.
+    """
+
+    def __init__(self, mask: np.ndarray):
+        self._mask, self._inside = mask, np.flatnonzero(mask)
+        # Where each site is in the packed vector behind one zero, which stands for all sites outside.
+        self._place = np.where(mask.ravel(), np.cumsum(mask.ravel()), 0)
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def take(self, field: tf.Tensor) -> tf.Tensor:
+        """`[batch, *shape]` -> `[batch, sites]`."""
+
+        @tf.custom_gradient
+        def gather(x):
+            return tf.gather(tf.reshape(x, [-1, self._mask.size]), self._inside, axis=1), self.put
+
+        return gather(field)
+
+    def put(self, values: tf.Tensor) -> tf.Tensor:
+        """`[batch, sites]` -> `[batch, *shape]`, zero elsewhere."""
+
+        @tf.custom_gradient
+        def gather(x):
+            field = tf.gather(tf.pad(x, [[0, 0], [1, 0]]), self._place, axis=1)
+            return tf.reshape(field, [-1, *self._mask.shape]), self.take
+
+        return gather(values)
+
+
 class DenseNetwork(tf.Module):
-    """Fully connected layers over all sites at once (arXiv:1904.12072, sec. III: two to six layers of 100 to 1024).
+    """Fully connected layers from all frozen to all active sites (arXiv:1904.12072, sec. III: two to six layers of 100 to 1024).
 
     Args:
       lattice: the lattice.
-      outputs: how many fields come out.
+      active: mask of the active sites.
+      parities: of the outputs.
       rng: draws the initial weights.
       hidden: sizes of the hidden layers.
       activation: after every hidden layer.
@@ -48,7 +89,8 @@ class DenseNetwork(tf.Module):
     def __init__(
         self,
         lattice: Lattice,
-        outputs: int,
+        active: np.ndarray,
+        parities: tuple[Parity, ...],
         rng: np.random.Generator,
         *,
         hidden: Sizes,
@@ -56,8 +98,8 @@ class DenseNetwork(tf.Module):
         final_activation: Activation = "linear",
     ):
         super().__init__(name="dense_network")
-        self._shape, self._outputs = lattice.shape, outputs
-        sizes = (lattice.volume, *hidden, outputs * lattice.volume)
+        self._outputs, self._active, self._frozen = len(parities), _Sites(active), _Sites(~active)
+        sizes = (len(self._frozen), *hidden, len(parities) * len(self._active))
         self._layers = []
         for depth, (fan_in, size) in enumerate(itertools.pairwise(sizes)):
             kernel = _uniform(rng, (fan_in, size), fan_in, f"dense_{depth}/kernel")
@@ -65,10 +107,10 @@ class DenseNetwork(tf.Module):
         self._activations = [ACTIVATIONS[activation]] * len(hidden) + [ACTIVATIONS[final_activation]]
 
     def __call__(self, field: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        x = tf.reshape(tf.cast(field, tf.float32), [-1, math.prod(self._shape)])
+        x = self._frozen.take(tf.cast(field, tf.float32))
         for (kernel, bias), activation in zip(self._layers, self._activations, strict=True):
             x = activation(x @ kernel + bias)
-        return tuple(tf.unstack(tf.reshape(x, [-1, self._outputs, *self._shape]), axis=1))
+        return tuple(self._active.put(part) for part in tf.split(x, self._outputs, axis=1))
 
 
 class ConvolutionalNetwork(tf.Module):
@@ -79,7 +121,8 @@ class ConvolutionalNetwork(tf.Module):
 
     Args:
       lattice: the lattice.
-      outputs: how many fields come out.
+      active: mask of the active sites.
+      parities: of the outputs.
       rng: draws the initial weights.
       channels: of the hidden layers.
       kernel_size: odd, the same in every direction and layer.
@@ -90,12 +133,13 @@ class ConvolutionalNetwork(tf.Module):
       ValueError: a kernel that is even or wraps around the lattice more than once.
     """
 
-    symmetries: frozenset[str] = frozenset({"translation by 2"})
+    symmetries: frozenset[str] = frozenset({"even translation"})
 
     def __init__(
         self,
         lattice: Lattice,
-        outputs: int,
+        active: np.ndarray,
+        parities: tuple[Parity, ...],
         rng: np.random.Generator,
         *,
         channels: Sizes = (8, 8),
@@ -106,7 +150,7 @@ class ConvolutionalNetwork(tf.Module):
         super().__init__(name="convolutional_network")
         if kernel_size % 2 == 0 or kernel_size // 2 > min(lattice.shape):
             raise ValueError(f"kernel_size must be odd and at most twice the extent plus one, got {kernel_size} on {lattice.shape}")
-        sizes = (1, *channels, outputs)
+        sizes = (1, *channels, len(parities))
         self._layers = []
         for depth, (inputs, size) in enumerate(itertools.pairwise(sizes)):
             fan_in = inputs * kernel_size**lattice.d
@@ -194,9 +238,83 @@ def _scatter_patches(y: tf.Tensor, axis: int, blocks_axis: int, n: int, radius: 
     return tf.concat([tf.add_n(parts) for parts in sites], axis)
 
 
-NETWORKS = {"convolutional": ConvolutionalNetwork, "dense": DenseNetwork}
+class PropagatorNetwork(tf.Module):
+    """Simple functions of single sites, carried to the active ones by a few kernels that are fixed.
+
+        odd outputs:   t_x = sum_k sum_y K_k(x - y) [ a_k0 phi_y + sum_f a_kf tanh(w_f phi_y) ]
+        even outputs:  s_x = B tanh[ (c + sum_k sum_y K_k(x - y) sum_f b_kf tanh(w_f phi_y)^2) / B ]
+
+    The kernels K are the sum over nearest neighbours and free propagators of several masses: the local force, and long wavelengths
+    at no cost. With some ten numbers a coupling, natural gradients are affordable.
+
+    Args:
+      lattice: the lattice.
+      active: mask of the active sites.
+      parities: of the outputs.
+      rng: draws the initial weights.
+      features: how many frequencies w_f; trained, from `spacing` times 1, 2, ... at the start.
+      spacing: of the frequencies.
+      propagators: bare masses squared of the propagators.
+      bound: B, the largest size of even outputs.
+
+    Raises:
+      ValueError: a mass squared that is not positive.
+    """
+
+    symmetries: frozenset[str] = frozenset({"even translation", "rotation", "reflection", "sign"})
+
+    def __init__(
+        self,
+        lattice: Lattice,
+        active: np.ndarray,
+        parities: tuple[Parity, ...],
+        rng: np.random.Generator,
+        *,
+        features: PositiveInt = 2,
+        spacing: PositiveFloat = 0.7,
+        propagators: Numbers = (1.0, 0.1),
+        bound: PositiveFloat = 1.5,
+    ):
+        super().__init__(name="propagator_network")
+        self._active, self._frozen, self._bound = _Sites(active), _Sites(~active), bound
+        kernels = [lattice.neighbours(), *(lattice.propagator(m2) for m2 in propagators)]
+        kernels = [kernel[np.ix_(~active.ravel(), active.ravel())] for kernel in kernels]
+        # All kernels as one matrix; each carries as much to a site as its neighbours do.
+        self._kernels = np.concatenate([2 * lattice.d * k / np.max(k.sum(axis=0)) for k in kernels]).astype(np.float32)
+        self._frequencies = tf.Variable(np.float32(spacing) * np.arange(1, features + 1, dtype=np.float32), name="frequencies")
+        self._outputs = []
+        for i, parity in enumerate(parities):
+            shape = (len(kernels), features + (parity == "odd"))
+            # Small, not zero: at zero the frequencies would get no gradient.
+            weights = tf.Variable(rng.uniform(-0.01, 0.01, shape).astype(np.float32), name=f"output_{i}/weights")
+            constant = tf.Variable(np.float32(0), name=f"output_{i}/constant") if parity == "even" else None
+            self._outputs.append((weights, constant))
+
+    def __call__(self, field: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        phi = self._frozen.take(tf.cast(field, tf.float32))[:, tf.newaxis]
+        waves = tf.tanh(self._frequencies[:, tf.newaxis] * phi)
+        odd, even = tf.concat([phi, waves], axis=1), waves * waves
+        return tuple(
+            self._active.put(
+                self._carry(odd, weights)
+                if constant is None
+                else self._bound * tf.tanh((constant + self._carry(even, weights)) / self._bound)
+            )
+            for weights, constant in self._outputs
+        )
+
+    def _carry(self, features: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """`[batch, features, frozen sites]` -> `[batch, active sites]`."""
+        # A sum of products is fused into one loop; a product of so small matrices is not worth a call.
+        sources = tf.reduce_sum(features[:, tf.newaxis] * weights[..., tf.newaxis], axis=2)
+        return tf.reshape(sources, [-1, self._kernels.shape[0]]) @ self._kernels
 
 
-def build_network(component: Component, lattice: Lattice, outputs: int, rng: np.random.Generator) -> tf.Module:
+NETWORKS = {"convolutional": ConvolutionalNetwork, "dense": DenseNetwork, "propagator": PropagatorNetwork}
+
+
+def build_network(
+    component: Component, lattice: Lattice, active: np.ndarray, parities: tuple[Parity, ...], rng: np.random.Generator
+) -> tf.Module:
     """The network that a configuration names. Raises `ConfigError`."""
-    return build("network", NETWORKS, component, lattice, outputs, rng)
+    return build("network", NETWORKS, component, lattice, active, parities, rng)

@@ -2,16 +2,18 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from pydantic import PositiveFloat
 
+from lattice_flows.bijectors import FourierScaling
 from lattice_flows.config import Component, build
 from lattice_flows.lattice import Lattice
 
 tfd = tfp.distributions
 
-__all__ = ["PRIORS", "build_prior", "normal"]
+__all__ = ["PRIORS", "build_prior", "free_field", "normal"]
 
 
 def normal(lattice: Lattice, *, width: PositiveFloat = 1.0, learn_width: bool = False) -> tfd.Distribution:
@@ -31,7 +33,20 @@ def normal(lattice: Lattice, *, width: PositiveFloat = 1.0, learn_width: bool = 
     return tfd.Independent(site, reinterpreted_batch_ndims=lattice.d, name="normal_prior")
 
 
-PRIORS = {"normal": normal}
+def free_field(lattice: Lattice, *, m2: PositiveFloat = 1.0, learn_spectrum: bool = True) -> tfd.Distribution:
+    """The Gaussian field `<|phi_p|^2> = 1 / (2 (phat^2 + m2))` of the action with `lam = 0`, or one whose spectrum is trained.
+
+    Args:
+      lattice: the lattice.
+      m2: bare mass squared, at the start.
+      learn_spectrum: whether the width of every class of momenta is trained with the flow (through its logarithm).
+    """
+    momenta, _ = lattice.momentum_classes()
+    spectrum = FourierScaling(lattice, -np.log(2 * (momenta + m2)) / 2, trainable=learn_spectrum)
+    return tfd.TransformedDistribution(normal(lattice), spectrum, name="free_field_prior")
+
+
+PRIORS = {"free_field": free_field, "normal": normal}
 
 
 def build_prior(component: Component, lattice: Lattice) -> tfd.Distribution:

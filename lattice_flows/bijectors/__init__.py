@@ -1,5 +1,7 @@
 """TFP bijectors on lattice fields `[batch, *lattice_shape]`."""
 
 from lattice_flows.bijectors.affine_coupling import AffineCoupling
+from lattice_flows.bijectors.fourier_scaling import FourierScaling
+from lattice_flows.bijectors.sinh_arcsinh import SinhArcsinh
 
-__all__ = ["AffineCoupling"]
+__all__ = ["AffineCoupling", "FourierScaling", "SinhArcsinh"]

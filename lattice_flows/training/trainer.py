@@ -14,10 +14,10 @@ from lattice_flows.actions import ScalarPhi4, build_action
 from lattice_flows.config import ConfigError, RunConfig, TrainingConfig
 from lattice_flows.flows import Flow, build_flow
 from lattice_flows.lattice import Lattice
-from lattice_flows.objectives import reverse_kl
+from lattice_flows.objectives import ESTIMATORS, ReverseKL, fisher
 from lattice_flows.seeds import sub_seed
-from lattice_flows.training.adam import Adam
 from lattice_flows.training.checkpoints import Checkpoints, assign, read_arrays, write_arrays
+from lattice_flows.training.optimizers import build_optimizer
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.watch import View
 from lattice_flows.weights import WeightedSampler, effective_sample_size, expected_acceptance, log_z
@@ -86,33 +86,32 @@ class TrainingStep:
             raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {config.batch_size}")
         share = config.batch_size // replicas
         variables = flow.trainable_variables
+        estimator = ESTIMATORS[config.gradient]
         with strategy.scope():
-            self.optimizer = Adam(
-                variables,
-                learning_rate_schedule(config),
-                beta_1=config.beta_1,
-                beta_2=config.beta_2,
-                clip=config.gradient_clip,
-            )
+            self.optimizer = build_optimizer(config.optimizer, variables, learning_rate_schedule(config))
 
         @tf.function(jit_compile=True)
-        def loss_and_gradient(seed, replica):
-            with tf.GradientTape() as tape:
+        def estimate(seed, replica):
+            def draw():
                 z = flow.prior.sample(config.batch_size, seed=seed)[replica * share : (replica + 1) * share]
-                z = tf.ensure_shape(z, [share, *flow.lattice.shape])
-                # Losses and gradients are summed over replicas, so each loss is divided by the whole batch.
-                loss = tf.reduce_sum(reverse_kl(flow, action, z)) / config.batch_size
-            gradients = tape.gradient(loss, variables)
-            return loss, tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], axis=0)
+                # Drawn in float64 (XLA's float32 normals are ten times slower), mapped in the precision that a gradient needs.
+                return tf.ensure_shape(tf.cast(z, tf.float32), [share, *flow.lattice.shape])
+
+            found = estimator(flow, action, ReverseKL(), variables, draw)
+            parts = [found.loss, found.gradient]
+            if self.optimizer.needs_fisher:
+                parts.append(fisher(flow, variables, found.phi))
+            # They are summed over replicas, so each is divided by the whole batch.
+            return [part / config.batch_size for part in parts]
 
         def replica_step(seed):
-            return loss_and_gradient(seed, tf.distribute.get_replica_context().replica_id_in_sync_group)
+            return estimate(seed, tf.distribute.get_replica_context().replica_id_in_sync_group)
 
         @tf.function
         def step(seed):
-            loss, gradient = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed,)))
+            loss, *parts = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed,)))
             with strategy.scope():
-                self.optimizer.apply(gradient)
+                self.optimizer.apply(*parts)
             return loss
 
         self._step = step
@@ -310,9 +309,8 @@ class _Loop:
         kept = f"the state of step {last} is kept" if last else "no evaluation had been reached, so nothing was kept"
         return (
             f"the loss became {loss} at step {self._facts['step']}; {kept}. "
-            f"Go on from there, or start again, with a smaller training.learning_rate "
-            f"(now {self._training.learning_rate:g}) or training.gradient_clip "
-            f"(now {self._training.gradient_clip:g}), or a larger training.batch_size (now {self._training.batch_size})"
+            f"Go on from there, or start again, with a smaller training.learning_rate (now {self._training.learning_rate:g}) "
+            f"or a larger training.batch_size (now {self._training.batch_size})"
         )
 
 
