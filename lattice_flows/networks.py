@@ -291,8 +291,8 @@ class PropagatorNetwork(tf.Module):
             self._outputs.append((weights, constant))
 
     def __call__(self, field: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        phi = self._frozen.take(tf.cast(field, tf.float32))[:, tf.newaxis]
-        waves = tf.tanh(self._frequencies[:, tf.newaxis] * phi)
+        phi = tf.expand_dims(self._frozen.take(tf.cast(field, tf.float32)), 1)
+        waves = tf.tanh(tf.expand_dims(self._frequencies, 1) * phi)
         odd, even = tf.concat([phi, waves], axis=1), waves * waves
         return tuple(
             self._active.put(
@@ -306,7 +306,7 @@ class PropagatorNetwork(tf.Module):
     def _carry(self, features: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """`[batch, features, frozen sites]` -> `[batch, active sites]`."""
         # A sum of products is fused into one loop; a product of so small matrices is not worth a call.
-        sources = tf.reduce_sum(features[:, tf.newaxis] * weights[..., tf.newaxis], axis=2)
+        sources = tf.reduce_sum(tf.expand_dims(features, 1) * tf.expand_dims(weights, 2), axis=2)
         return tf.reshape(sources, [-1, self._kernels.shape[0]]) @ self._kernels
 
 

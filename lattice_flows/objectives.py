@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lattice_flows.flows import Flow
 
-__all__ = ["ESTIMATORS", "AbsoluteError", "GradientEstimate", "ReverseKL", "fisher", "path", "reparameterisation", "scores"]
+__all__ = ["ESTIMATORS", "AbsoluteError", "GradientEstimate", "ReverseKL", "path", "reparameterisation", "scores"]
 
 Action = Callable[[tf.Tensor], tf.Tensor]
 Draw = Callable[[], tf.Tensor]
@@ -42,17 +42,18 @@ class AbsoluteError(tf.Module):
 
 
 class GradientEstimate(NamedTuple):
-    """Sums over samples: the loss, and its gradient with respect to a list of variables, flattened and joined `[size]`.
-
-    With them the samples `[n, *shape]`.
+    """Sums over samples of the flow: the loss, its gradient with respect to a list of variables, flattened and joined `[size]`, and,
+    if it was asked for, Fisher's matrix `score score^T`, `[size, size]`.
     """
 
     loss: tf.Tensor
     gradient: tf.Tensor
-    phi: tf.Tensor
+    fisher: tf.Tensor | None
 
 
-def reparameterisation(flow: Flow, action: Action, loss: tf.Module, variables: Sequence[tf.Variable], draw: Draw) -> GradientEstimate:
+def reparameterisation(
+    flow: Flow, action: Action, loss: tf.Module, variables: Sequence[tf.Variable], draw: Draw, *, with_fisher: bool
+) -> GradientEstimate:
     """The gradient of the loss of samples, through the samples and through log q.
 
     Args:
@@ -61,14 +62,18 @@ def reparameterisation(flow: Flow, action: Action, loss: tf.Module, variables: S
       loss: `ReverseKL` or `AbsoluteError`.
       variables: all that the gradient is with respect to.
       draw: gives prior samples `[n, *shape]`.
+      with_fisher: whether Fisher's matrix is wanted.
     """
     with tf.GradientTape() as tape:
         phi, log_q = flow.push_forward(draw())
         total = tf.reduce_sum(loss(log_q + action(phi)))
-    return GradientEstimate(total, _joined(tape, total, variables), phi)
+    matrix = _fisher(scores(flow, variables, phi)[0]) if with_fisher else None
+    return GradientEstimate(total, _joined(tape, total, variables), matrix)
 
 
-def path(flow: Flow, action: Action, loss: ReverseKL, variables: Sequence[tf.Variable], draw: Draw) -> GradientEstimate:
+def path(
+    flow: Flow, action: Action, loss: ReverseKL, variables: Sequence[tf.Variable], draw: Draw, *, with_fisher: bool
+) -> GradientEstimate:
     """The gradient of the reverse KL divergence through the samples alone (arXiv:2207.08219; 2206.09016).
 
     The explicit dependence of log q on the weights has a gradient whose mean is zero, and only adds noise; without it the variance
@@ -76,35 +81,45 @@ def path(flow: Flow, action: Action, loss: ReverseKL, variables: Sequence[tf.Var
     """
     with tf.GradientTape() as tape:
         phi, log_q = flow.push_forward(draw())
+        loss_of_each = loss(log_q + action(phi))
+    fixed = tf.identity(phi)
     with tf.GradientTape() as force_tape:
-        # tf.identity defeats the bijector's cache, which would give back z instead of inverting the map.
-        fixed = tf.identity(phi)
         force_tape.watch(fixed)
-        exponent = flow.log_prob(tf.identity(fixed)) + action(fixed)
-    force = force_tape.gradient(exponent, fixed)
-    return GradientEstimate(tf.reduce_sum(loss(log_q + action(phi))), _joined(tape, phi, variables, force), phi)
+        exponent = action(fixed)
+        if not with_fisher:
+            # tf.identity defeats the bijector's cache, which would give back z instead of inverting the map.
+            exponent += flow.log_prob(tf.identity(fixed))
+    force, matrix = force_tape.gradient(exponent, fixed), None
+    if with_fisher:
+        score, log_q_force = scores(flow, variables, fixed)
+        force, matrix = force + log_q_force, _fisher(score)
+    return GradientEstimate(tf.reduce_sum(loss_of_each), _joined(tape, phi, variables, force), matrix)
 
 
 ESTIMATORS = {"path": path, "reparameterisation": reparameterisation}
 
 
-def scores(flow: Flow, variables: Sequence[tf.Variable], phi: tf.Tensor) -> tf.Tensor:
-    """The gradient of log q at each configuration `[n, *shape]` with respect to the variables, `[n, size]`."""
+def scores(flow: Flow, variables: Sequence[tf.Variable], phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The gradients of log q at each configuration `[n, *shape]` with respect to the variables, `[n, size]`, and to phi."""
 
     def of_one(configuration):
+        batch = configuration[tf.newaxis]
         with tf.GradientTape() as tape:
-            log_q = flow.log_prob(configuration[tf.newaxis])
-        return _joined(tape, log_q, variables)
+            tape.watch(batch)
+            log_q = flow.log_prob(tf.identity(batch))
+        *of_variables, of_phi = tape.gradient(log_q, [*variables, batch], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return _flat(of_variables), of_phi[0]
 
     return tf.vectorized_map(of_one, phi)
 
 
-def fisher(flow: Flow, variables: Sequence[tf.Variable], phi: tf.Tensor) -> tf.Tensor:
-    """Fisher's matrix summed over samples of the flow `[n, *shape]`: the sum of `score score^T`, `[size, size]`."""
-    score = scores(flow, variables, tf.identity(phi))
+def _fisher(score: tf.Tensor) -> tf.Tensor:
     return tf.matmul(score, score, transpose_a=True)
 
 
 def _joined(tape: tf.GradientTape, target: tf.Tensor, variables: Sequence[tf.Variable], weights=None) -> tf.Tensor:
-    gradients = tape.gradient(target, variables, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return _flat(tape.gradient(target, variables, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO))
+
+
+def _flat(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], axis=0)

@@ -55,8 +55,8 @@ class AffineCoupling(tfp.bijectors.Bijector):
 
     def _scale_and_shift(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # tf.where, not a product with the mask: a NaN on an active site must not reach the network.
-        s, t = self._network(tf.where(self._active, tf.zeros_like(x), x))
-        return tf.where(self._active, tf.cast(s, x.dtype), tf.zeros_like(x)), tf.cast(t, x.dtype)
+        s, t = self._network(tf.where(self._active, tf.zeros([], x.dtype), x))
+        return tf.where(self._active, tf.cast(s, x.dtype), tf.zeros([], x.dtype)), tf.cast(t, x.dtype)
 
     def _log_det(self, s: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(tf.cast(s, tf.float64), axis=list(range(-self._active.ndim, 0)))

@@ -14,7 +14,7 @@ from lattice_flows.actions import ScalarPhi4, build_action
 from lattice_flows.config import ConfigError, RunConfig, TrainingConfig
 from lattice_flows.flows import Flow, build_flow
 from lattice_flows.lattice import Lattice
-from lattice_flows.objectives import ESTIMATORS, ReverseKL, fisher
+from lattice_flows.objectives import ESTIMATORS, ReverseKL
 from lattice_flows.seeds import sub_seed
 from lattice_flows.training.checkpoints import Checkpoints, assign, read_arrays, write_arrays
 from lattice_flows.training.optimizers import build_optimizer
@@ -97,12 +97,9 @@ class TrainingStep:
                 # Drawn in float64 (XLA's float32 normals are ten times slower), mapped in the precision that a gradient needs.
                 return tf.ensure_shape(tf.cast(z, tf.float32), [share, *flow.lattice.shape])
 
-            found = estimator(flow, action, ReverseKL(), variables, draw)
-            parts = [found.loss, found.gradient]
-            if self.optimizer.needs_fisher:
-                parts.append(fisher(flow, variables, found.phi))
+            found = estimator(flow, action, ReverseKL(), variables, draw, with_fisher=self.optimizer.needs_fisher)
             # They are summed over replicas, so each is divided by the whole batch.
-            return [part / config.batch_size for part in parts]
+            return [part / config.batch_size for part in found if part is not None]
 
         def replica_step(seed):
             return estimate(seed, tf.distribute.get_replica_context().replica_id_in_sync_group)
