@@ -1,9 +1,9 @@
 """What a coupling conditions on: networks from the frozen sites of a field to several fields on the active ones.
 
-A network maps `[batch, *lattice_shape]`, zero on active sites, to a tuple of such tensors, in float32; what it gives on frozen sites
-is not used. It is built for one mask of active sites and for a tuple of parities, one for each output: whether it should be "even" or
-"odd" under phi -> -phi (a network that has no such symmetry takes only their number). Its `symmetries` are those of `flows.Flow`
-that a coupling keeps with it.
+A network maps `[batch, *lattice_shape]`, zero on active sites, to a tuple of such tensors, in float32; what it gives on frozen
+sites is not used. It is built for one mask of active sites and for a tuple of parities, one for each output: whether it should be
+"even" or "odd" under phi -> -phi (a network that has no such symmetry takes only their number). Its `symmetries` are those of
+`flows.Flow` that a coupling keeps with it.
 
 Weights of the convolutional and the dense network start as in PyTorch, uniform in `+- 1 / sqrt(fan_in)`, which is what the public
 re-implementations of arXiv:1904.12072 use.
@@ -39,8 +39,8 @@ def _uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, name
 class _Sites:
     """Some sites of a lattice, packed into a vector, and back.
 
-    Both ways are gathers, and each is the other's gradient: left to itself, TensorFlow would make that a scatter, which XLA runs site
-    by site on a CPU.
+    Both ways are gathers, and each is the other's gradient: left to itself, TensorFlow would make that a scatter, which XLA runs
+    site by site on a CPU.
     """
 
     def __init__(self, mask: np.ndarray):

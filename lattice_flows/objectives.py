@@ -1,7 +1,6 @@
 """Losses whose minimum is the target density, and estimators of their gradients.
 
-A loss maps `log q(phi) + S(phi)` of samples of the flow to a number for each. An estimator draws samples and gives the sums of losses
-and gradients over them.
+A loss is a function of `log q(phi) + S(phi)`, `[n]`, of samples of the flow. An estimator draws samples and sums over them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,69 +10,59 @@ import tensorflow as tf
 
 from lattice_flows.flows import Flow
 
-__all__ = ["ESTIMATORS", "AbsoluteError", "GradientEstimate", "ReverseKL", "path", "reparameterisation", "scores"]
+__all__ = ["ESTIMATORS", "GradientEstimate", "absolute_error", "path", "reparameterisation", "reverse_kl", "scores"]
 
 Action = Callable[[tf.Tensor], tf.Tensor]
 Draw = Callable[[], tf.Tensor]
 
 
-class ReverseKL(tf.Module):
-    """Reverse Kullback-Leibler divergence up to the constant log Z: the mean of `log q + S` (arXiv:1904.12072, eqs. 13-14).
+def reverse_kl(log_q_plus_action: tf.Tensor) -> tf.Tensor:
+    """Reverse Kullback-Leibler divergence up to the constant log Z: `log q + S` (arXiv:1904.12072, eqs. 13-14).
 
     Its mean is bounded from below by `-log Z`; a lower value means that log q is wrong.
     """
-
-    def __call__(self, log_q_plus_action: tf.Tensor) -> tf.Tensor:
-        return log_q_plus_action
+    return log_q_plus_action
 
 
-class AbsoluteError(tf.Module):
-    """The mean of `|log q + S + log Z|` (arXiv:1904.12072, eq. B2), which the paper used before the KL loss at L = 14.
+def absolute_error(log_q_plus_action: tf.Tensor) -> tf.Tensor:
+    """`|log q + S + log Z|` (arXiv:1904.12072, eq. B2), which the paper used before the KL loss at L = 14.
 
-    log Z is trained with the flow, from the value of the first samples.
+    log Z is estimated from the samples themselves, by minus the mean of `log q + S`; with several devices, by each from its own.
     """
-
-    def __init__(self, log_z: float):
-        super().__init__()
-        self.log_z = tf.Variable(log_z, dtype=tf.float32, name="log_z")
-
-    def __call__(self, log_q_plus_action: tf.Tensor) -> tf.Tensor:
-        return tf.abs(log_q_plus_action + tf.cast(self.log_z, tf.float64))
+    return tf.abs(log_q_plus_action - tf.stop_gradient(tf.reduce_mean(log_q_plus_action)))
 
 
 class GradientEstimate(NamedTuple):
-    """Sums over samples of the flow: the loss, its gradient with respect to a list of variables, flattened and joined `[size]`, and,
-    if it was asked for, Fisher's matrix `score score^T`, `[size, size]`.
+    """Sums over samples of the flow: `log q + S`; the gradient of the loss with respect to the flow's variables, flattened and
+    joined `[size]`; and, if it was asked for, Fisher's matrix `score score^T`, `[size, size]`.
     """
 
-    loss: tf.Tensor
+    log_q_plus_action: tf.Tensor
     gradient: tf.Tensor
     fisher: tf.Tensor | None
 
 
 def reparameterisation(
-    flow: Flow, action: Action, loss: tf.Module, variables: Sequence[tf.Variable], draw: Draw, *, with_fisher: bool
+    flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, loss: Callable[[tf.Tensor], tf.Tensor] = reverse_kl
 ) -> GradientEstimate:
     """The gradient of the loss of samples, through the samples and through log q.
 
     Args:
       flow: the flow.
       action: `phi [batch, *shape] -> [batch]`.
-      loss: `ReverseKL` or `AbsoluteError`.
-      variables: all that the gradient is with respect to.
       draw: gives prior samples `[n, *shape]`.
       with_fisher: whether Fisher's matrix is wanted.
+      loss: `reverse_kl` or `absolute_error`.
     """
     with tf.GradientTape() as tape:
         phi, log_q = flow.push_forward(draw())
-        total = tf.reduce_sum(loss(log_q + action(phi)))
-    matrix = _fisher(scores(flow, variables, phi)[0]) if with_fisher else None
-    return GradientEstimate(total, _joined(tape, total, variables), matrix)
+        exponent = log_q + action(phi)
+        total = tf.reduce_sum(loss(exponent))
+    matrix = _fisher(scores(flow, phi)[0]) if with_fisher else None
+    return GradientEstimate(tf.reduce_sum(exponent), _joined(tape, total, flow.trainable_variables), matrix)
 
 
-def path(
-    flow: Flow, action: Action, loss: ReverseKL, variables: Sequence[tf.Variable], draw: Draw, *, with_fisher: bool
-) -> GradientEstimate:
+def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False) -> GradientEstimate:
     """The gradient of the reverse KL divergence through the samples alone (arXiv:2207.08219; 2206.09016).
 
     The explicit dependence of log q on the weights has a gradient whose mean is zero, and only adds noise; without it the variance
@@ -81,7 +70,6 @@ def path(
     """
     with tf.GradientTape() as tape:
         phi, log_q = flow.push_forward(draw())
-        loss_of_each = loss(log_q + action(phi))
     fixed = tf.identity(phi)
     with tf.GradientTape() as force_tape:
         force_tape.watch(fixed)
@@ -91,16 +79,18 @@ def path(
             exponent += flow.log_prob(tf.identity(fixed))
     force, matrix = force_tape.gradient(exponent, fixed), None
     if with_fisher:
-        score, log_q_force = scores(flow, variables, fixed)
+        score, log_q_force = scores(flow, fixed)
         force, matrix = force + log_q_force, _fisher(score)
-    return GradientEstimate(tf.reduce_sum(loss_of_each), _joined(tape, phi, variables, force), matrix)
+    total = tf.reduce_sum(log_q + action(phi))
+    return GradientEstimate(total, _joined(tape, phi, flow.trainable_variables, force), matrix)
 
 
 ESTIMATORS = {"path": path, "reparameterisation": reparameterisation}
 
 
-def scores(flow: Flow, variables: Sequence[tf.Variable], phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The gradients of log q at each configuration `[n, *shape]` with respect to the variables, `[n, size]`, and to phi."""
+    variables = flow.trainable_variables
 
     def of_one(configuration):
         batch = configuration[tf.newaxis]

@@ -3,8 +3,8 @@
     y(p) = exp(s(phat^2)) x(p)
     log |det dy/dx| = sum_p s(phat^2)
 
-The linear maps that commute with all symmetries of the lattice. Applied to white noise, it gives a Gaussian of any spectrum: that of
-the free field is `s = -log(2 (phat^2 + m2)) / 2`.
+The linear maps that commute with all symmetries of the lattice. Applied to white noise, it gives a Gaussian of any spectrum: that
+of the free field is `s = -log(2 (phat^2 + m2)) / 2`.
 """
 
 import numpy as np
@@ -39,7 +39,9 @@ class FourierScaling(tfp.bijectors.Bijector):
       ValueError: another number of classes.
     """
 
-    def __init__(self, lattice: Lattice, log_scale: np.ndarray | None = None, trainable: bool = True, name: str = "fourier_scaling"):
+    def __init__(
+        self, lattice: Lattice, log_scale: np.ndarray | None = None, trainable: bool = True, name: str = "fourier_scaling"
+    ):
         parameters = dict(locals())
         momenta, self._classes = lattice.momentum_classes()
         log_scale = np.zeros(len(momenta)) if log_scale is None else np.asarray(log_scale)

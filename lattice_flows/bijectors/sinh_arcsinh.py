@@ -3,8 +3,8 @@
     y_x = b sinh(tau asinh(x_x / b))
     log |det dy/dx| = sum_x [ log tau + log cosh(tau asinh(x_x / b)) - log(1 + (x_x / b)^2) / 2 ]
 
-(Jones and Pewsey, Biometrika 96 (2009) 761). Linear near zero, |x|^tau far away: tau < 1 turns the tails of a Gaussian into those of
-`exp(-phi^4)`, which no affine map can. Odd, and inverted by tau -> 1 / tau.
+(Jones and Pewsey, Biometrika 96 (2009) 761). Linear near zero, |x|^tau far away: tau < 1 turns the tails of a Gaussian into those
+of `exp(-phi^4)`, which no affine map can. Odd, and inverted by tau -> 1 / tau.
 """
 
 import numpy as np

@@ -91,7 +91,14 @@ class NaturalGradient:
         trust: PositiveFloat = 0.05,
     ):
         size = _size(weights)
-        self._weights, self._rate, self._memory, self._damping, self._ridge, self._trust = weights, rate, memory, damping, ridge, trust
+        self._weights, self._rate, self._memory, self._damping, self._ridge, self._trust = (
+            weights,
+            rate,
+            memory,
+            damping,
+            ridge,
+            trust,
+        )
         self._updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self._fisher = tf.Variable(tf.zeros([size, size]), name="fisher")
         self.variables = [self._updates, self._fisher]

@@ -1,6 +1,7 @@
-"""The training loop: stochastic gradient descent on the reverse KL divergence, on one or several devices."""
+"""The training loop: stochastic descent on the reverse KL divergence, on one or several devices."""
 
 import csv
+import functools
 import io
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from lattice_flows.actions import ScalarPhi4, build_action
 from lattice_flows.config import ConfigError, RunConfig, TrainingConfig
 from lattice_flows.flows import Flow, build_flow
 from lattice_flows.lattice import Lattice
-from lattice_flows.objectives import ESTIMATORS, ReverseKL
+from lattice_flows.objectives import ESTIMATORS, absolute_error, reparameterisation
 from lattice_flows.seeds import sub_seed
 from lattice_flows.training.checkpoints import Checkpoints, assign, read_arrays, write_arrays
 from lattice_flows.training.optimizers import build_optimizer
@@ -85,37 +86,44 @@ class TrainingStep:
         if config.batch_size % replicas:
             raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {config.batch_size}")
         share = config.batch_size // replicas
-        variables = flow.trainable_variables
-        estimator = ESTIMATORS[config.gradient]
         with strategy.scope():
-            self.optimizer = build_optimizer(config.optimizer, variables, learning_rate_schedule(config))
+            self.optimizer = build_optimizer(config.optimizer, flow.trainable_variables, learning_rate_schedule(config))
+
+        estimators = {
+            "reverse KL": ESTIMATORS[config.gradient],
+            "absolute error": functools.partial(reparameterisation, loss=absolute_error),
+        }
 
         @tf.function(jit_compile=True)
-        def estimate(seed, replica):
+        def estimate(seed, replica, objective):
             def draw():
                 z = flow.prior.sample(config.batch_size, seed=seed)[replica * share : (replica + 1) * share]
                 # Drawn in float64 (XLA's float32 normals are ten times slower), mapped in the precision that a gradient needs.
                 return tf.ensure_shape(tf.cast(z, tf.float32), [share, *flow.lattice.shape])
 
-            found = estimator(flow, action, ReverseKL(), variables, draw, with_fisher=self.optimizer.needs_fisher)
+            found = estimators[objective](flow, action, draw, with_fisher=self.optimizer.needs_fisher)
             # They are summed over replicas, so each is divided by the whole batch.
             return [part / config.batch_size for part in found if part is not None]
 
-        def replica_step(seed):
-            return estimate(seed, tf.distribute.get_replica_context().replica_id_in_sync_group)
+        def replica_step(seed, objective):
+            return estimate(seed, tf.distribute.get_replica_context().replica_id_in_sync_group, objective)
 
         @tf.function
-        def step(seed):
-            loss, *parts = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed,)))
+        def step(seed, objective):
+            loss, *parts = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed, objective)))
             with strategy.scope():
                 self.optimizer.apply(*parts)
             return loss
 
         self._step = step
 
-    def __call__(self, seed: np.ndarray) -> float:
-        """Makes one step with the batch of this seed; returns the loss before it."""
-        return float(self._step(tf.constant(seed)))
+    def __call__(self, seed: np.ndarray, objective: str = "reverse KL") -> float:
+        """Makes one step with the batch of this seed, on the "reverse KL" or the "absolute error".
+
+        Returns:
+          the mean of `log q + S`, whichever the objective, before the step.
+        """
+        return float(self._step(tf.constant(seed), objective))
 
 
 def learning_rate_schedule(config: TrainingConfig):
@@ -207,7 +215,7 @@ class _Loop:
             losses: list[float] = []
             start = time.perf_counter() - facts["seconds"]
             while stopped is None:
-                loss = self._train_step(sub_seed(self._seed, "training", facts["step"]))
+                loss = self._train_step(sub_seed(self._seed, "training", facts["step"]), self._objective())
                 if not np.isfinite(loss):
                     raise TrainingDiverged(self._diverged(loss))
                 losses.append(loss)
@@ -241,10 +249,14 @@ class _Loop:
         self._view.say("compiling the training step and the sampler with XLA ...")
         start = time.perf_counter()
         before = {name: value.numpy() for name, value in self._state().items()}
-        self._train_step(sub_seed(self._seed, "compilation"))
+        for objective in {self._objective(), "reverse KL"}:
+            self._train_step(sub_seed(self._seed, "compilation"), objective)
         assign(self._state(), before)
         next(self._sampler.batches(_EVALUATION_BATCH, "compilation"))
         self._facts["compile_seconds"] = time.perf_counter() - start
+
+    def _objective(self) -> str:
+        return "absolute error" if self._facts["step"] < self._training.absolute_error_steps else "reverse KL"
 
     def _evaluate(self, losses: list[float]) -> None:
         """Judges the model on fresh samples, writes metrics and a checkpoint, keeps the best."""
