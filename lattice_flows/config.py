@@ -127,9 +127,10 @@ class RunConfig(_Checked):
         """YAML text that `load` reads back to an equal configuration."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
-    def differences(self, other: "RunConfig") -> dict[str, tuple[Any, Any]]:
-        """Dotted key -> (value here, value there), for every key in which the two configurations differ."""
-        here, there = _flatten(self.model_dump(mode="json")), _flatten(other.model_dump(mode="json"))
+    def differences(self, other: "RunConfig | dict[str, Any]") -> dict[str, tuple[Any, Any]]:
+        """Dotted key -> (value here, value there), for every key in which two configurations (or their dumps as JSON) differ."""
+        tree = other if isinstance(other, dict) else other.model_dump(mode="json")
+        here, there = _flatten(self.model_dump(mode="json")), _flatten(tree)
         keys = sorted(here.keys() | there.keys())
         return {key: (here.get(key), there.get(key)) for key in keys if here.get(key) != there.get(key)}
 

@@ -13,26 +13,35 @@ from lattice_flows.observables import Measurements
 from lattice_flows.production import ENSEMBLE, estimates, measure_flow, sample_flow
 from lattice_flows.statistics import Estimate, estimate, format_estimate, pull, rejection_runs
 from lattice_flows.training.runs import RunDirectory
-from lattice_flows.training.trainer import Summary, train
+from lattice_flows.training.trainer import Summary, adopt, train
 from lattice_flows.watch import View
 from paper.references import published, reference
 
-__all__ = ["LARGEST_PULL", "QUICK", "TABLES", "compared", "observables_table", "report", "reproduce", "summary"]
+__all__ = ["LARGEST_PULL", "QUICK", "TABLES", "TRAINED", "compared", "observables_table", "report", "reproduce", "summary"]
 
 TABLES = ("E1", "E2", "E3", "E4", "E5")
+TRAINED = Path(__file__).with_name("trained")
 LARGEST_PULL = 4.0
 # Exact at any coupling, so that HMC has nothing to say about it.
 EXACT = {"schwinger_dyson": Estimate(1.0, 0.0)}
 QUICK = {
-    "training": {"steps": 400, "evaluate_every": 100, "target_acceptance": None},
+    "training": {"steps": 100, "evaluate_every": 50, "target_acceptance": None},
     "chain": {"length": 20000},
 }
 
 
 def reproduce(
-    table: str, config: RunConfig, flow_name: str, out: Path, strategy: tf.distribute.Strategy, view: View, *, resume: bool
+    table: str,
+    config: RunConfig,
+    flow_name: str,
+    out: Path,
+    strategy: tf.distribute.Strategy,
+    view: View,
+    *,
+    resume: bool,
+    pretrained: bool = False,
 ) -> dict[str, Any]:
-    """One row of Table I, from nothing or from an earlier run.
+    """One row of Table I, from nothing, from an earlier run, or from the weights in `paper/trained`.
 
     Leaves in `out`, beside what training leaves: `ensemble.h5`, `result.json`, `table.md` and `figures/`.
 
@@ -44,6 +53,7 @@ def reproduce(
       strategy: the devices.
       view: where progress is shown.
       resume: go on with what `out` holds.
+      pretrained: take the weights in `paper/trained` instead of training.
 
     Returns:
       the content of `result.json`.
@@ -52,7 +62,10 @@ def reproduce(
       see `training.trainer.train`.
     """
     view.say(f"{table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
-    run, flow, action, summary = train(config, out, strategy, view, resume=resume)
+    if pretrained:
+        run, flow, action, summary = adopt(config, out, TRAINED / f"{table}.npz", strategy, resume=resume)
+    else:
+        run, flow, action, summary = train(config, out, strategy, view, resume=resume)
     path = run.path / ENSEMBLE
     sample_flow(flow, action, config, path, view)
     view.say("measuring ...")
@@ -185,10 +198,12 @@ def _figures(
     hmc: dict[str, Any] | None,
 ) -> None:
     folder = run.path / "figures"
-    with (run.path / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    metrics = {name: [float(row[name]) for row in rows] for name in rows[0]}
-    plots.save(plots.training_history(metrics, f"{table}: training"), folder, "training_history")
+    history = run.path / "metrics.csv"
+    if history.exists():
+        with history.open() as file:
+            rows = list(csv.DictReader(file))
+        metrics = {name: [float(row[name]) for row in rows] for name in rows[0]}
+        plots.save(plots.training_history(metrics, f"{table}: training"), folder, "training_history")
     green = {"flow": [estimate(point) for point in measurements.zero_momentum_green]}
     mass = {"flow": [point and estimate(point) for point in measurements.effective_mass]}
     if hmc:

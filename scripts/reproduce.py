@@ -18,6 +18,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_enum("table", None, [*TABLES, "all"], "ensemble of Table I", required=True)
 flags.DEFINE_boolean("quick", False, "a true but small run of at most two minutes; its numbers are correspondingly coarse")
 flags.DEFINE_string("out", "runs", "output folder; every ensemble gets a folder of its name in it")
+flags.DEFINE_boolean("pretrained", False, "take the weights in paper/trained instead of training")
 command_line.define("device", "lattice_size", "flow", "seed", "steps", "target_acceptance", "max_minutes", "chain_length", "resume")
 
 
@@ -29,7 +30,8 @@ def main() -> int:
     for table in tables:
         config = command_line.configuration(command_line.CONFIGS / f"{table}.yaml", QUICK if FLAGS.quick else None)
         out = Path(FLAGS.out) / table
-        result = reproduce(table, config, FLAGS.flow or "affine", out, strategy, view, resume=FLAGS.resume)
+        how = {"resume": FLAGS.resume, "pretrained": FLAGS.pretrained}
+        result = reproduce(table, config, FLAGS.flow or "affine", out, strategy, view, **how)
         passed.append(result["passed"])
     return 0 if all(passed) else 1
 

@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from lattice_flows.training.runs import RunDirectory
 from lattice_flows.watch import View
 from lattice_flows.weights import WeightedSampler, effective_sample_size, expected_acceptance, log_z
 
-__all__ = ["Summary", "TrainingDiverged", "TrainingStep", "build_model", "load_trained", "train"]
+__all__ = ["Summary", "TrainingDiverged", "TrainingStep", "adopt", "build_model", "load_trained", "train"]
 
 WEIGHTS = "weights.npz"
 _EVALUATION_BATCH = 512
@@ -60,9 +61,47 @@ def load_trained(run: RunDirectory, config: RunConfig, strategy: tf.distribute.S
     """
     with strategy.scope():
         flow, action = build_model(config)
-    arrays, facts = read_arrays(run.path / WEIGHTS)
+    return flow, action, _load(flow, run.path / WEIGHTS)
+
+
+def adopt(
+    config: RunConfig, out: str | Path, weights: Path, strategy: tf.distribute.Strategy, *, resume: bool = False
+) -> tuple[RunDirectory, Flow, ScalarPhi4, Summary]:
+    """Makes a run directory with weights that were trained before, in place of `train`.
+
+    Args:
+      config: the run.
+      out: the run directory.
+      weights: the `weights.npz` of the earlier run.
+      strategy: the devices.
+      resume: go on with an earlier run in that directory.
+
+    Returns:
+      as `train`.
+
+    Raises:
+      ConfigError: the weights are those of another lattice, action or flow.
+      CheckpointError: they are missing or damaged.
+      RunError: the run directory is in use or cannot be written.
+    """
+    arrays, facts = read_arrays(weights)
+    trained = {name: facts["config"][name] for name in ("lattice", "action", "flow")}
+    different = {key: pair for key, pair in config.differences(trained).items() if key.split(".")[0] in trained}
+    if different:
+        listed = ", ".join(f"{key} {there!r}, not {here!r}" for key, (here, there) in different.items())
+        raise ConfigError(f"the weights in {weights.name} were trained with {listed}")
+    with strategy.scope():
+        flow, action = build_model(config)
     assign(flow.named_variables(), arrays)
-    return flow, action, Summary(**facts)
+    run = RunDirectory.start(out, config, resume=resume, devices=strategy.extended.worker_devices)
+    write_arrays(run.path / WEIGHTS, arrays, facts)
+    return run, flow, action, Summary(**facts["summary"])
+
+
+def _load(flow: Flow, path: Path) -> Summary:
+    arrays, facts = read_arrays(path)
+    assign(flow.named_variables(), arrays)
+    return Summary(**facts["summary"])
 
 
 class TrainingStep:
@@ -183,7 +222,7 @@ class _Loop:
     """The state of a training and what is done with it."""
 
     def __init__(self, config: RunConfig, run: RunDirectory, flow: Flow, action: ScalarPhi4, step: TrainingStep, view: View):
-        self._training, self._seed, self._run, self._view = config.training, config.seed, run, view
+        self._config, self._training, self._seed, self._run, self._view = config, config.training, config.seed, run, view
         self._flow, self._train_step = flow, step
         self._sampler = WeightedSampler(flow, action, _EVALUATION_BATCH, config.seed)
         self._checkpoints = Checkpoints(run.path / "checkpoints")
@@ -237,7 +276,9 @@ class _Loop:
             ess=best["ess"],
             stopped=stopped,
         )
-        write_arrays(self._run.path / WEIGHTS, self.best_weights, summary._asdict())
+        # The weights say how they came about, so that the file can go its own way.
+        facts = {"summary": summary._asdict(), "config": self._config.model_dump(mode="json"), "command": sys.argv}
+        write_arrays(self._run.path / WEIGHTS, self.best_weights, facts)
         self._view.say(
             f"trained {summary.steps} steps in {summary.seconds:.0f} s (compilation {summary.compile_seconds:.0f} s apart): "
             f"{stopped}; best model at step {best['step']}, acceptance {best['acceptance']:.3f}, ESS {best['ess']:.3f}"

@@ -1,0 +1,180 @@
+"""How fast: the training step beside PyTorch's, training runs side by side, and what each part of the default flow is worth."""
+
+import csv
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import yaml
+
+from lattice_flows.config import RunConfig
+from lattice_flows.seeds import sub_seed
+from lattice_flows.training.runs import atomic_write
+from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.trainer import TrainingStep, build_model, train
+from lattice_flows.watch import View
+
+__all__ = ["MARKS", "RUNS", "TRIALS", "record", "step_times", "trial", "trials_table", "variants_table"]
+
+RUNS = Path(__file__).with_name("runs.yaml")
+TRIALS = Path(__file__).with_name("trials.yaml")
+MARKS = (0.5, 0.7, 0.85)
+_FIRST_STEPS = 5
+
+
+def step_times(config: RunConfig, python: str, rounds: int, steps: int) -> dict[str, Any]:
+    """Training steps of a configuration and of the common network in PyTorch, in turn.
+
+    Args:
+      config: of the run; its lattice, coupling and batch are PyTorch's too.
+      python: an interpreter that has PyTorch.
+      rounds: how often each has its turn.
+      steps: in a turn.
+
+    Returns:
+      milliseconds a step of both (medians over rounds), and the median of the ratios of successive turns.
+
+    Raises:
+      RuntimeError: PyTorch cannot be run.
+    """
+    step = _compiled_step(config)
+    extent, lam = max(config.lattice.shape), config.action.parameters["lam"]
+    program = [python, str(Path(__file__).with_name("torch_step.py")), str(extent), str(lam), str(config.training.batch_size)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as torch:
+
+        def turn(n: int) -> float:
+            try:
+                torch.stdin.write(f"{n}\n")
+                torch.stdin.flush()
+                return float(torch.stdout.readline())
+            except (OSError, ValueError):
+                raise RuntimeError(f"PyTorch's step cannot be run with {python}: is torch installed there?") from None
+
+        turn(_FIRST_STEPS)
+        pairs = [(_seconds(step, steps), turn(steps)) for _ in range(rounds)]
+        torch.stdin.close()
+    return {
+        "L": extent,
+        "ours_ms": 1e3 * median(ours for ours, _ in pairs) / steps,
+        "torch_ms": 1e3 * median(theirs for _, theirs in pairs) / steps,
+        "ratio": median(ours / theirs for ours, theirs in pairs),
+    }
+
+
+def record(run: Path, path: Path = RUNS) -> None:
+    """Adds a finished run of `reproduce.py` to a file of runs, in place of an earlier one of the same flow, ensemble and seed.
+
+    Raises:
+      OSError: the run has no result.
+    """
+    result = json.loads((run / "result.json").read_text())
+    environment = json.loads((run / "environment.json").read_text())
+    with (run / "metrics.csv").open() as file:
+        history = [(float(row["seconds"]), float(row["acceptance"])) for row in csv.DictReader(file)]
+    pulls = [abs(row["pull"]) for row in result["observables"].values() if row["pull"] is not None]
+    entry = {
+        "command": " ".join(["python", *environment["command"]]),
+        "machine": f"{environment['cpu_count']} CPUs, {environment['platform']}",
+        "tensorflow": environment["tensorflow"],
+        "parameters": result["training"]["parameters"],
+        "steps": result["training"]["steps"],
+        "seconds": round(result["training"]["seconds"], 1),
+        "compile_seconds": round(result["training"]["compile_seconds"], 1),
+        "seconds_to": {mark: next((round(t, 1) for t, a in history if a >= mark), None) for mark in MARKS},
+        "acceptance": round(result["chain"]["acceptance"], 4),
+        "ess": round(result["chain"]["ess"], 4),
+        "tau_int": round(result["chain"]["tau_int"], 4),
+        "largest_pull": round(max(pulls), 2) if pulls else None,
+        "samples_per_second": round(result["chain"]["samples_per_second"]),
+    }
+    entries = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+    entries.setdefault(result["flow"], {}).setdefault(result["table"], {})[result["seed"]] = entry
+    head = "# Finished runs, by flow, ensemble and seed; written by scripts/benchmark.py --record.\n"
+    atomic_write(path, lambda file: file.write((head + yaml.safe_dump(entries, width=120)).encode()))
+
+
+def variants_table(path: Path = RUNS) -> str:
+    """The runs of a file as Markdown, medians over seeds; a mark that half of the seeds do not reach has no time."""
+    marks = "".join(f" to {mark:.0%} [s] |" for mark in MARKS)
+    lines = [
+        f"| flow | ensemble | seeds | parameters | steps | training [s] |{marks} acceptance | ESS | largest pull |",
+        "|---" * (9 + len(MARKS)) + "|",
+    ]
+    for flow, tables in yaml.safe_load(path.read_text()).items():
+        for table, seeds in tables.items():
+            runs = list(seeds.values())
+            reached = {mark: [run["seconds_to"][mark] for run in runs] for mark in MARKS}
+            cells = [
+                flow,
+                table,
+                len(runs),
+                runs[0]["parameters"],
+                f"{median(run['steps'] for run in runs):.0f}",
+                f"{median(run['seconds'] for run in runs):.0f}",
+                *("" if times.count(None) * 2 >= len(times) else f"{_median(times):.0f}" for times in reached.values()),
+                f"{median(run['acceptance'] for run in runs):.3f}",
+                f"{median(run['ess'] for run in runs):.3f}",
+                f"{max(run['largest_pull'] for run in runs):.1f}",
+            ]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def trial(config: RunConfig, seconds: float, out: Path, view: View) -> dict[str, Any]:
+    """Trains for about so many seconds, compilation apart, with as many steps of the learning rate's schedule as fit.
+
+    Returns:
+      parameters, steps, milliseconds a step, acceptance and ESS.
+    """
+    step = _compiled_step(config)
+    step_seconds = median(_seconds(step, 1) for _ in range(3 * _FIRST_STEPS))
+    steps = max(int(seconds / step_seconds), 1)
+    training = config.training.model_copy(update={"steps": steps, "evaluate_every": -(-steps // 2)})
+    _, _, _, summary = train(config.model_copy(update={"training": training}), out, choose_strategy("cpu"), view)
+    return {
+        "parameters": summary.parameters,
+        "steps": steps,
+        "step_ms": round(1e3 * step_seconds, 1),
+        "acceptance": round(summary.acceptance, 3),
+        "ess": round(summary.ess, 3),
+    }
+
+
+def trials_table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Results of `trial` by trial and ensemble, as Markdown."""
+    tables: Sequence[str] = list(next(iter(results.values())))
+    lines = [
+        "| trial |" + "".join(f" {table}: parameters | ms a step | steps | acceptance | ESS |" for table in tables),
+        "|---" * (1 + 5 * len(tables)) + "|",
+    ]
+    for name, by_table in results.items():
+        cells = [name]
+        for table in tables:
+            found = by_table[table]
+            cells += [found["parameters"], found["step_ms"], found["steps"], found["acceptance"], found["ess"]]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def _median(times: list[float | None]) -> float:
+    return median(float("inf") if t is None else t for t in times)
+
+
+def _compiled_step(config: RunConfig) -> TrainingStep:
+    strategy = choose_strategy("cpu")
+    with strategy.scope():
+        flow, action = build_model(config)
+    step = TrainingStep(flow, action, config.training, strategy)
+    _seconds(step, _FIRST_STEPS)
+    return step
+
+
+def _seconds(step: TrainingStep, steps: int) -> float:
+    start = time.perf_counter()
+    for index in range(steps):
+        step(sub_seed(0, "benchmark", index))
+    return time.perf_counter() - start
