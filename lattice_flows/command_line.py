@@ -34,6 +34,7 @@ CHANGES = {
     "target_acceptance": Change(flags.DEFINE_float, "training.target_acceptance", "stop training when it is reached"),
     "max_minutes": Change(flags.DEFINE_float, "training.max_minutes", "stop training after so many minutes"),
     "steps": Change(flags.DEFINE_integer, "training.steps", "training steps at most"),
+    "evaluate_every": Change(flags.DEFINE_integer, "training.evaluate_every", "training steps between evaluations"),
     "chain_length": Change(flags.DEFINE_integer, "chain.length", "configurations in the Markov chain"),
     "chains": Change(flags.DEFINE_integer, "hmc.chains", "HMC chains in parallel"),
     "trajectories": Change(flags.DEFINE_integer, "hmc.trajectories", "HMC trajectories of each chain"),

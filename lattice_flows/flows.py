@@ -40,7 +40,7 @@ class Flow(tf.Module):
     def __init__(self, lattice: Lattice, prior: tfd.Distribution, bijector: tfb.Bijector, symmetries: frozenset[str] = frozenset()):
         super().__init__(name="flow")
         self.lattice, self.symmetries = lattice, symmetries
-        self.distribution = tfd.TransformedDistribution(prior, bijector)
+        self.distribution = tfd.TransformedDistribution(prior, bijector, name="flow")
 
     @property
     def prior(self) -> tfd.Distribution:
@@ -134,8 +134,9 @@ def affine(
         bijectors.append(AffineCoupling(conditioner, active=colours == half, name=f"coupling_{layer}"))
     symmetries = conditioner.symmetries
     if "stripes" in partitions:
-        symmetries = (symmetries - {"even translation", "rotation"}) | {"translation by 2"}
-    return Flow(lattice, build_prior(prior, lattice), tfb.Chain(bijectors[::-1]), symmetries)
+        left = {"even translation": {"translation by 2"}, "rotation": set()}
+        symmetries = frozenset().union(*(left.get(symmetry, {symmetry}) for symmetry in symmetries))
+    return Flow(lattice, build_prior(prior, lattice), tfb.Chain(bijectors[::-1], name="chain"), symmetries)
 
 
 FLOWS = {"affine": affine}

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from lattice_flows.config import RunConfig
+from lattice_flows.config import RunConfig, load
 from lattice_flows.seeds import sub_seed
 from lattice_flows.training.runs import atomic_write
 from lattice_flows.training.strategy import choose_strategy
@@ -68,14 +68,18 @@ def step_times(config: RunConfig, python: str, rounds: int, steps: int) -> dict[
 def record(run: Path, path: Path = RUNS) -> None:
     """Adds a finished run of `reproduce.py` to a file of runs, in place of an earlier one of the same flow, ensemble and seed.
 
+    Runs with a target acceptance are kept apart from those of the same flow without one.
+
     Raises:
       OSError: the run has no result.
     """
     result = json.loads((run / "result.json").read_text())
     environment = json.loads((run / "environment.json").read_text())
+    target = load(run / "config.yaml").training.target_acceptance
     with (run / "metrics.csv").open() as file:
         history = [(float(row["seconds"]), float(row["acceptance"])) for row in csv.DictReader(file)]
     pulls = [abs(row["pull"]) for row in result["observables"].values() if row["pull"] is not None]
+    tau = [row["tau_int"] for row in result["observables"].values() if row["tau_int"] is not None]
     entry = {
         "command": " ".join(["python", *environment["command"]]),
         "machine": f"{environment['cpu_count']} CPUs, {environment['platform']}",
@@ -88,21 +92,24 @@ def record(run: Path, path: Path = RUNS) -> None:
         "acceptance": round(result["chain"]["acceptance"], 4),
         "ess": round(result["chain"]["ess"], 4),
         "tau_int": round(result["chain"]["tau_int"], 4),
-        "largest_pull": round(max(pulls), 2) if pulls else None,
+        "tau_int_of_observables": [round(min(tau), 2), round(max(tau), 2)],
+        "largest_pull": round(max(pulls), 2),
         "samples_per_second": round(result["chain"]["samples_per_second"]),
     }
     entries = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
-    entries.setdefault(result["flow"], {}).setdefault(result["table"], {})[result["seed"]] = entry
+    label = result["flow"] if target is None else f"{result['flow']} to {target:.0%}"
+    entries.setdefault(label, {}).setdefault(result["table"], {})[result["seed"]] = entry
     head = "# Finished runs, by flow, ensemble and seed; written by scripts/benchmark.py --record.\n"
     atomic_write(path, lambda file: file.write((head + yaml.safe_dump(entries, width=120)).encode()))
 
 
 def variants_table(path: Path = RUNS) -> str:
     """The runs of a file as Markdown, medians over seeds; a mark that half of the seeds do not reach has no time."""
-    marks = "".join(f" to {mark:.0%} [s] |" for mark in MARKS)
+    marks = "".join(f"to {mark:.0%} [s] | " for mark in MARKS)
     lines = [
-        f"| flow | ensemble | seeds | parameters | steps | training [s] |{marks} acceptance | ESS | largest pull |",
-        "|---" * (9 + len(MARKS)) + "|",
+        f"| flow | ensemble | seeds | parameters | steps | training [s] | {marks}"
+        "acceptance | ESS | tau_int | of observables | largest pull |",
+        "|---" * (11 + len(MARKS)) + "|",
     ]
     for flow, tables in yaml.safe_load(path.read_text()).items():
         for table, seeds in tables.items():
@@ -118,6 +125,8 @@ def variants_table(path: Path = RUNS) -> str:
                 *("" if times.count(None) * 2 >= len(times) else f"{_median(times):.0f}" for times in reached.values()),
                 f"{median(run['acceptance'] for run in runs):.3f}",
                 f"{median(run['ess'] for run in runs):.3f}",
+                f"{median(run['tau_int'] for run in runs):.2f}",
+                "{:.2f} to {:.2f}".format(*map(median, zip(*(run["tau_int_of_observables"] for run in runs), strict=True))),
                 f"{max(run['largest_pull'] for run in runs):.1f}",
             ]
             lines.append(f"| {' | '.join(map(str, cells))} |")
@@ -138,7 +147,7 @@ def trial(config: RunConfig, seconds: float, out: Path, view: View) -> dict[str,
     return {
         "parameters": summary.parameters,
         "steps": steps,
-        "step_ms": round(1e3 * step_seconds, 1),
+        "step_ms": round(1e3 * step_seconds, 2),
         "acceptance": round(summary.acceptance, 3),
         "ess": round(summary.ess, 3),
     }

@@ -19,7 +19,8 @@ flags.DEFINE_enum("table", None, [*TABLES, "all"], "ensemble of Table I", requir
 flags.DEFINE_boolean("quick", False, "a true but small run of at most two minutes; its numbers are correspondingly coarse")
 flags.DEFINE_string("out", "runs", "output folder; every ensemble gets a folder of its name in it")
 flags.DEFINE_boolean("pretrained", False, "take the weights in paper/trained instead of training")
-command_line.define("device", "lattice_size", "flow", "seed", "steps", "target_acceptance", "max_minutes", "chain_length", "resume")
+command_line.define("device", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
+command_line.define("chain_length", "resume")
 
 
 def main() -> int:

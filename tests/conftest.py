@@ -11,10 +11,25 @@ tf.config.set_logical_device_configuration(
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
 
+# The default flow and natural gradients take many seconds to compile, a small dense network and Adam do not.
 SMALL = {
     "lattice": {"shape": [4, 4]},
-    "flow": {"layers": 2},
-    "training": {"steps": 40, "evaluate_every": 10, "batch_size": 16, "target_acceptance": None},
+    "flow": {
+        "layers": 2,
+        "partitions": ["checkerboard"],
+        "fourier_scaling": False,
+        "site_maps": False,
+        "network": {"name": "dense", "hidden": [4]},
+    },
+    "training": {
+        "steps": 40,
+        "evaluate_every": 10,
+        "batch_size": 16,
+        "target_acceptance": None,
+        "learning_rate": 0.01,
+        "optimizer": {"name": "adam"},
+        "gradient": "reparameterisation",
+    },
     "chain": {"length": 2000, "thermalisation": 100},
 }
 

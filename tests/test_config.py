@@ -6,6 +6,7 @@ from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import Component, ConfigError, build, load
 from lattice_flows.flows import build_flow
 from lattice_flows.lattice import Lattice
+from lattice_flows.training.optimizers import build_optimizer
 
 
 def test_every_ensemble_loads_with_the_papers_parameters():
@@ -54,6 +55,13 @@ def test_numbers_in_the_notation_of_physicists(tmp_path):
         ({"training": {"target_acceptance": 1.2}}, r"'training.target_acceptance' has the value 1.2: .* less than 1"),
         ({"lattice": {"shape": [4, 4, 4, 4, 4]}}, r"'lattice.shape' has the value \[4, 4, 4, 4, 4\]: .* at most 4"),
         ({"lattice": {"shape": [1, 4]}}, r"'lattice.shape.0' has the value 1: .* greater than or equal to 2"),
+        (
+            {"training": {"gradient": "pathwise"}},
+            r"'training.gradient' has the value 'pathwise': .* 'path' or 'reparameterisation'",
+        ),
+        ({"training": {"absolute_error_steps": -1}}, r"'training.absolute_error_steps' has the value -1: .* equal to 0"),
+        ({"training": {"optimizer": {"name": 3}}}, r"'training.optimizer.name' has the value 3: input should be a valid string"),
+        ({"training": {"beta_1": 0.9}}, r"unknown key 'training.beta_1'"),
         ({"lattice": {"shape": [4, True]}}, r"'lattice.shape.1' has the value True: .* integer"),
     ],
 )
@@ -89,13 +97,46 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"network": {"name": "dense"}}, r"network 'dense': missing key 'hidden'"),
         ({"network": {"name": "dense", "hidden": [8], "activation": "relu6"}}, r"'activation' has the value 'relu6': .* 'tanh'"),
         ({"prior": {"name": "normal", "width": -1.0}}, r"prior 'normal': key 'width' has the value -1.0: .* greater than 0"),
-        ({"prior": {"name": "gauss"}}, r"unknown prior 'gauss': known: normal"),
+        ({"prior": {"name": "gauss"}}, r"unknown prior 'gauss': known: free_field, normal"),
+        ({"prior": {"name": "free_field", "m2": -4.0}}, r"prior 'free_field': key 'm2' has the value -4.0: .* greater than 0"),
+        ({"prior": {"name": "free_field", "width": 1.0}}, r"prior 'free_field': unknown key 'width': known: learn_spectrum, m2"),
+        ({"partitions": ["chequerboard"]}, r"'partitions.0' has the value 'chequerboard': .* 'checkerboard' or 'stripes'"),
+        ({"partitions": []}, r"flow 'affine': key 'partitions' has the value \[\]: .* at least 1 item"),
+        ({"site_maps": "yes"}, r"flow 'affine': key 'site_maps' has the value 'yes': .* boolean"),
+        ({"fourier_scalin": True}, r"flow 'affine': unknown key 'fourier_scalin': did you mean 'fourier_scaling'\?"),
+        ({"network": {"name": "propagater"}}, r"unknown network 'propagater': did you mean 'propagator'\?"),
+        (
+            {"network": {"name": "propagator", "propagators": [1.0, -0.1]}},
+            r"key 'propagators.1' has the value -0.1: .* greater than 0",
+        ),
+        ({"network": {"name": "propagator", "features": 0}}, r"network 'propagator': key 'features' has the value 0: .* than 0"),
+        ({"network": {"name": "propagator", "hidden": [8]}}, r"network 'propagator': unknown key 'hidden'"),
     ],
 )
 def test_components_are_checked_against_what_they_build(parameters, message):
     whole = {"name": "affine", "layers": 2, "prior": {"name": "normal"}, "network": {"name": "convolutional"}}
     with pytest.raises(ConfigError, match=message):
         build_flow(Component(**(whole | parameters)), Lattice((4, 4)), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"name": "adm"}, r"unknown optimizer 'adm': did you mean 'adam'\?"),
+        ({"name": "adam", "beta_1": 1.5}, r"optimizer 'adam': key 'beta_1' has the value 1.5: .* less than 1"),
+        ({"name": "adam", "ridge": 1.0}, r"optimizer 'adam': unknown key 'ridge': known: beta_1, beta_2, gradient_clip"),
+        ({"name": "natural_gradient", "memry": 0.9}, r"optimizer 'natural_gradient': unknown key 'memry': did you mean 'memory'\?"),
+        ({"name": "natural_gradient", "trust": 0.0}, r"optimizer 'natural_gradient': key 'trust' has the value 0.0: .* than 0"),
+    ],
+)
+def test_optimizers_are_checked_against_what_they_build(parameters, message):
+    with pytest.raises(ConfigError, match=message):
+        build_optimizer(Component(**parameters), [], lambda updates: 1.0)
+
+
+def test_another_optimizer_does_not_inherit_the_options_of_the_default_one():
+    config = load(CONFIGS / "E1.yaml", {"training": {"optimizer": {"name": "adam"}}})
+    assert config.training.optimizer.parameters == {}
 
 
 def test_build_passes_checked_parameters_with_their_defaults():

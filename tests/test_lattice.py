@@ -23,6 +23,82 @@ def test_momentum_squared_is_the_spectrum_of_the_laplacian():
     np.testing.assert_allclose(np.fft.fftn(laplacian), lattice.momentum_squared(), atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(4, 6), (2, 3, 4)])
+def test_momentum_classes_are_the_values_of_the_momentum_squared(shape):
+    lattice = Lattice(shape)
+    values, classes = lattice.momentum_classes()
+    assert np.all(np.diff(values) > 1e-6) and classes.shape == (lattice.volume,)
+    np.testing.assert_allclose(values[classes], lattice.momentum_squared().ravel(), atol=1e-8)
+
+
+def test_momenta_that_a_symmetry_exchanges_are_in_one_class():
+    values, classes = Lattice((4, 4)).momentum_classes()
+    np.testing.assert_allclose(values, [0, 2, 4, 6, 8], atol=1e-8)
+    np.testing.assert_array_equal(np.bincount(classes), [1, 4, 6, 4, 1])
+
+
+SHAPES = [(4,), (4, 6), (3, 4), (2, 4, 3), (2, 2, 4, 2)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_hartley_is_symmetric_and_orthogonal(shape):
+    transform = Lattice(shape).hartley()
+    np.testing.assert_allclose(transform, transform.T, atol=1e-12)
+    np.testing.assert_allclose(transform @ transform, np.eye(len(transform)), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_hartley_is_the_fourier_transforms_real_and_imaginary_part(shape):
+    lattice = Lattice(shape)
+    phi = np.random.default_rng(1).normal(size=shape)
+    modes = np.fft.fftn(phi, norm="ortho").ravel()
+    np.testing.assert_allclose(lattice.hartley() @ phi.ravel(), modes.real - modes.imag, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_hartley_diagonalises_the_sum_over_neighbours(shape):
+    lattice = Lattice(shape)
+    diagonal = lattice.hartley() @ lattice.neighbours() @ lattice.hartley()
+    np.testing.assert_allclose(diagonal, np.diag(2 * lattice.d - lattice.momentum_squared().ravel()), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_neighbours_sum_the_field_one_step_away(shape):
+    phi = np.random.default_rng(2).normal(size=shape)
+    expected = sum(np.roll(phi, step, axis) for axis in range(len(shape)) for step in (1, -1))
+    np.testing.assert_allclose(Lattice(shape).neighbours() @ phi.ravel(), expected.ravel(), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_propagator_is_its_integral_over_momenta_and_inverts_the_free_action(shape):
+    lattice, m2 = Lattice(shape), 0.3
+    propagator = lattice.propagator(m2)
+    from_origin = np.fft.ifftn(1 / (lattice.momentum_squared() + m2))
+    np.testing.assert_allclose(propagator[0], from_origin.real.ravel(), atol=1e-12)
+    free_action = (2 * lattice.d + m2) * np.eye(lattice.volume) - lattice.neighbours()
+    np.testing.assert_allclose(propagator @ free_action, np.eye(lattice.volume), atol=1e-12)
+
+
+@pytest.mark.parametrize("m2", [0.0, -1.0])
+def test_a_propagator_needs_a_mass(m2):
+    with pytest.raises(ValueError, match=rf"a propagator needs m2 > 0, got {m2}"):
+        Lattice((4, 4)).propagator(m2)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_stripes_alternate_along_one_axis(axis):
+    stripes = Lattice((2, 4, 6)).stripes(axis)
+    for other in range(3):
+        np.testing.assert_array_equal(np.roll(stripes, 1, other), 1 - stripes if other == axis else stripes)
+    assert stripes[0, 0, 0] == 0
+
+
+def test_stripes_need_an_even_extent_along_their_axis_alone():
+    assert Lattice((4, 5)).stripes(0).sum() == 10
+    with pytest.raises(ValueError, match=r"every extent even, but the lattice \(4, 5\) has 5"):
+        Lattice((4, 5)).stripes(1)
+
+
 def test_time_axes_are_those_of_the_largest_extent():
     assert Lattice((4, 6)).time_axes == (2,)
     assert Lattice((6, 6)).time_axes == (1, 2)

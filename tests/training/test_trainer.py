@@ -12,8 +12,10 @@ from lattice_flows.config import ConfigError
 from lattice_flows.training.checkpoints import CheckpointError
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.strategy import choose_strategy
-from lattice_flows.training.trainer import TrainingDiverged, learning_rate_schedule, load_trained, train
+from lattice_flows.training.trainer import TrainingDiverged, TrainingStep, build_model, learning_rate_schedule, load_trained, train
 from lattice_flows.watch import View
+
+NATURAL = {"training": {"learning_rate": 0.3, "optimizer": {"name": "natural_gradient"}, "gradient": "path"}}
 
 
 class Training:
@@ -39,7 +41,7 @@ def training(tmp_path):
 
 def test_training_reproduces_itself_and_goes_on_where_it_was_interrupted(training, small_config):
     straight, again, interrupted = training("straight"), training("again"), training("interrupted")
-    config = small_config()
+    config = small_config(NATURAL)
     _, flow, _, summary = straight(config)
     assert summary.steps == 40 and summary.stopped == "all steps done" and len(straight.metrics) == 4
     assert float(straight.metrics[-1]["loss"]) < float(straight.metrics[0]["loss"])
@@ -47,7 +49,7 @@ def test_training_reproduces_itself_and_goes_on_where_it_was_interrupted(trainin
     again(config)
     assert again.metrics == straight.metrics
     # The first evaluation after no time at all stops the training.
-    stopped = interrupted(small_config({"training": {"max_minutes": 1e-9}}))[3]
+    stopped = interrupted(small_config(NATURAL, {"training": {"max_minutes": 1e-9}}))[3]
     assert stopped.steps == 10 and "minutes are over" in stopped.stopped
     _, resumed_flow, _, resumed = interrupted(config, resume=True)
     assert resumed.steps == 40 and interrupted.metrics == straight.metrics
@@ -92,11 +94,11 @@ def test_weights_that_are_missing(small_config, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(training, small_config):
     run_training = training("run")
-    network = {"final_activation": "linear"}
-    run_training(small_config({"flow": {"network": network}, "training": {"max_minutes": 1e-9}}))
+    adam = {"optimizer": {"gradient_clip": 1e9}}
+    run_training(small_config({"training": {**adam, "max_minutes": 1e-9}}))
     good = (run_training.folder / "checkpoints" / "step_000000010.npz").read_bytes()
     before = (run_training.folder / "metrics.csv").read_bytes()
-    wild = small_config({"flow": {"network": network}, "training": {"learning_rate": 1e6, "gradient_clip": 1e9}})
+    wild = small_config({"training": {**adam, "learning_rate": 1e6}})
     with pytest.raises(
         TrainingDiverged,
         match=r"step 10 is kept. Go on from there, or start again, with a smaller training.learning_rate \(now 1e\+06\)",
@@ -104,8 +106,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(training,
         run_training(wild, resume=True)
     assert (run_training.folder / "checkpoints" / "step_000000010.npz").read_bytes() == good
     assert (run_training.folder / "metrics.csv").read_bytes() == before
-    assert "training.learning_rate 1000000.0 instead of 0.002" in run_training.text.getvalue()
-    run_training(small_config({"flow": {"network": network}, "training": {"steps": 20}}), resume=True)
+    assert "training.learning_rate 1000000.0 instead of 0.01" in run_training.text.getvalue()
+    run_training(small_config({"training": {**adam, "steps": 20}}), resume=True)
     assert [row["step"] for row in run_training.metrics] == ["10", "20"]
 
 
@@ -126,6 +128,8 @@ def test_nothing_is_written_before_the_configuration_has_proved_usable(training,
         ({"action": {"lam": -1.0}}, r"lam must not be negative, got -1.0"),
         ({"action": {"lam": 0.0}}, r"lam = 0 needs m2 > 0, got m2 = -4.0"),
         ({"flow": {"layrs": 2}}, r"unknown key 'layrs': did you mean 'layers'"),
+        ({"training": {"optimizer": {"name": "adm"}}}, r"unknown optimizer 'adm': did you mean 'adam'\?"),
+        ({"training": {"optimizer": {"memry": 0.5}}}, r"optimizer 'adam': unknown key 'memry'"),
         ({"training": {"schedule": {"name": "steps"}}}, r"training.schedule.boundaries must list"),
     ]:
         with pytest.raises(ConfigError, match=message):
@@ -133,6 +137,26 @@ def test_nothing_is_written_before_the_configuration_has_proved_usable(training,
     with pytest.raises(ConfigError, match=r"batch_size must be a multiple of the 2 devices, got 15"):
         run_training(small_config({"training": {"batch_size": 15}}), device="cpu:0,cpu:1")
     assert not run_training.folder.exists()
+
+
+def test_the_two_objectives_tell_the_same_loss_and_make_different_steps(small_config):
+    results = []
+    for objective in ("reverse KL", "absolute error"):
+        config, strategy = small_config(), choose_strategy("cpu")
+        flow, action = build_model(config)
+        loss = TrainingStep(flow, action, config.training, strategy)(np.array([1, 2], np.int32), objective)
+        results.append((loss, flow.fingerprint()))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-6)
+    assert results[0][1] != results[1][1]
+
+
+def test_training_may_begin_with_the_absolute_error(training, small_config, monkeypatch):
+    objectives, step = [], TrainingStep.__call__
+    monkeypatch.setattr(TrainingStep, "__call__", lambda self, seed, name: objectives.append(name) or step(self, seed, name))
+    training("run")(small_config({"training": {"steps": 20, "absolute_error_steps": 7}}))
+    assert objectives[-20:] == ["absolute error"] * 7 + ["reverse KL"] * 13
+    # Both were compiled before the clock started.
+    assert set(objectives[:-20]) == {"absolute error", "reverse KL"}
 
 
 @pytest.mark.parametrize(
