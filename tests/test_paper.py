@@ -9,6 +9,7 @@ from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
 from lattice_flows.statistics import Estimate, pull
 from paper import references, table1
+from paper.benchmark import variants_table
 
 RESULTS = CONFIGS.parent / "paper" / "results"
 
@@ -80,3 +81,7 @@ def test_comparison(ours, expected):
 def test_the_table_in_the_readme_is_that_of_the_result_files():
     results = [json.loads((RESULTS / f"{table}.json").read_text()) for table in table1.TABLES]
     assert table1.summary(results) in (CONFIGS.parent / "README.md").read_text()
+
+
+def test_the_table_of_variants_is_that_of_the_recorded_runs():
+    assert variants_table() in (CONFIGS.parent / "paper" / "README.md").read_text()
