@@ -44,12 +44,11 @@ def step_times(config: RunConfig, python: str, rounds: int, steps: int) -> dict[
     step = _compiled_step(config)
     extent, lam = max(config.lattice.shape), config.action.parameters["lam"]
     program = [python, str(Path(__file__).with_name("torch_step.py")), str(extent), str(lam), str(config.training.batch_size)]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as torch:
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as torch:
 
         def turn(n: int) -> float:
             try:
-                torch.stdin.write(f"{n}\n")
-                torch.stdin.flush()
+                torch.stdin.write(f"{n}\n".encode())
                 return float(torch.stdout.readline())
             except (OSError, ValueError):
                 raise RuntimeError(f"PyTorch's step cannot be run with {python}: is torch installed there?") from None
