@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from lattice_flows.config import RunConfig, load
+from lattice_flows.config import RunConfig
 from lattice_flows.seeds import sub_seed
-from lattice_flows.training.runs import atomic_write
+from lattice_flows.training.runs import RunDirectory, atomic_write
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import TrainingStep, build_model, train
 from lattice_flows.watch import View
@@ -71,10 +71,11 @@ def record(run: Path, path: Path = RUNS) -> None:
 
     Raises:
       OSError: the run has no result.
+      RunError: it has no configuration.
     """
     result = json.loads((run / "result.json").read_text())
     environment = json.loads((run / "environment.json").read_text())
-    target = load(run / "config.yaml").training.target_acceptance
+    target = RunDirectory.open(run)[1].training.target_acceptance
     with (run / "metrics.csv").open() as file:
         history = [(float(row["seconds"]), float(row["acceptance"])) for row in csv.DictReader(file)]
     pulls = [abs(row["pull"]) for row in result["observables"].values() if row["pull"] is not None]
@@ -163,7 +164,8 @@ def trials_table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
         cells = [name]
         for table in tables:
             found = by_table[table]
-            cells += [found["parameters"], found["step_ms"], found["steps"], found["acceptance"], found["ess"]]
+            cells += [found["parameters"], f"{found['step_ms']:.1f}", found["steps"]]
+            cells += [f"{found[key]:.3f}" for key in ("acceptance", "ess")]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
