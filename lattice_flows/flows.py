@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
-from lattice_flows.bijectors import AffineCoupling, FourierScaling, SinhArcsinh
+from lattice_flows.bijectors import AffineCoupling, EquivariantODE, FourierScaling, SinhArcsinh
 from lattice_flows.config import Component, build
 from lattice_flows.lattice import Lattice
 from lattice_flows.networks import build_network
@@ -19,7 +19,7 @@ tfb, tfd = tfp.bijectors, tfp.distributions
 
 Partitions = Annotated[tuple[Literal["checkerboard", "stripes"], ...], Field(strict=False, min_length=1)]
 
-__all__ = ["FLOWS", "Flow", "affine", "build_flow"]
+__all__ = ["FLOWS", "Flow", "affine", "build_flow", "continuous"]
 
 
 class Flow(tf.Module):
@@ -67,6 +67,12 @@ class Flow(tf.Module):
         z = self.bijector.inverse(phi)
         log_det = self.bijector.inverse_log_det_jacobian(phi, event_ndims=self.lattice.d)
         return self.prior.log_prob(tf.cast(z, tf.float64)) + log_det
+
+    def refined(self) -> "Flow | None":
+        """The same flow, with the same variables, integrated with half the step; None if its density is known exactly."""
+        if not isinstance(self.bijector, EquivariantODE):
+            return None
+        return Flow(self.lattice, self.prior, self.bijector.refined(), self.symmetries)
 
     def named_variables(self) -> dict[str, tf.Variable]:
         """All variables by unique name, as checkpoints store them.
@@ -139,7 +145,42 @@ def affine(
     return Flow(lattice, build_prior(prior, lattice), tfb.Chain(bijectors[::-1], name="chain"), symmetries)
 
 
-FLOWS = {"affine": affine}
+def continuous(
+    lattice: Lattice,
+    seed: int,
+    *,
+    prior: Component,
+    features: PositiveInt,
+    knots: PositiveInt,
+    steps: PositiveInt,
+    integrator: Literal["rk4", "rk6"] = "rk4",
+    spacing: PositiveFloat = 0.7,
+    reach: PositiveFloat | None = None,
+) -> Flow:
+    """A neural differential equation with all symmetries of the lattice (arXiv:2207.00283); see `EquivariantODE`.
+
+    It starts as the identity, so nothing depends on the seed.
+
+    Args:
+      lattice: the lattice; extents may be odd.
+      seed: not used.
+      prior: what z is drawn from.
+      features: number of sine functions of a site.
+      knots: of the time dependence.
+      steps: of the integration in training and at first in sampling.
+      integrator: "rk4" or "rk6".
+      spacing: of the sine functions' frequencies at the start.
+      reach: length of the longest displacement that sites feel each other over; None for all.
+
+    Raises:
+      ConfigError: an unknown prior.
+      ValueError: fewer than two knots.
+    """
+    ode = EquivariantODE(lattice, features=features, knots=knots, steps=steps, integrator=integrator, spacing=spacing, reach=reach)
+    return Flow(lattice, build_prior(prior, lattice), ode, frozenset({"translation", "rotation", "reflection", "sign"}))
+
+
+FLOWS = {"affine": affine, "continuous": continuous}
 
 
 def build_flow(component: Component, lattice: Lattice, seed: int) -> Flow:

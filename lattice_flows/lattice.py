@@ -76,6 +76,22 @@ class Lattice:
         values, classes = np.unique(self.momentum_squared().round(9), return_inverse=True)
         return values, classes.reshape(-1)
 
+    def displacement_classes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Displacements that reflections and permutations of equal extents turn into each other (the hypercubic group).
+
+        Returns:
+          the squared length of each class, increasing, and the class of each displacement `[volume]`, flattened.
+        """
+        extents = np.array(self.shape)
+        shortest = np.indices(self.shape).reshape(self.d, -1).T
+        shortest = np.minimum(shortest, extents - shortest)
+        for extent in set(self.shape):
+            axes = np.flatnonzero(extents == extent)
+            shortest[:, axes] = np.sort(shortest[:, axes], axis=1)
+        lengths = np.sum(shortest**2, axis=1, keepdims=True)
+        classes, members = np.unique(np.hstack([lengths, shortest]), axis=0, return_inverse=True)
+        return classes[:, 0], members.reshape(-1)
+
     def hartley(self) -> np.ndarray:
         """The real Fourier transform with the kernel `cos(p x) + sin(p x)`, a symmetric orthogonal matrix `[volume, volume]`.
 

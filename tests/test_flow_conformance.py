@@ -23,8 +23,11 @@ pytestmark = pytest.mark.parametrize("name", FLOWS)
 
 
 def configuration(name, shape=(4, 4), layers=3):
-    small = {"lattice": {"shape": list(shape)}, "flow": {"layers": layers}, "training": {"batch_size": 8}}
-    return load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small)
+    small = {"lattice": {"shape": list(shape)}, "training": {"batch_size": 8}}
+    config = load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small)
+    # A differential equation has knots in time for layers, and is exact up to its integration.
+    depth = {"layers": layers} if "layers" in config.flow.parameters else {"knots": layers + 1, "integrator": "rk6", "steps": 8}
+    return load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small, {"flow": depth})
 
 
 def make(name, shape=(4, 4), layers=3, seed=11):
@@ -45,9 +48,10 @@ def fields(shape, n=5, dtype=np.float64, seed=12):
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_round_trip_both_ways(name, shape, layers, dtype):
-    bijector = make(name, shape, layers).bijector
-    x = fields(shape, dtype=dtype)
-    tolerance = 1e-10 if dtype is np.float64 else 2e-5
+    flow = make(name, shape, layers)
+    bijector, x = flow.bijector, fields(shape, dtype=dtype)
+    exact = 1e-10 if flow.refined() is None else 1e-6
+    tolerance = exact if dtype is np.float64 else 2e-5
     # tf.identity defeats the bijector's cache, which would hand back x itself.
     np.testing.assert_allclose(bijector.inverse(tf.identity(bijector.forward(x))), x, atol=tolerance)
     np.testing.assert_allclose(bijector.forward(tf.identity(bijector.inverse(x))), x, atol=tolerance)
@@ -60,18 +64,24 @@ def test_round_trip_both_ways(name, shape, layers, dtype):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_log_determinant_is_that_of_the_jacobian(name, shape):
     bijector = make(name, shape).bijector
-    x = fields(shape, n=2)
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(x)
-        y = bijector.forward(x)
-    volume = int(np.prod(shape))
-    jacobian = tf.reshape(tape.batch_jacobian(y, x, experimental_use_pfor=False), [2, volume, volume])
+    x, volume = fields(shape, n=2), int(np.prod(shape))
+
+    @tf.function
+    def jacobian_of_map():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = bijector.forward(x)
+        return tf.reshape(tape.batch_jacobian(y, x, experimental_use_pfor=False), [2, volume, volume])
+
     log_det = bijector.forward_log_det_jacobian(x, len(shape))
-    np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobian)[1], atol=1e-5)
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobian_of_map())[1], atol=1e-5)
 
 
 def test_couplings_leave_frozen_sites_and_condition_on_nothing_else(name):
-    couplings = [part for part in make(name, layers=4).bijector.bijectors if isinstance(part, AffineCoupling)]
+    bijector = make(name, layers=4).bijector
+    couplings = [part for part in getattr(bijector, "bijectors", []) if isinstance(part, AffineCoupling)]
+    if not couplings:
+        pytest.skip("a flow without couplings")
     assert len(couplings) == 4
     x, other = fields((4, 4)), fields((4, 4), seed=13)
     touched = []
@@ -100,9 +110,10 @@ def test_samples_have_the_density_that_comes_with_them(name):
     flow = make(name)
     phi, log_q = flow.sample_and_log_prob(7, tf.constant([1, 2]))
     assert phi.shape == (7, 4, 4) and phi.dtype == tf.float64 and log_q.dtype == tf.float64
-    np.testing.assert_allclose(flow.log_prob(tf.identity(phi)), log_q, atol=1e-9)
+    tolerance = 1e-9 if flow.refined() is None else 1e-6
+    np.testing.assert_allclose(flow.log_prob(tf.identity(phi)), log_q, atol=tolerance)
     assert isinstance(flow.distribution, tfp.distributions.Distribution)
-    np.testing.assert_allclose(flow.distribution.log_prob(phi), log_q, atol=1e-9)
+    np.testing.assert_allclose(flow.distribution.log_prob(phi), log_q, atol=tolerance)
 
 
 def reflected(phi, axis):
@@ -139,7 +150,7 @@ def test_eager_graph_and_xla_agree(name):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name, shape):
     flow, deeper = make(name, shape, layers=2), make(name, shape, layers=3)
-    assert len(deeper.trainable_variables) > len(flow.trainable_variables) > 0
+    assert deeper.number_of_parameters() > flow.number_of_parameters() > 0
     assert flow.number_of_parameters() == sum(variable.shape.num_elements() for variable in flow.variables)
     action = build_action(configuration(name).action, Lattice(shape))
     gradient = reparameterisation(flow, action, lambda: flow.prior.sample(16, seed=[3, 4])).gradient

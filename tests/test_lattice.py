@@ -1,5 +1,7 @@
 """Geometry against its definitions."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,21 @@ def test_the_propagator_is_its_integral_over_momenta_and_inverts_the_free_action
     np.testing.assert_allclose(propagator[0], from_origin.real.ravel(), atol=1e-12)
     free_action = (2 * lattice.d + m2) * np.eye(lattice.volume) - lattice.neighbours()
     np.testing.assert_allclose(propagator @ free_action, np.eye(lattice.volume), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"), [((6,), 4), ((6, 6), 10), ((14, 14), 36), ((4, 6), 12), ((4, 4, 4), 10), ((2, 4, 4), 12)]
+)
+def test_displacement_classes_are_orbits_of_the_hypercubic_group(shape, count):
+    lengths, classes = Lattice(shape).displacement_classes()
+    assert len(lengths) == count and np.all(np.diff(lengths) >= 0) and lengths[0] == 0
+    classes = classes.reshape(shape)
+    assert np.count_nonzero(classes == 0) == 1 and classes[(0,) * len(shape)] == 0
+    for axis in range(len(shape)):
+        np.testing.assert_array_equal(np.roll(np.flip(classes, axis), 1, axis), classes)
+    for one, other in itertools.combinations(range(len(shape)), 2):
+        if shape[one] == shape[other]:
+            np.testing.assert_array_equal(np.swapaxes(classes, one, other), classes)
 
 
 @pytest.mark.parametrize("m2", [0.0, -1.0])

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from lattice_flows.command_line import CONFIGS
 from lattice_flows.ensembles import Ensemble
 from lattice_flows.production import measure_flow, sample_flow, sample_hmc
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import build_model
 from lattice_flows.watch import View
+from lattice_flows.weights import integration_error
 
 
 @pytest.fixture
@@ -26,6 +28,7 @@ def test_a_flow_chain_is_made_once(tmp_path, view, small_config):
     measurements, accepted, facts = measure_flow(path, action)
     assert facts["length"] == len(accepted) == 2000 and facts["acceptance"] == accepted.mean()
     assert 0 < facts["ess"] <= 1 and facts["samples_per_second"] > 0
+    assert facts["integration_error"] == {"mean": 0.0, "largest": 0.0}
     with Ensemble(path) as ensemble:
         phi, log_weight = ensemble["phi"], ensemble["log_weight"]
         assert ensemble.attributes["seed"] == config.seed and ensemble.attributes["lattice_shape"] == [4, 4]
@@ -39,6 +42,19 @@ def test_a_flow_chain_is_made_once(tmp_path, view, small_config):
     weights.assign(weights + 0.01)
     sample_flow(flow, action, config, path, view)
     assert path.read_bytes() != first
+
+
+def test_a_continuous_flow_is_integrated_until_its_weights_are_right(tmp_path, view, small_config):
+    path, config = tmp_path / "ensemble.h5", small_config(CONFIGS / "flows" / "continuous.yaml", {"flow": {"steps": 2}})
+    flow, action = build_model(config)
+    for variable in flow.bijector.trainable_variables:
+        variable.assign_add(np.random.default_rng(3).normal(scale=0.05, size=variable.shape))
+    coarse = integration_error(flow, action, 512, 512, seed=1)
+    assert coarse["largest"] >= coarse["mean"] > 1e-3
+    assert coarse["mean"] > 10 * integration_error(flow.refined(), action, 512, 512, seed=1)["mean"]
+    sample_flow(flow, action, config, path, view)
+    assert "halving its step" in view.console.file.getvalue()
+    assert 0 < measure_flow(path, action)[2]["integration_error"]["mean"] < 1e-3
 
 
 def test_hmc_measures_all_and_saves_some(tmp_path, view, small_config):

@@ -1,0 +1,131 @@
+"""The neural differential equation against its definition, in slow NumPy."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.integrate import solve_ivp
+
+from lattice_flows.bijectors import EquivariantODE
+from lattice_flows.lattice import Lattice
+
+
+def ode(shape, steps=2, integrator="rk4", reach=None, strength=0.06):
+    made = EquivariantODE(Lattice(shape), features=2, knots=3, steps=steps, integrator=integrator, reach=reach)
+    weights = next(variable for variable in made.trainable_variables if "weights" in variable.name)
+    weights.assign(np.random.default_rng(2).normal(scale=strength, size=weights.shape))
+    return made, weights.numpy().astype(float)
+
+
+def fields(shape, n=2):
+    return np.random.default_rng(1).normal(size=(n, *shape))
+
+
+def length_squared(shape, x, y):
+    return sum(min((a - b) % n, (b - a) % n) ** 2 for a, b, n in zip(x, y, shape, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 4), (2, 4, 4)])
+def test_the_map_is_that_of_the_differential_equation(shape):
+    """On these lattices a class is told by the length of its displacements, but for the extent of 2 by the axis too."""
+    made, weights = ode(shape, steps=12, integrator="rk6")
+    lengths, classes = Lattice(shape).displacement_classes()
+    classes = classes.reshape(shape)
+    sites = list(itertools.product(*map(range, shape)))
+    of_pair = np.array([[classes[tuple((np.array(x) - y) % shape)] for y in sites] for x in sites])
+    assert all(lengths[of_pair[i, j]] == length_squared(shape, x, y) for i, x in enumerate(sites) for j, y in enumerate(sites))
+    frequencies = np.array([0.7, 1.4])
+
+    def kernels(t):
+        hats = np.maximum(0, 1 - np.abs(2 * t - np.arange(3)))
+        return np.einsum("k,kfc->fc", hats, weights)[:, of_pair]
+
+    def velocity(t, state):
+        phi, kernel = state[:-1], kernels(t)
+        features = np.concatenate([np.sin(frequencies[:, None] * phi), phi[None]])
+        slopes = np.concatenate([frequencies[:, None] * np.cos(frequencies[:, None] * phi), np.ones_like(phi)[None]])
+        divergence = np.einsum("fxx,fx->", kernel, slopes)
+        return np.append(np.einsum("fxy,fy->x", kernel, features), divergence)
+
+    start = fields(shape, n=1)
+    first = solve_ivp(velocity, (0, 0.5), np.append(start, 0), rtol=1e-10, atol=1e-12).y[:, -1]
+    end = solve_ivp(velocity, (0.5, 1), first, rtol=1e-10, atol=1e-12).y[:, -1]
+    np.testing.assert_allclose(np.reshape(made.forward(start), -1), end[:-1], atol=2e-6)
+    np.testing.assert_allclose(made.forward_log_det_jacobian(start, len(shape)), end[-1], atol=2e-6)
+
+
+@pytest.mark.parametrize(("integrator", "order"), [("rk4", 4), ("rk6", 6)])
+def test_the_error_falls_with_the_order_of_the_method(integrator, order):
+    made, _ = ode((4, 6), integrator=integrator, steps=4)
+    x, ends = fields((4, 6)), []
+    for _ in range(3):
+        ends.append((made.forward(x), made.forward_log_det_jacobian(x, 2)))
+        made = made.refined()
+    for coarse, middle, fine in zip(*ends, strict=True):
+        ratio = np.max(np.abs(coarse - middle)) / np.max(np.abs(middle - fine))
+        assert ratio > 0.7 * 2**order
+
+
+@pytest.mark.parametrize("gradient", ["forward", "inverse"])
+def test_the_gradient_is_that_of_the_discrete_map(gradient):
+    made, _ = ode((4, 4), steps=2)
+    x = fields((4, 4))
+    probe = np.random.default_rng(5).normal(size=x.shape)
+
+    def value(field):
+        mapped, log_det = getattr(made, gradient)(field), getattr(made, f"{gradient}_log_det_jacobian")(field, 2)
+        return tf.reduce_sum(probe * mapped) + tf.reduce_sum(log_det)
+
+    field = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(field)
+        total = value(tf.identity(field))
+    of_field, *of_variables = tape.gradient(total, [field, *made.trainable_variables])
+    h = 1e-5
+    direction = np.random.default_rng(6).normal(size=x.shape)
+    numerical = (value(tf.constant(x + h * direction)) - value(tf.constant(x - h * direction))) / (2 * h)
+    np.testing.assert_allclose(np.sum(of_field * direction), numerical, rtol=1e-7)
+    for variable, found in zip(made.trainable_variables, of_variables, strict=True):
+        before, step, direction = variable.numpy(), 2.0**-8, np.sign(found)
+        values = []
+        for sign in (1, -1):
+            variable.assign(before + sign * step * direction)
+            values.append(value(tf.constant(x)))
+        variable.assign(before)
+        np.testing.assert_allclose(np.sum(np.abs(found)), (values[0] - values[1]) / (2 * step), rtol=2e-3, err_msg=variable.name)
+
+
+def test_sites_out_of_reach_are_not_felt():
+    made, weights = ode((7, 7), steps=1, reach=1.0)
+    assert weights.shape[-1] == 2
+    x = np.zeros((1, 7, 7))
+    x[0, 3, 3] = 1.0
+    moved = np.abs(made.forward(x)[0]) > 1e-12
+    # In one step of four stages, news travels four links.
+    distance = np.abs(np.indices((7, 7)) - 3).sum(axis=0)
+    np.testing.assert_array_equal(moved, distance <= 4)
+
+
+def test_the_start_is_the_identity():
+    made = EquivariantODE(Lattice((4, 4)), features=2, knots=2, steps=3)
+    x = fields((4, 4))
+    np.testing.assert_array_equal(made.forward(x), x)
+    np.testing.assert_array_equal(made.forward_log_det_jacobian(x, 2), 0)
+
+
+def test_a_refined_equation_shares_its_variables():
+    made, _ = ode((4, 4))
+    assert [id(v) for v in made.refined().trainable_variables] == [id(v) for v in made.trainable_variables]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"integrator": "euler"}, r"integrator must be one of rk4, rk6, got 'euler'"),
+        ({"knots": 1}, r"knots must be 2 or more.*got 1"),
+    ],
+)
+def test_bad_input(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        EquivariantODE(Lattice((4, 4)), **({"features": 2, "knots": 2, "steps": 3} | wrong))
