@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from scipy.integrate import solve_ivp
 
-from lattice_flows.bijectors import EquivariantODE
+from lattice_flows.bijectors import EquivariantODE, equivariant_ode
 from lattice_flows.lattice import Lattice
 
 
@@ -129,3 +129,24 @@ def test_a_refined_equation_shares_its_variables():
 def test_bad_input(wrong, message):
     with pytest.raises(ValueError, match=message):
         EquivariantODE(Lattice((4, 4)), **({"features": 2, "knots": 2, "steps": 3} | wrong))
+
+
+def test_both_transforms_make_the_same_map(monkeypatch):
+    results = []
+    for largest in (0, 1000):
+        monkeypatch.setattr(equivariant_ode, "_DENSE", largest)
+        made, _ = ode((4, 6))
+        x = tf.constant(fields((4, 6)))
+        results.append((made.forward(x), made.forward_log_det_jacobian(x, 2)))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_fast_sines_and_cosines():
+    x = np.random.default_rng(4).uniform(-100, 100, 10000).astype(np.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(variable := tf.constant(x))
+        sine, cosine = equivariant_ode._sines_and_cosines(variable)
+    np.testing.assert_allclose(sine, np.sin(x.astype(float)), atol=1e-6)
+    np.testing.assert_allclose(cosine, np.cos(x.astype(float)), atol=1e-6)
+    np.testing.assert_allclose(tape.gradient(2 * sine + cosine, variable), 2 * np.cos(x) - np.sin(x), atol=3e-6)
