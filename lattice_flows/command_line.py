@@ -35,6 +35,7 @@ CHANGES = {
     "max_minutes": Change(flags.DEFINE_float, "training.max_minutes", "stop training after so many minutes"),
     "steps": Change(flags.DEFINE_integer, "training.steps", "training steps at most"),
     "evaluate_every": Change(flags.DEFINE_integer, "training.evaluate_every", "training steps between evaluations"),
+    "init_from": Change(flags.DEFINE_string, "training.init_from", "folder of a run, of any extents, to begin with the weights of"),
     "chain_length": Change(flags.DEFINE_integer, "chain.length", "configurations in the Markov chain"),
     "chains": Change(flags.DEFINE_integer, "hmc.chains", "HMC chains in parallel"),
     "trajectories": Change(flags.DEFINE_integer, "hmc.trajectories", "HMC trajectories of each chain"),

@@ -1,7 +1,7 @@
 """The typed form of a configuration file: load, override, check, dump. No TensorFlow.
 
-A file may name another one under the key ``include`` (a path relative to itself); its own entries then stand on top of the
-included ones. Mappings are merged key by key, except that a mapping with a different ``name`` replaces the one below it whole:
+A file may name another one, or a list of them, the later the stronger, under the key ``include`` (paths relative to itself); its
+own entries then stand on top of the included ones. Mappings are merged key by key, except that a mapping with a different ``name`` replaces the one below it whole:
 another network does not inherit the old one's options.
 
 Parts that methods developers add (flows, priors, networks, actions) are `Component`s: a registered name and the keyword
@@ -11,6 +11,7 @@ no second description here.
 
 import copy
 import difflib
+import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -91,6 +92,7 @@ class TrainingConfig(_Checked):
     evaluation_samples: Annotated[int, Field(ge=8192)]
     target_acceptance: Probability | None
     max_minutes: PositiveFloat | None
+    init_from: str | None
 
 
 class ChainConfig(_Checked):
@@ -122,6 +124,22 @@ class RunConfig(_Checked):
     training: TrainingConfig
     chain: ChainConfig
     hmc: HMCConfig
+    stages: Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
+
+    def stage_configs(self) -> "list[RunConfig]":
+        """The runs to train before this one: each is this one with the entries of `stages`.
+
+        Raises:
+          ConfigError: an entry that cannot be used.
+        """
+        tree = self.model_dump(mode="json") | {"stages": []}
+        found = []
+        for index, entries in enumerate(self.stages, 1):
+            try:
+                found.append(RunConfig.model_validate(_merge(tree, entries)))
+            except pydantic.ValidationError as error:
+                raise ConfigError(f"stage {index}: {_explain(error, RunConfig)}") from None
+        return found
 
     def dump(self) -> str:
         """YAML text that `load` reads back to an equal configuration."""
@@ -157,9 +175,11 @@ def load(path: str | Path, *overrides: Mapping[str, Any] | Path) -> RunConfig:
     for override in overrides:
         tree = _merge(tree, _read(override) if isinstance(override, Path) else override)
     try:
-        return RunConfig.model_validate(tree)
+        config = RunConfig.model_validate(tree)
     except pydantic.ValidationError as error:
         raise ConfigError(f"{path}: {_explain(error, RunConfig)}") from None
+    config.stage_configs()
+    return config
 
 
 def nearest(name: str, known) -> str:
@@ -211,8 +231,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold a mapping of keys to values, not {type(tree).__name__}")
-    below = tree.pop("include", None)
-    return tree if below is None else _merge(_read(path.parent / below), tree)
+    below = tree.pop("include", [])
+    layers = [_read(path.parent / file) for file in ([below] if isinstance(below, str) else below)]
+    return functools.reduce(_merge, [*layers, tree])
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From a name in a configuration to a flow: a Gaussian prior and a chain of bijectors."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -58,9 +59,9 @@ class Flow(tf.Module):
         log_det = self.bijector.forward_log_det_jacobian(z, event_ndims=self.lattice.d)
         return phi, self.prior.log_prob(tf.cast(z, tf.float64)) - log_det
 
-    def sample_and_log_prob(self, n: int, seed) -> tuple[tf.Tensor, tf.Tensor]:
-        """Draws n fields `[n, *shape]` with their `log_q [n]`, from a stateless seed (int32 `[2]`)."""
-        return self.push_forward(self.prior.sample(n, seed=seed))
+    def sample_and_log_prob(self, n: int, seed, dtype: tf.DType = tf.float64) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws n fields `[n, *shape]` with their `log_q [n]`, from a stateless seed (int32 `[2]`), mapped in a type."""
+        return self.push_forward(tf.cast(self.prior.sample(n, seed=seed), dtype))
 
     def log_prob(self, phi: tf.Tensor) -> tf.Tensor:
         """`log_q [batch]` of any fields `[batch, *shape]`, by the inverse map."""
@@ -84,6 +85,17 @@ class Flow(tf.Module):
         if len(named) != len(self.variables):
             raise ValueError(f"variable names are not unique: {sorted(variable.name for variable in self.variables)}")
         return named
+
+    def carried_over(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
+        """The weights of the like flow on another lattice as those of this one, by name: something to begin a training with.
+
+        Parts that depend on momenta or displacements say themselves how; the others keep what they have.
+        """
+        carried = dict(arrays)
+        for part in self.submodules:
+            if isinstance(part, EquivariantODE | FourierScaling):
+                carried |= part.carried_over(arrays, lattice)
+        return carried
 
     def fingerprint(self) -> str:
         """A hash of all weights, to say in an ensemble what made it."""

@@ -80,7 +80,8 @@ class Lattice:
         """Displacements that reflections and permutations of equal extents turn into each other (the hypercubic group).
 
         Returns:
-          the squared length of each class, increasing, and the class of each displacement `[volume]`, flattened.
+          a displacement of each class `[classes, d]`, with increasing length, and the class of each displacement `[volume]`,
+          flattened.
         """
         extents = np.array(self.shape)
         shortest = np.indices(self.shape).reshape(self.d, -1).T
@@ -90,7 +91,7 @@ class Lattice:
             shortest[:, axes] = np.sort(shortest[:, axes], axis=1)
         lengths = np.sum(shortest**2, axis=1, keepdims=True)
         classes, members = np.unique(np.hstack([lengths, shortest]), axis=0, return_inverse=True)
-        return classes[:, 0], members.reshape(-1)
+        return classes[:, 1:], members.reshape(-1)
 
     def hartley(self) -> np.ndarray:
         """The real Fourier transform with the kernel `cos(p x) + sin(p x)`, a symmetric orthogonal matrix `[volume, volume]`.

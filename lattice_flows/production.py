@@ -46,12 +46,7 @@ def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, v
                 view.say(f"{path.name} is there already")
                 return
     view.say("compiling the sampler with XLA ...")
-    while (error := weights.integration_error(flow, action, _INTEGRATION_SAMPLES, chain.batch_size, seed))[
-        "mean"
-    ] > _INTEGRATION_ERROR:
-        view.say(f"the integration changes log weights by {error['mean']:.1e} on average: halving its step")
-        flow = flow.refined()
-    sampler = weights.WeightedSampler(flow, action, chain.batch_size, seed)
+    sampler, error = _integrated(weights.WeightedSampler(flow, action, chain.batch_size, seed), view)
     next(sampler.batches(1, "compilation"))
     with (
         writing(path),
@@ -64,6 +59,18 @@ def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, v
             bar.advance(len(info.accepted), f"acceptance {np.mean(info.accepted):.3f}")
         rate = (chain.length + chain.thermalisation) / (time.perf_counter() - start)
         writer.describe({"samples_per_second": rate} | {f"integration_error_{kind}": value for kind, value in error.items()})
+
+
+def _integrated(sampler: weights.WeightedSampler, view: View) -> tuple[weights.WeightedSampler, dict[str, float]]:
+    """The first sampler in a series, each with half the step of the one before, whose log weights are right, and their error."""
+    error = {"mean": 0.0, "largest": 0.0}
+    while (finer := sampler.refined()) is not None:
+        error = weights.integration_error(*(each.log_weights(_INTEGRATION_SAMPLES, "integration") for each in (sampler, finer)))
+        if error["mean"] <= _INTEGRATION_ERROR:
+            break
+        view.say(f"the integration is wrong by {error['mean']:.1e} in log weights on average: halving its step")
+        sampler = finer
+    return sampler, error
 
 
 def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarray, dict[str, Any]]:

@@ -20,7 +20,7 @@ flags.DEFINE_boolean("quick", False, "a true but small run of at most two minute
 flags.DEFINE_string("out", "runs", "output folder; every ensemble gets a folder of its name in it")
 flags.DEFINE_boolean("pretrained", False, "take the weights in paper/trained instead of training")
 command_line.define("device", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
-command_line.define("chain_length", "resume")
+command_line.define("chain_length", "init_from", "resume")
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from lattice_flows.watch import View
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "configuration file", required=True)
 command_line.define("out", "device", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
-command_line.define("resume")
+command_line.define("init_from", "resume")
 
 
 def main() -> int:

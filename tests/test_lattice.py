@@ -85,9 +85,10 @@ def test_the_propagator_is_its_integral_over_momenta_and_inverts_the_free_action
     ("shape", "count"), [((6,), 4), ((6, 6), 10), ((14, 14), 36), ((4, 6), 12), ((4, 4, 4), 10), ((2, 4, 4), 12)]
 )
 def test_displacement_classes_are_orbits_of_the_hypercubic_group(shape, count):
-    lengths, classes = Lattice(shape).displacement_classes()
-    assert len(lengths) == count and np.all(np.diff(lengths) >= 0) and lengths[0] == 0
-    classes = classes.reshape(shape)
+    displacements, classes = Lattice(shape).displacement_classes()
+    lengths, classes = np.sum(displacements**2, axis=1), classes.reshape(shape)
+    assert displacements.shape == (count, len(shape)) and np.all(np.diff(lengths) >= 0) and lengths[0] == 0
+    np.testing.assert_array_equal(classes[tuple(displacements.T)], np.arange(count))
     assert np.count_nonzero(classes == 0) == 1 and classes[(0,) * len(shape)] == 0
     for axis in range(len(shape)):
         np.testing.assert_array_equal(np.roll(np.flip(classes, axis), 1, axis), classes)

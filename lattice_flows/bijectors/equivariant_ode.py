@@ -9,7 +9,7 @@ like transform along one axis after the other, which costs V sum(extents) where 
 large matrix product is faster.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -114,9 +114,7 @@ class EquivariantODE(tfp.bijectors.Bijector):
             raise ValueError(f"knots must be 2 or more, for the start and the end, got {knots}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
         self._settings = {"features": features, "knots": knots, "integrator": integrator, "spacing": spacing, "reach": reach}
-        lengths, classes = lattice.displacement_classes()
-        near = np.flatnonzero(lengths <= (np.inf if reach is None else reach**2))
-        members = (classes == near[:, np.newaxis]).astype(float)
+        displacements, members = self._classes(lattice)
         if lattice.volume <= _DENSE:
             self._axes, self._transforms = (lattice.volume,), [lattice.hartley()]
         else:
@@ -127,12 +125,38 @@ class EquivariantODE(tfp.bijectors.Bijector):
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
         if like is None:
-            self._weights = tf.Variable(tf.zeros([knots, features + 1, len(near)]), name=f"{name}/weights")
+            self._weights = tf.Variable(tf.zeros([knots, features + 1, len(displacements)]), name=f"{name}/weights")
             frequencies = spacing * np.arange(1, features + 1)
             self._log_frequencies = tf.Variable(np.log(frequencies).astype(np.float32), name=f"{name}/log_frequencies")
         else:
             self._weights, self._log_frequencies = like._weights, like._log_frequencies
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
+
+    def _classes(self, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
+        """The displacements within reach, one of each class `[classes, d]`, and the members of their classes, `[classes, volume]`."""
+        displacements, classes = lattice.displacement_classes()
+        reach = self._settings["reach"]
+        near = np.flatnonzero(np.sum(displacements**2, axis=1) <= (np.inf if reach is None else reach**2))
+        return displacements[near], (classes == near[:, np.newaxis]).astype(float)
+
+    def carried_over(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
+        """Its kernels by name, from those of the like ODE on another lattice, if there are any.
+
+        A kernel keeps what it gives to a displacement. Half an extent is reached both ways, so that its class may have more
+        members on a larger lattice; they share. Displacements that the other lattice does not have get zero.
+        """
+        name = self._weights.name.split(":")[0]
+        if name not in arrays:
+            return {}
+        there, members_there = self._classes(lattice)
+        here, members_here = self._classes(self._lattice)
+        kernels = np.zeros([*arrays[name].shape[:-1], len(here)], np.float32)
+        counterparts = {tuple(displacement): index for index, displacement in enumerate(there)}
+        for index, displacement in enumerate(here):
+            if (other := counterparts.get(tuple(displacement))) is not None:
+                share = members_there[other].sum() / members_here[index].sum()
+                kernels[..., index] = share * arrays[name][..., other]
+        return {name: kernels}
 
     def refined(self) -> "EquivariantODE":
         """The same differential equation, with the same variables, integrated with half the step."""

@@ -7,6 +7,8 @@ The linear maps that commute with all symmetries of the lattice. Applied to whit
 of the free field is `s = -log(2 (phat^2 + m2)) / 2`.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -52,6 +54,14 @@ class FourierScaling(tfp.bijectors.Bijector):
         self._members = np.eye(len(momenta))[self._classes].T
         self._log_scale = tf.Variable(log_scale.astype(np.float32), trainable=trainable, name=f"{name}/log_scale")
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
+
+    def carried_over(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
+        """Its weight by name, interpolated in momentum squared between those of the same part on another lattice, if there are any."""
+        name = self._log_scale.name.split(":")[0]
+        if name not in arrays:
+            return {}
+        here, there = (of.momentum_classes()[0] for of in (self._lattice, lattice))
+        return {name: np.interp(here, there, arrays[name]).astype(np.float32)}
 
     def _scaled(self, x: tf.Tensor, sign: int) -> tf.Tensor:
         transform = tf.constant(self._transform, x.dtype)

@@ -19,16 +19,21 @@ from lattice_flows.lattice import Lattice
 from lattice_flows.objectives import ESTIMATORS, absolute_error, reparameterisation
 from lattice_flows.seeds import sub_seed
 from lattice_flows.training.checkpoints import Checkpoints, assign, read_arrays, write_arrays
-from lattice_flows.training.optimizers import build_optimizer
+from lattice_flows.training.optimizers import Adam, NaturalGradient, build_optimizer
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.watch import View
-from lattice_flows.weights import WeightedSampler, effective_sample_size, expected_acceptance, log_z
+from lattice_flows.weights import WeightedSampler, effective_sample_size, expected_acceptance, integration_error, log_z
 
 __all__ = ["Summary", "TrainingDiverged", "TrainingStep", "adopt", "build_model", "load_trained", "train"]
 
 WEIGHTS = "weights.npz"
 _EVALUATION_BATCH = 512
-_ADAM = "optimizer"
+_INTEGRATION_SAMPLES = 1024
+# Of the spread of log weights: what halving the step of an integration may change them by.
+_LARGEST_SHARE = 0.1
+_MOST_HALVINGS = 4
+_SIGMAS = 5
+_OPTIMIZER = "optimizer"
 
 
 class TrainingDiverged(RuntimeError):
@@ -36,7 +41,10 @@ class TrainingDiverged(RuntimeError):
 
 
 class Summary(NamedTuple):
-    """What a training did. `acceptance` and `ess` are those of the best model, the one that is kept."""
+    """What a training did. `acceptance` and `ess` are those of the best model, the one that is kept.
+
+    `earlier_seconds` is the training time of the runs on whose weights this one began.
+    """
 
     steps: int
     seconds: float
@@ -45,6 +53,7 @@ class Summary(NamedTuple):
     acceptance: float
     ess: float
     stopped: str
+    earlier_seconds: float = 0.0
 
 
 def build_model(config: RunConfig) -> tuple[Flow, ScalarPhi4]:
@@ -115,18 +124,27 @@ class TrainingStep:
       action: the action.
       config: of the training.
       strategy: the devices.
+      optimizer: that of an earlier step for the same weights, to go on with.
 
     Raises:
       ConfigError: the batch cannot be split evenly.
     """
 
-    def __init__(self, flow: Flow, action: ScalarPhi4, config: TrainingConfig, strategy: tf.distribute.Strategy):
+    def __init__(
+        self,
+        flow: Flow,
+        action: ScalarPhi4,
+        config: TrainingConfig,
+        strategy: tf.distribute.Strategy,
+        optimizer: Adam | NaturalGradient | None = None,
+    ):
         replicas = strategy.num_replicas_in_sync
         if config.batch_size % replicas:
             raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {config.batch_size}")
         share = config.batch_size // replicas
         with strategy.scope():
-            self.optimizer = build_optimizer(config.optimizer, flow.trainable_variables, learning_rate_schedule(config))
+            rate = learning_rate_schedule(config)
+            self.optimizer = optimizer or build_optimizer(config.optimizer, flow.trainable_variables, rate)
 
         estimators = {
             "reverse KL": ESTIMATORS[config.gradient],
@@ -188,8 +206,13 @@ def train(
 ) -> tuple[RunDirectory, Flow, ScalarPhi4, Summary]:
     """Trains the flow of a configuration in a run directory of its own, or goes on where that stands.
 
-    Leaves `metrics.csv`, checkpoints and the weights of the best model by effective sample size. All random numbers follow from
-    `config.seed`, so the result does not depend on interruptions. Nothing is written before the configuration has proved usable.
+    Leaves `metrics.csv`, checkpoints and the weights of the best model by effective sample size, and in `stages` the runs of the
+    configuration's stages, each of which begins with the weights of the one before. All random numbers follow from `config.seed`,
+    so the result does not depend on interruptions. Nothing is written before the configuration has proved usable.
+
+    The step of a continuous flow is halved as soon as that matters: when it changes the log weights by a tenth of their spread or
+    more, or when the loss lies below its bound `-log Z`, which is to say that training exploits the integrator. In the second case
+    it goes on from the best model before.
 
     Args:
       config: the run.
@@ -204,38 +227,73 @@ def train(
     Raises:
       ConfigError: a part of the configuration that cannot be built.
       RunError: the run directory is in use, belongs to another configuration, or cannot be written.
-      CheckpointError: every checkpoint is damaged.
-      TrainingDiverged: a loss that is not finite.
+      CheckpointError: every checkpoint is damaged, or the weights to begin with are missing or do not fit.
+      TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
     """
     with strategy.scope():
         flow, action = build_model(config)
     step = TrainingStep(flow, action, config.training, strategy)
+    init_from = config.training.init_from
+    earlier_seconds = 0.0 if init_from is None else _begin_with(flow, config, Path(init_from))
     run = RunDirectory.start(out, config, resume=resume, devices=strategy.extended.worker_devices)
-    loop = _Loop(config, run, flow, action, step, view)
-    loop.restore()
-    summary = loop.run()
+    loop = _Loop(config, run, flow, action, step, strategy, view)
+    if not loop.restore():
+        before = init_from
+        for index, stage in enumerate(config.stage_configs(), 1):
+            view.say(f"stage {index} of {len(config.stages)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
+            stage = stage.model_copy(update={"training": stage.training.model_copy(update={"init_from": before})})
+            before = str(run.path / "stages" / str(index))
+            train(stage, before, strategy, view, resume=resume)
+            earlier_seconds = _begin_with(flow, config, Path(before))
+    summary = loop.run(earlier_seconds)
     assign(flow.named_variables(), loop.best_weights)
     return run, flow, action, summary
+
+
+def _begin_with(flow: Flow, config: RunConfig, path: Path) -> float:
+    """Gives a flow the weights of an earlier run, of any extents, and returns how long their training took."""
+    arrays, facts = read_arrays(path / WEIGHTS if path.is_dir() else path)
+    before, lattice = facts["config"], Lattice(facts["config"]["lattice"]["shape"])
+    for what, here, there in (
+        ("flow", config.flow.name, before["flow"]["name"]),
+        ("number of dimensions", flow.lattice.d, lattice.d),
+    ):
+        if here != there:
+            raise ConfigError(f"training.init_from must name weights of the same {what}: here {here!r}, in {path} {there!r}")
+    assign(flow.named_variables(), flow.carried_over(arrays, lattice))
+    return facts["summary"]["seconds"] + facts["summary"]["earlier_seconds"]
 
 
 class _Loop:
     """The state of a training and what is done with it."""
 
-    def __init__(self, config: RunConfig, run: RunDirectory, flow: Flow, action: ScalarPhi4, step: TrainingStep, view: View):
+    def __init__(
+        self,
+        config: RunConfig,
+        run: RunDirectory,
+        flow: Flow,
+        action: ScalarPhi4,
+        step: TrainingStep,
+        strategy: tf.distribute.Strategy,
+        view: View,
+    ):
         self._config, self._training, self._seed, self._run, self._view = config, config.training, config.seed, run, view
-        self._flow, self._train_step = flow, step
+        self._flow, self._action, self._train_step, self._strategy = flow, action, step, strategy
         self._sampler = WeightedSampler(flow, action, _EVALUATION_BATCH, config.seed)
+        self._finer_sampler = self._sampler.refined()
         self._checkpoints = Checkpoints(run.path / "checkpoints")
         self._rate = learning_rate_schedule(config.training)
-        self._facts: dict[str, Any] = {"step": 0, "seconds": 0.0, "compile_seconds": 0.0, "rows": []}
+        self._facts: dict[str, Any] = {"step": 0, "seconds": 0.0, "compile_seconds": 0.0, "halvings": 0, "rows": []}
         self.best_weights: dict[str, np.ndarray] = {}
 
-    def restore(self) -> None:
-        """Takes up the newest readable checkpoint, if there is one."""
+    def restore(self) -> bool:
+        """Takes up the newest readable checkpoint, and returns whether there is one."""
         found = self._checkpoints.latest(self._view.say)
         if found is None:
-            return
+            return False
         arrays, self._facts = found
+        for _ in range(self._facts["halvings"]):
+            self._refine()
         state = self._state()
         assign(state, {name: arrays[name] for name in state if name in arrays})
         self.best_weights = {name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")}
@@ -243,10 +301,12 @@ class _Loop:
             self.best_weights = self._weights()
         changes = "".join(f", {key} {now} instead of {was}" for key, (was, now) in self._run.changed.items())
         self._view.say(f"resuming at step {self._facts['step']}{changes}")
+        return True
 
-    def run(self) -> Summary:
+    def run(self, earlier_seconds: float) -> Summary:
         """Trains until a reason to stop, then writes the weights of the best model."""
         facts = self._facts
+        self.best_weights = self.best_weights or self._weights()
         stopped = self._reason_to_stop()
         if stopped is None:
             self._compile()
@@ -262,8 +322,10 @@ class _Loop:
                 bar.advance(status=self._status(loss))
                 if facts["step"] % self._training.evaluate_every == 0 or facts["step"] == self._training.steps:
                     facts["seconds"] = time.perf_counter() - start
+                    compiled = facts["compile_seconds"]
                     self._evaluate(losses)
                     losses = []
+                    start += facts["compile_seconds"] - compiled
                     facts["seconds"] = time.perf_counter() - start
                     stopped = self._reason_to_stop()
         best = self._best_row()
@@ -275,6 +337,7 @@ class _Loop:
             acceptance=best["acceptance"],
             ess=best["ess"],
             stopped=stopped,
+            earlier_seconds=earlier_seconds,
         )
         # The weights say how they came about, so that the file can go its own way.
         facts = {"summary": summary._asdict(), "config": self._config.model_dump(mode="json"), "command": sys.argv}
@@ -293,26 +356,24 @@ class _Loop:
         for objective in {self._objective(), "reverse KL"}:
             self._train_step(sub_seed(self._seed, "compilation"), objective)
         assign(self._state(), before)
-        next(self._sampler.batches(_EVALUATION_BATCH, "compilation"))
-        self._facts["compile_seconds"] = time.perf_counter() - start
+        for sampler in filter(None, (self._sampler, self._finer_sampler)):
+            next(sampler.batches(_EVALUATION_BATCH, "compilation"))
+        self._facts["compile_seconds"] += time.perf_counter() - start
 
     def _objective(self) -> str:
         return "absolute error" if self._facts["step"] < self._training.absolute_error_steps else "reverse KL"
 
     def _evaluate(self, losses: list[float]) -> None:
-        """Judges the model on fresh samples, writes metrics and a checkpoint, keeps the best."""
-        facts, samples = self._facts, self._training.evaluation_samples
-        batches = -(-samples // _EVALUATION_BATCH)
-        start = len(facts["rows"]) * batches
-        log_weight = np.concatenate([w for _, w in self._sampler.batches(samples, "evaluation", start)])
-        if not np.all(np.isfinite(log_weight)):
-            raise TrainingDiverged(self._diverged(float("nan")))
+        """Judges the model on fresh samples, with half the step if it must be, writes metrics and a checkpoint, keeps the best."""
+        facts = self._facts
+        log_weight, error = self._judged(losses)
         row = {
             "step": facts["step"],
             "loss": float(np.mean(losses)),
             "ess": effective_sample_size(log_weight),
             "acceptance": expected_acceptance(log_weight),
             "log_z": log_z(log_weight)[0],
+            "integration_error": error,
             "learning_rate": float(self._rate(facts["step"] - 1)),
             "seconds": facts["seconds"],
         }
@@ -327,6 +388,54 @@ class _Loop:
         self._checkpoints.save(facts["step"], arrays, facts)
         if not self._view.console.is_terminal:
             self._view.say(f"step {facts['step']}: {self._status(row['loss'])}, {facts['seconds']:.0f} s")
+
+    def _judged(self, losses: list[float]) -> tuple[np.ndarray, float]:
+        """The log weights of fresh samples and how much half the step changes them; goes over to half the step if that is too much.
+
+        Args:
+          losses: of the steps since the last time, with the present step of the integration.
+        """
+        facts, samples = self._facts, self._training.evaluation_samples
+        start = len(facts["rows"]) * -(-samples // _EVALUATION_BATCH)
+        log_weight = self._sampler.log_weights(samples, "evaluation", start)
+        if not np.all(np.isfinite(log_weight)):
+            raise TrainingDiverged(self._diverged(float("nan")))
+        if self._finer_sampler is None:
+            return log_weight, 0.0
+        finer = self._finer_sampler.log_weights(_INTEGRATION_SAMPLES, "evaluation", start)
+        error = integration_error(log_weight[: len(finer)], finer)["mean"]
+        # By quartiles: a few outliers must not hide an error.
+        spread = np.subtract(*np.quantile(log_weight, [0.75, 0.25])) / 1.349
+        bound, bound_error = -log_z(finer)[0], log_z(finer)[1]
+        exploited = bool(losses) and np.mean(losses) < bound - _SIGMAS * np.hypot(
+            bound_error, np.std(losses) / np.sqrt(len(losses))
+        )
+        if not exploited and error <= _LARGEST_SHARE * spread:
+            return log_weight, error
+        wrong = f"at step {facts['step']}, half the step of the integration changes log weights by {error:.2g}"
+        if exploited:
+            wrong += (
+                f", and the loss {np.mean(losses):.3f} is below its bound -log Z = {bound:.3f}: training exploits the integrator"
+            )
+        if facts["halvings"] == _MOST_HALVINGS:
+            raise TrainingDiverged(
+                f"{wrong}; {_MOST_HALVINGS} halvings were not enough. Try training.gradient: path, or more flow.steps"
+            )
+        self._view.say(f"{wrong}; going on with half of it{', from the best model before' if exploited else ''}")
+        if exploited:
+            assign(self._flow.named_variables(), self.best_weights)
+        facts["halvings"] += 1
+        self._refine()
+        self._compile()
+        return self._judged([])
+
+    def _refine(self) -> None:
+        """Goes over to half the step of the integration."""
+        self._sampler, self._finer_sampler = self._finer_sampler, self._finer_sampler.refined()
+        self._flow = self._sampler.flow
+        self._train_step = TrainingStep(
+            self._flow, self._action, self._training, self._strategy, optimizer=self._train_step.optimizer
+        )
 
     def _reason_to_stop(self) -> str | None:
         training, rows = self._training, self._facts["rows"]
@@ -346,7 +455,7 @@ class _Loop:
 
     def _state(self) -> dict[str, tf.Variable]:
         """All variables of flow and optimiser."""
-        optimizer = {f"{_ADAM}/{i}": variable for i, variable in enumerate(self._train_step.optimizer.variables)}
+        optimizer = {f"{_OPTIMIZER}/{i}": variable for i, variable in enumerate(self._train_step.optimizer.variables)}
         return self._flow.named_variables() | optimizer
 
     def _status(self, loss: float) -> str:

@@ -30,8 +30,8 @@ def length_squared(shape, x, y):
 def test_the_map_is_that_of_the_differential_equation(shape):
     """On these lattices a class is told by the length of its displacements, but for the extent of 2 by the axis too."""
     made, weights = ode(shape, steps=12, integrator="rk6")
-    lengths, classes = Lattice(shape).displacement_classes()
-    classes = classes.reshape(shape)
+    displacements, classes = Lattice(shape).displacement_classes()
+    lengths, classes = np.sum(displacements**2, axis=1), classes.reshape(shape)
     sites = list(itertools.product(*map(range, shape)))
     of_pair = np.array([[classes[tuple((np.array(x) - y) % shape)] for y in sites] for x in sites])
     assert all(lengths[of_pair[i, j]] == length_squared(shape, x, y) for i, x in enumerate(sites) for j, y in enumerate(sites))
@@ -131,6 +131,23 @@ def test_bad_input(wrong, message):
         EquivariantODE(Lattice((4, 4)), **({"features": 2, "knots": 2, "steps": 3} | wrong))
 
 
+def test_kernels_are_carried_over_to_another_lattice():
+    """A field that repeats itself does not feel the difference, if kernels reach no further than half the smaller extent."""
+    small, _ = ode((4, 4))
+    large, _ = ode((8, 8))
+    names = [small._weights.name.split(":")[0], small._log_frequencies.name.split(":")[0]]
+    arrays = dict(zip(names, (small._weights.numpy(), small._log_frequencies.numpy()), strict=True))
+    large._weights.assign(large.carried_over(arrays, Lattice((4, 4)))[names[0]])
+    x = fields((4, 4))
+    repeated = np.tile(x, (1, 2, 2))
+    np.testing.assert_allclose(large.forward(repeated), np.tile(small.forward(x), (1, 2, 2)), atol=1e-6)
+    np.testing.assert_allclose(large.forward_log_det_jacobian(repeated, 2), 4 * small.forward_log_det_jacobian(x, 2), atol=1e-5)
+    back = small.carried_over(large.carried_over(arrays, Lattice((4, 4))), Lattice((8, 8)))[names[0]]
+    inner = np.all(Lattice((4, 4)).displacement_classes()[0] < 2, axis=1)
+    np.testing.assert_allclose(back[..., inner], arrays[names[0]][..., inner])
+    assert small.carried_over({}, Lattice((8, 8))) == {}
+
+
 def test_both_transforms_make_the_same_map(monkeypatch):
     results = []
     for largest in (0, 1000):
@@ -147,6 +164,7 @@ def test_fast_sines_and_cosines():
     with tf.GradientTape() as tape:
         tape.watch(variable := tf.constant(x))
         sine, cosine = equivariant_ode._sines_and_cosines(variable)
+        total = 2 * sine + cosine
     np.testing.assert_allclose(sine, np.sin(x.astype(float)), atol=1e-6)
     np.testing.assert_allclose(cosine, np.cos(x.astype(float)), atol=1e-6)
-    np.testing.assert_allclose(tape.gradient(2 * sine + cosine, variable), 2 * np.cos(x) - np.sin(x), atol=3e-6)
+    np.testing.assert_allclose(tape.gradient(total, variable), 2 * np.cos(x) - np.sin(x), atol=3e-6)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import ConfigError
+from lattice_flows.training import trainer
 from lattice_flows.training.checkpoints import CheckpointError
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.strategy import choose_strategy
@@ -16,6 +18,25 @@ from lattice_flows.training.trainer import TrainingDiverged, TrainingStep, build
 from lattice_flows.watch import View
 
 NATURAL = {"training": {"learning_rate": 0.3, "optimizer": {"name": "natural_gradient"}, "gradient": "path"}}
+
+# A differential equation in a single step, whose error the gradient of the loss finds soon.
+CONTINUOUS = CONFIGS / "flows" / "continuous.yaml"
+EXPLOITED = {
+    "flow": {"steps": 1, "features": 2, "knots": 2},
+    "training": {
+        "steps": 200,
+        "evaluate_every": 50,
+        "batch_size": 64,
+        "gradient": "reparameterisation",
+        "learning_rate": 0.03,
+        "schedule": {"name": "constant"},
+        "optimizer": {"name": "adam"},
+    },
+}
+QUICK = {
+    "flow": {"steps": 2, "features": 1, "knots": 2},
+    "training": {**EXPLOITED["training"], "steps": 40, "evaluate_every": 20, "batch_size": 32},
+}
 
 
 class Training:
@@ -109,6 +130,66 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(training,
     assert "training.learning_rate 1000000.0 instead of 0.01" in run_training.text.getvalue()
     run_training(small_config({"training": {**adam, "steps": 20}}), resume=True)
     assert [row["step"] for row in run_training.metrics] == ["10", "20"]
+
+
+def test_training_that_exploits_the_integrator_goes_on_with_half_the_step(training, small_config):
+    straight, interrupted = training("straight"), training("interrupted")
+    config = small_config(CONTINUOUS, EXPLOITED)
+    summary = straight(config)[3]
+    said = straight.text.getvalue()
+    assert "is below its bound -log Z" in said and "going on with half of it, from the best model before" in said
+    rows = [{name: float(value) for name, value in row.items()} for row in straight.metrics]
+    assert min(row["loss"] for row in rows) < -4 and rows[-1]["loss"] > -3.3  # log Z is 3.2
+    assert summary.ess > 0.5 and rows[-1]["integration_error"] < 0.1
+    interrupted(small_config(CONTINUOUS, EXPLOITED, {"training": {"steps": 100}}))
+    interrupted(config, resume=True)
+    assert "resuming at step 100" in interrupted.text.getvalue() and interrupted.metrics == straight.metrics
+
+
+def test_an_integrator_that_is_exploited_for_ever_stops_the_training(training, small_config, monkeypatch):
+    monkeypatch.setattr(trainer, "_MOST_HALVINGS", 0)
+    with pytest.raises(
+        TrainingDiverged, match=r"is below its bound -log Z = .*; 0 halvings were not enough. Try training.gradient: path"
+    ):
+        training("run")(small_config(CONTINUOUS, EXPLOITED))
+
+
+def test_training_may_begin_with_the_weights_of_another_lattice(training, small_config):
+    small, large, fresh = training("small"), training("large"), training("fresh")
+    first = small(small_config(CONTINUOUS, QUICK))[3]
+    six = {"lattice": {"shape": [6, 6]}, "training": {"steps": 1, "evaluate_every": 1, "init_from": str(small.folder)}}
+    summary = large(small_config(CONTINUOUS, QUICK, six))[3]
+    assert summary.earlier_seconds == first.seconds > 0
+    without = fresh(small_config(CONTINUOUS, QUICK, six, {"training": {"init_from": None}}))[3]
+    assert without.earlier_seconds == 0 and summary.ess > 2 * without.ess
+    for override, error, message in [
+        ({"training": {"init_from": "nowhere"}}, CheckpointError, "cannot read nowhere"),
+        ({"lattice": {"shape": [4, 4, 4]}}, ConfigError, "weights of the same number of dimensions: here 3, in .*small 2"),
+        ({"flow": {"features": 2}}, CheckpointError, r"'equivariant_ode/log_frequencies' has the shape \(2,\), the weights \(1,\)"),
+    ]:
+        with pytest.raises(error, match=message):
+            training("never")(small_config(CONTINUOUS, QUICK, six, override))
+    with pytest.raises(ConfigError, match="weights of the same flow: here 'affine', in .*small 'continuous'"):
+        training("never")(small_config({"training": {"init_from": str(small.folder)}}))
+    assert not training("never").folder.exists()
+
+
+def test_stages_are_trained_one_from_the_other(training, small_config):
+    run_training = training("run")
+    stages = [{"lattice": {"shape": [3, 3]}, "training": {"steps": 20}}, {"lattice": {"shape": [4, 4]}}]
+    config = small_config(CONTINUOUS, QUICK, {"lattice": {"shape": [6, 6]}, "stages": stages})
+    summary = run_training(config)[3]
+    said = run_training.text.getvalue()
+    assert "stage 1 of 2: lattice (3, 3)" in said and "stage 2 of 2: lattice (4, 4)" in said
+    seconds = []
+    for index, shape, steps in [(1, (3, 3), 20), (2, (4, 4), 40)]:
+        run, stage = RunDirectory.open(run_training.folder / "stages" / str(index))
+        assert stage.lattice.shape == shape and stage.training.steps == steps and stage.stages == ()
+        seconds.append(load_trained(run, stage, choose_strategy("cpu"))[2].seconds)
+    assert stage.training.init_from == str(run_training.folder / "stages" / "1")
+    assert summary.earlier_seconds == pytest.approx(sum(seconds))
+    run_training(config, resume=True)
+    assert run_training.text.getvalue().count("stage 1 of 2") == 1
 
 
 def test_training_on_two_devices(training, small_config):
