@@ -1,8 +1,8 @@
 """The typed form of a configuration file: load, override, check, dump. No TensorFlow.
 
-A file may name another one, or a list of them, the later the stronger, under the key ``include`` (paths relative to itself); its
-own entries then stand on top of the included ones. Mappings are merged key by key, except that a mapping with a different ``name`` replaces the one below it whole:
-another network does not inherit the old one's options.
+A file may name another one, or a list of them, under the key ``include`` (paths relative to itself). Its own entries then stand
+on top of the included ones, and of these the later on top of the earlier. Mappings are merged key by key, except that a mapping
+with a different ``name`` replaces the one below it whole: another network does not inherit the old one's options.
 
 Parts that methods developers add (flows, priors, networks, actions) are `Component`s: a registered name and the keyword
 parameters of the registered constructor. `build` checks them against the constructor's own signature, so that a new part needs

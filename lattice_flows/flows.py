@@ -165,7 +165,7 @@ def continuous(
     features: PositiveInt,
     knots: PositiveInt,
     steps: PositiveInt,
-    integrator: Literal["rk4", "rk6"] = "rk4",
+    integrator: Literal["rk4", "tsit5"] = "tsit5",
     spacing: PositiveFloat = 0.7,
     reach: PositiveFloat | None = None,
 ) -> Flow:
@@ -180,7 +180,7 @@ def continuous(
       features: number of sine functions of a site.
       knots: of the time dependence.
       steps: of the integration in training and at first in sampling.
-      integrator: "rk4" or "rk6".
+      integrator: "rk4" or "tsit5".
       spacing: of the sine functions' frequencies at the start.
       reach: length of the longest displacement that sites feel each other over; None for all.
 

@@ -23,16 +23,16 @@ pytestmark = pytest.mark.parametrize("name", FLOWS)
 
 
 def configuration(name, shape=(4, 4), layers=3, **flow):
-    small = {"lattice": {"shape": list(shape)}, "training": {"batch_size": 8}}
+    small = {"lattice": {"shape": list(shape)}, "training": {"batch_size": 64}}
     config = load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small)
-    # A differential equation has knots in time for layers.
+    # A differential equation has knots in time for layers; its steps are to end at them.
     depth = {"layers": layers} if "layers" in config.flow.parameters else {"knots": layers + 1, **flow}
     return load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small, {"flow": depth})
 
 
 def make(name, shape=(4, 4), layers=3, seed=11):
     """A flow away from where training starts, for there some parts are the identity; one that is integrated, finely."""
-    flow = build_flow(configuration(name, shape, layers, integrator="rk6", steps=12).flow, Lattice(shape), seed)
+    flow = build_flow(configuration(name, shape, layers, steps=24).flow, Lattice(shape), seed)
     rng = np.random.default_rng(seed)
     for variable in flow.trainable_variables:
         size = 0.12 / np.sqrt(variable.shape[:-1].num_elements() or 1)
@@ -171,7 +171,7 @@ def test_save_and_restore(name, tmp_path):
 def test_one_step_on_two_devices_is_one_step_on_one(name):
     results = []
     for device in ("cpu", "cpu:0,cpu:1"):
-        config = configuration(name, layers=1, steps=2)
+        config = configuration(name, layers=1, integrator="rk4", steps=2)
         strategy = choose_strategy(device)
         with strategy.scope():
             flow, action = build_model(config)
@@ -181,7 +181,7 @@ def test_one_step_on_two_devices_is_one_step_on_one(name):
         results.append((losses, {key: variable.numpy() for key, variable in flow.named_variables().items()}))
         assert all(np.any(results[-1][1][key] != before[key]) for key in before)
     (losses, weights), (losses_on_two, weights_on_two) = results
-    # Far from the minimum, eight samples make a step so long that the second loss shows the rounding of the first.
-    np.testing.assert_allclose(losses, losses_on_two, rtol=1e-4)
+    np.testing.assert_allclose(losses, losses_on_two, rtol=1e-5)
     for key in weights:
-        np.testing.assert_allclose(weights[key], weights_on_two[key], atol=1e-5, err_msg=key)
+        change = np.max(np.abs(weights[key] - before[key]))
+        np.testing.assert_allclose(weights[key], weights_on_two[key], atol=1e-3 * change, err_msg=key)

@@ -56,7 +56,7 @@ class FourierScaling(tfp.bijectors.Bijector):
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
     def carried_over(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
-        """Its weight by name, interpolated in momentum squared between those of the same part on another lattice, if there are any."""
+        """Its weight by name, from that of the like part on another lattice, if there is one: interpolated in momentum squared."""
         name = self._log_scale.name.split(":")[0]
         if name not in arrays:
             return {}

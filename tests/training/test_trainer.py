@@ -22,7 +22,7 @@ NATURAL = {"training": {"learning_rate": 0.3, "optimizer": {"name": "natural_gra
 # A differential equation in a single step, whose error the gradient of the loss finds soon.
 CONTINUOUS = CONFIGS / "flows" / "continuous.yaml"
 EXPLOITED = {
-    "flow": {"steps": 1, "features": 2, "knots": 2},
+    "flow": {"integrator": "rk4", "steps": 1, "features": 2, "knots": 2},
     "training": {
         "steps": 200,
         "evaluate_every": 50,
@@ -169,7 +169,7 @@ def test_training_may_begin_with_the_weights_of_another_lattice(training, small_
     ]:
         with pytest.raises(error, match=message):
             training("never")(small_config(CONTINUOUS, QUICK, six, override))
-    with pytest.raises(ConfigError, match="weights of the same flow: here 'affine', in .*small 'continuous'"):
+    with pytest.raises(ConfigError, match=r"weights of the same flow: here 'affine', in .*small 'continuous'"):
         training("never")(small_config({"training": {"init_from": str(small.folder)}}))
     assert not training("never").folder.exists()
 
