@@ -17,12 +17,14 @@ from lattice_flows.training.runs import RunDirectory, atomic_write
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import TrainingStep, build_model, train
 from lattice_flows.watch import View
+from paper.references import PUBLISHED
 
-__all__ = ["MARKS", "RUNS", "TRIALS", "record", "step_times", "trial", "trials_table", "variants_table"]
+__all__ = ["MARKS", "RUNS", "TIMES", "TRIALS", "progress_table", "record", "step_times", "trial", "trials_table", "variants_table"]
 
 RUNS = Path(__file__).with_name("runs.yaml")
 TRIALS = Path(__file__).with_name("trials.yaml")
 MARKS = (0.5, 0.7, 0.85)
+TIMES = (5, 15, 60, 240)
 _FIRST_STEPS = 5
 
 
@@ -77,23 +79,26 @@ def record(run: Path, path: Path = RUNS) -> None:
     environment = json.loads((run / "environment.json").read_text())
     target = RunDirectory.open(run)[1].training.target_acceptance
     with (run / "metrics.csv").open() as file:
-        history = [(float(row["seconds"]), float(row["acceptance"])) for row in csv.DictReader(file)]
+        history = [[round(float(row[key]), 4) for key in ("seconds", "acceptance", "ess")] for row in csv.DictReader(file)]
     pulls = [abs(row["pull"]) for row in result["observables"].values() if row["pull"] is not None]
     tau = [row["tau_int"] for row in result["observables"].values() if row["tau_int"] is not None]
     entry = {
         "command": " ".join(["python", *environment["command"]]),
         "machine": f"{environment['cpu_count']} CPUs, {environment['platform']}",
         "tensorflow": environment["tensorflow"],
+        "commit": environment["commit"],
         "parameters": result["training"]["parameters"],
         "steps": result["training"]["steps"],
         "seconds": round(result["training"]["seconds"], 1),
         "compile_seconds": round(result["training"]["compile_seconds"], 1),
-        "seconds_to": {mark: next((round(t, 1) for t, a in history if a >= mark), None) for mark in MARKS},
+        "seconds_to": {mark: next((round(t, 1) for t, a, _ in history if a >= mark), None) for mark in MARKS},
+        "history": history,
         "acceptance": round(result["chain"]["acceptance"], 4),
         "ess": round(result["chain"]["ess"], 4),
         "tau_int": round(result["chain"]["tau_int"], 4),
         "tau_int_of_observables": [round(min(tau), 2), round(max(tau), 2)],
         "largest_pull": round(max(pulls), 2),
+        "integration_error": result["chain"]["integration_error"]["mean"],
         "samples_per_second": round(result["chain"]["samples_per_second"]),
     }
     entries = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
@@ -108,8 +113,8 @@ def variants_table(path: Path = RUNS) -> str:
     marks = "".join(f"to {mark:.0%} [s] | " for mark in MARKS)
     lines = [
         f"| flow | ensemble | seeds | parameters | steps | training [s] | {marks}"
-        "acceptance | ESS | tau_int | of observables | largest pull |",
-        "|---" * (11 + len(MARKS)) + "|",
+        "acceptance | ESS | tau_int | of observables | largest pull | ms a step | fields a second |",
+        "|---" * (13 + len(MARKS)) + "|",
     ]
     for flow, tables in yaml.safe_load(path.read_text()).items():
         for table, seeds in tables.items():
@@ -128,6 +133,8 @@ def variants_table(path: Path = RUNS) -> str:
                 f"{median(run['tau_int'] for run in runs):.2f}",
                 "{:.2f} to {:.2f}".format(*map(median, zip(*(run["tau_int_of_observables"] for run in runs), strict=True))),
                 f"{max(run['largest_pull'] for run in runs):.1f}",
+                f"{1e3 * median(run['seconds'] / run['steps'] for run in runs):.0f}",
+                f"{median(run['samples_per_second'] for run in runs):.0f}",
             ]
             lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
@@ -151,6 +158,38 @@ def trial(config: RunConfig, seconds: float, out: Path, view: View) -> dict[str,
         "acceptance": round(summary.acceptance, 3),
         "ess": round(summary.ess, 3),
     }
+
+
+def progress_table(path: Path = RUNS) -> str:
+    """Acceptance and ESS against training time as Markdown, for all runs without a target.
+
+    They are medians over seeds of the last evaluation before each time. Beside them stands the acceptance that public codes reach
+    with the common network (`published.yaml`).
+    """
+    published = yaml.safe_load(PUBLISHED.read_text())["reimplementations"]["tutorial_network"]["acceptance"]
+    runs = {flow: tables for flow, tables in yaml.safe_load(path.read_text()).items() if " to " not in flow}
+    lines = [
+        f"| ensemble | flow |{''.join(f' {seconds} s |' for seconds in TIMES)} the end | training [s] | common network elsewhere |",
+        "|---" * (5 + len(TIMES)) + "|",
+    ]
+    for table in sorted({table for tables in runs.values() for table in tables}):
+        for flow, tables in runs.items():
+            histories = [run["history"] for run in tables.get(table, {}).values() if "history" in run]
+            if not histories:
+                continue
+            cells = [table, flow]
+            for seconds in (*TIMES, float("inf")):
+                before = [[row for row in history if row[0] <= seconds][-1:] for history in histories]
+                # No entry for times that lie before the first evaluation or after the end.
+                reached = all(before) and (seconds == float("inf") or min(history[-1][0] for history in histories) > seconds)
+                cells.append(_acceptance_and_ess([row for rows in before for row in rows]) if reached else "")
+            cells += [f"{median(history[-1][0] for history in histories):.0f}", published.get(table, "")]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def _acceptance_and_ess(rows: list[list[float]]) -> str:
+    return ", ".join(f"{median(column):.3f}" for column in list(zip(*rows, strict=True))[1:])
 
 
 def trials_table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

@@ -48,7 +48,7 @@ def reproduce(
     Args:
       table: "E1" ... "E5".
       config: of the run.
-      flow_name: for the result.
+      flow_name: for the result, and the folder of `paper/trained` to look in.
       out: the run directory.
       strategy: the devices.
       view: where progress is shown.
@@ -63,7 +63,7 @@ def reproduce(
     """
     view.say(f"{table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
     if pretrained:
-        run, flow, action, summary = adopt(config, out, TRAINED / f"{table}.npz", strategy, resume=resume)
+        run, flow, action, summary = adopt(config, out, TRAINED / flow_name / f"{table}.npz", strategy, resume=resume)
     else:
         run, flow, action, summary = train(config, out, strategy, view, resume=resume)
     path = run.path / ENSEMBLE

@@ -2,7 +2,7 @@
 
 python scripts/benchmark.py --step_time E1,E3,E5       # the common network's training step, in units of PyTorch's
 python scripts/benchmark.py --trials E2,E5             # what each part of the default flow is worth, at equal training time
-python scripts/benchmark.py --record runs/E1,runs/E2   # adds finished runs to the table of all flows, and prints it
+python scripts/benchmark.py --record runs/E1,runs/E2   # adds finished runs to the tables of all flows, and prints these
 """
 
 import sys
@@ -48,6 +48,7 @@ def main() -> int:
         benchmark.record(Path(folder))
     if FLAGS.record:
         view.say(benchmark.variants_table())
+        view.say(benchmark.progress_table())
     return 0
 
 

@@ -26,18 +26,24 @@ def finished_run(folder, seed, acceptances, **training):
         "flow": "affine",
         "seed": seed,
         "training": {"parameters": 10, "steps": 30, "seconds": 3.0, "compile_seconds": 1.0},
-        "chain": {"acceptance": acceptances[-1], "ess": 0.5, "tau_int": 0.7, "samples_per_second": 1000.0},
+        "chain": {
+            "acceptance": acceptances[-1],
+            "ess": 0.5,
+            "tau_int": 0.7,
+            "samples_per_second": 1000.0,
+            "integration_error": {"mean": 0.0},
+        },
         "observables": {
             "a": {"pull": -1.5, "tau_int": 0.8},
             "b": {"pull": 0.5, "tau_int": 0.6},
             "c": {"pull": None, "tau_int": None},
         },
     }
-    environment = {"command": ["scripts/reproduce.py"], "cpu_count": 2, "platform": "Linux", "tensorflow": "2.21.0"}
+    environment = {"command": ["reproduce.py"], "cpu_count": 2, "platform": "Linux", "tensorflow": "2.21.0", "commit": "abc"}
     (folder / "result.json").write_text(json.dumps(result))
     (folder / "environment.json").write_text(json.dumps(environment))
-    rows = [f"{i},{a}" for i, a in enumerate(acceptances, start=1)]
-    (folder / "metrics.csv").write_text("\n".join(["seconds,acceptance", *rows]) + "\n")
+    rows = [f"{6 * i},{a},{a}" for i, a in enumerate(acceptances, start=1)]
+    (folder / "metrics.csv").write_text("\n".join(["seconds,acceptance,ess", *rows]) + "\n")
     return folder
 
 
@@ -46,11 +52,12 @@ def test_runs_are_recorded_and_summed_up_by_medians(tmp_path):
     for seed, acceptances in [(1, [0.4, 0.55, 0.75]), (2, [0.6, 0.65, 0.72]), (3, [0.3, 0.4, 0.6])]:
         benchmark.record(finished_run(tmp_path / str(seed), seed, acceptances), path)
     entry = yaml.safe_load(path.read_text())["affine"]["E1"][1]
-    assert entry["seconds_to"] == {0.5: 2.0, 0.7: 3.0, 0.85: None} and entry["largest_pull"] == 1.5
-    # Times to 50 %: 2, 1, 3; to 70 %: 3, 3, never; to 85 %: never.
-    assert "| affine | E1 | 3 | 10 | 30 | 3 | 2 | 3 |  | 0.720 | 0.500 | 0.70 | 0.60 to 0.80 | 1.5 |" in benchmark.variants_table(
-        path
-    )
+    assert entry["seconds_to"] == {0.5: 12.0, 0.7: 18.0, 0.85: None} and entry["largest_pull"] == 1.5
+    # Times to 50 %: 12, 6, 18; to 70 %: 18, 18, never; to 85 %: never.
+    row = "| affine | E1 | 3 | 10 | 30 | 3 | 12 | 18 |  | 0.720 | 0.500 | 0.70 | 0.60 to 0.80 | 1.5 | 100 | 1000 |"
+    assert row in benchmark.variants_table(path)
+    # After 15 s, the second evaluations count: 0.55, 0.65 and 0.4.
+    assert "| E1 | affine |  | 0.550, 0.550 |  |  | 0.720, 0.720 | 18 | 0.51 |" in benchmark.progress_table(path)
 
 
 def test_a_run_recorded_again_replaces_its_predecessor(tmp_path):

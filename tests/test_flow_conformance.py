@@ -11,7 +11,7 @@ from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
 from lattice_flows.flows import build_flow
 from lattice_flows.lattice import Lattice
-from lattice_flows.objectives import reparameterisation
+from lattice_flows.objectives import ESTIMATORS, reparameterisation
 from lattice_flows.training.checkpoints import assign, read_arrays, write_arrays
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import TrainingStep, build_model
@@ -157,6 +157,23 @@ def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name, shap
     sizes = [variable.shape.num_elements() for variable in flow.trainable_variables]
     for variable, part in zip(flow.trainable_variables, tf.split(gradient, sizes), strict=True):
         assert np.any(part != 0), variable.name
+
+
+def test_all_gradient_estimators_have_the_same_mean(name):
+    """Within four standard errors of the mean over 64 batches, for 5 random directions in the space of weights."""
+    flow, action = make(name, layers=2), build_action(configuration(name).action, Lattice((4, 4)))
+    directions = np.random.default_rng(7).normal(size=(5, flow.number_of_parameters())).astype(np.float32)
+
+    @tf.function
+    def along_directions(seed):
+        def draw():
+            return tf.cast(flow.prior.sample(16, seed=seed), tf.float32)
+
+        return [tf.linalg.matvec(directions, estimator(flow, action, draw).gradient) for estimator in ESTIMATORS.values()]
+
+    first, second = np.array([along_directions(tf.constant([8, index])) for index in range(64)]).transpose(1, 0, 2)
+    difference, error = np.mean(first - second, axis=0), np.std(first - second, axis=0) / 8
+    assert np.all(error > 0) and np.all(np.abs(difference) < 4 * error)
 
 
 def test_save_and_restore(name, tmp_path):

@@ -15,6 +15,7 @@ from lattice_flows.weights import WeightedSampler, expected_acceptance
 from paper.table1 import TABLES, TRAINED
 
 GOLDEN = yaml.safe_load((CONFIGS.parent / "tests" / "golden_log_q.yaml").read_text())
+AFFINE = TRAINED / "affine"
 SAMPLES = 8192
 
 
@@ -23,11 +24,12 @@ def fields(shape):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_log_q_and_acceptance_are_the_stored_ones(table, tmp_path):
-    config = load(CONFIGS / f"{table}.yaml")
-    run, flow, action, summary = adopt(config, tmp_path / "run", TRAINED / f"{table}.npz", choose_strategy("cpu"))
-    np.testing.assert_allclose(flow.log_prob(fields(config.lattice.shape)), GOLDEN[table], rtol=1e-6)
-    log_weight = np.concatenate([w for _, w in WeightedSampler(flow, action, 1024, seed=5).batches(SAMPLES, "golden")])
+@pytest.mark.parametrize("name", GOLDEN)
+def test_log_q_and_acceptance_are_the_stored_ones(name, table, tmp_path):
+    config = load(CONFIGS / f"{table}.yaml", CONFIGS / "flows" / f"{name}.yaml")
+    run, flow, action, summary = adopt(config, tmp_path / "run", TRAINED / name / f"{table}.npz", choose_strategy("cpu"))
+    np.testing.assert_allclose(flow.log_prob(fields(config.lattice.shape)), GOLDEN[name][table], rtol=1e-6)
+    log_weight = WeightedSampler(flow, action, 1024, seed=5).log_weights(SAMPLES, "golden")
     # The acceptance of 8192 samples has an error of about 0.002, so this is four sigma of the difference of two of them.
     assert abs(expected_acceptance(log_weight) - summary.acceptance) < 0.012
     facts = read_arrays(run.path / "weights.npz")[1]
@@ -35,7 +37,7 @@ def test_log_q_and_acceptance_are_the_stored_ones(table, tmp_path):
 
 
 def test_trained_weights_are_small():
-    assert sum(path.stat().st_size for path in TRAINED.iterdir()) < 2**20
+    assert sum(path.stat().st_size for path in TRAINED.rglob("*.npz")) < 2**20
 
 
 @pytest.mark.parametrize(
@@ -49,16 +51,16 @@ def test_trained_weights_are_small():
 def test_weights_of_another_model_are_refused(tmp_path, override, message):
     config = load(CONFIGS / "E1.yaml", override)
     with pytest.raises(ConfigError, match=message):
-        adopt(config, tmp_path / "run", TRAINED / "E1.npz", choose_strategy("cpu"))
+        adopt(config, tmp_path / "run", AFFINE / "E1.npz", choose_strategy("cpu"))
     assert not (tmp_path / "run").exists()
 
 
 def test_weights_that_are_not_there(tmp_path):
     with pytest.raises(CheckpointError, match=r"cannot read .*E9.npz"):
-        adopt(load(CONFIGS / "E1.yaml"), tmp_path / "run", TRAINED / "E9.npz", choose_strategy("cpu"))
+        adopt(load(CONFIGS / "E1.yaml"), tmp_path / "run", AFFINE / "E9.npz", choose_strategy("cpu"))
 
 
 def test_an_adopted_run_is_one_that_can_be_opened(tmp_path):
     config = load(CONFIGS / "E1.yaml")
-    adopt(config, tmp_path / "run", TRAINED / "E1.npz", choose_strategy("cpu"))
+    adopt(config, tmp_path / "run", AFFINE / "E1.npz", choose_strategy("cpu"))
     assert RunDirectory.open(tmp_path / "run")[1] == config

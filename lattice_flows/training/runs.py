@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -129,6 +130,7 @@ def _environment(seed: int, devices: Sequence[str]) -> dict[str, Any]:
     packages = (tf, tfp, tf_keras, np, scipy, h5py, pe)
     return {
         "lattice_flows": __version__,
+        "commit": _commit(),
         "python": platform.python_version(),
         **{package.__name__: package.__version__ for package in packages},
         "platform": platform.platform(),
@@ -138,3 +140,11 @@ def _environment(seed: int, devices: Sequence[str]) -> dict[str, Any]:
         "seed": seed,
         "command": sys.argv,
     }
+
+
+def _commit() -> str | None:
+    """The state of the source, where it is a git checkout; "-dirty" behind it tells of changes."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    return None

@@ -261,7 +261,8 @@ def _begin_with(flow: Flow, config: RunConfig, path: Path) -> float:
         if here != there:
             raise ConfigError(f"training.init_from must name weights of the same {what}: here {here!r}, in {path} {there!r}")
     assign(flow.named_variables(), flow.carried_over(arrays, lattice))
-    return facts["summary"]["seconds"] + facts["summary"]["earlier_seconds"]
+    summary = Summary(**facts["summary"])
+    return summary.seconds + summary.earlier_seconds
 
 
 class _Loop:
