@@ -17,9 +17,22 @@ from lattice_flows.training.trainer import Summary, adopt, train
 from lattice_flows.watch import View
 from paper.references import published, reference
 
-__all__ = ["LARGEST_PULL", "QUICK", "TABLES", "TRAINED", "compared", "observables_table", "report", "reproduce", "summary"]
+__all__ = [
+    "LARGER",
+    "LARGEST_PULL",
+    "QUICK",
+    "TABLES",
+    "TRAINED",
+    "compared",
+    "observables_table",
+    "report",
+    "reproduce",
+    "summary",
+]
 
 TABLES = ("E1", "E2", "E3", "E4", "E5")
+# Beyond the paper, on the same line of constant physics.
+LARGER = ("L16", "L20", "L32", "L64")
 TRAINED = Path(__file__).with_name("trained")
 LARGEST_PULL = 4.0
 # Exact at any coupling, so that HMC has nothing to say about it.
@@ -46,7 +59,7 @@ def reproduce(
     Leaves in `out`, beside what training leaves: `ensemble.h5`, `result.json`, `table.md` and `figures/`.
 
     Args:
-      table: "E1" ... "E5".
+      table: of `TABLES` or `LARGER`.
       config: of the run.
       flow_name: for the result, and the folder of `paper/trained` to look in.
       out: the run directory.

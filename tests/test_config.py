@@ -1,12 +1,14 @@
 """Configuration files: what is accepted, and what the refusals say."""
 
 import pytest
+import yaml
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import Component, ConfigError, build, load
 from lattice_flows.flows import build_flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.training.optimizers import build_optimizer
+from paper.references import PUBLISHED
 
 
 def test_every_ensemble_loads_with_the_papers_parameters():
@@ -74,6 +76,35 @@ def test_a_missing_key_is_named(tmp_path):
     (tmp_path / "short.yaml").write_text("include: " + str(CONFIGS / "base.yaml"))
     with pytest.raises(ConfigError, match=r"short.yaml: missing key 'lattice'"):
         load(tmp_path / "short.yaml")
+
+
+def test_a_file_may_include_several_the_later_the_stronger(tmp_path):
+    for name, rate in [("one", 0.1), ("two", 0.2)]:
+        (tmp_path / f"{name}.yaml").write_text(f"training: {{learning_rate: {rate}, steps: {int(rate * 10)}}}")
+    (tmp_path / "whole.yaml").write_text(f"include: [{CONFIGS / 'E1.yaml'}, one.yaml, two.yaml]\ntraining: {{steps: 7}}")
+    training = load(tmp_path / "whole.yaml").training
+    assert (training.learning_rate, training.steps) == (0.2, 7)
+
+
+def test_stages_are_the_run_with_their_entries():
+    stages = [{"lattice": {"shape": [4, 4]}, "training": {"steps": 5}}, {"flow": {"layers": 2}}]
+    config = load(CONFIGS / "E1.yaml", {"stages": stages})
+    first, second = config.stage_configs()
+    assert first.differences(config).keys() >= {"lattice.shape", "training.steps", "stages"}
+    assert (first.lattice.shape, first.training.steps, first.stages) == ((4, 4), 5, ())
+    assert (second.lattice.shape, second.flow.parameters["layers"]) == ((6, 6), 2)
+    assert second.flow.parameters["network"] == config.flow.parameters["network"]
+    with pytest.raises(ConfigError, match=r"stage 2: unknown key 'training.stepps': did you mean 'steps'"):
+        load(CONFIGS / "E1.yaml", {"stages": [{}, {"training": {"stepps": 5}}]})
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("L*.yaml")), ids=lambda path: path.stem)
+def test_lattices_on_the_line_of_constant_physics_grow_from_smaller_ones(path):
+    config = load(path)
+    extents = [max(run.lattice.shape) for run in [*config.stage_configs(), config]]
+    assert config.flow.name == "continuous" and extents == sorted(extents) and f"L{extents[-1]}" == path.stem
+    couplings = yaml.safe_load(PUBLISHED.read_text())["line_of_constant_physics"]
+    assert all(run.action.parameters["lam"] == couplings[max(run.lattice.shape)] for run in [*config.stage_configs(), config])
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -30,6 +30,7 @@ def test_every_ensemble_has_precise_references_that_agree_with_the_paper(table):
 def test_other_parameters_have_no_reference():
     config = load(CONFIGS / "E1.yaml", {"lattice": {"shape": [4, 4]}})
     assert references.reference(config) is None and references.published("E1", config) == {}
+    assert references.published("L20", load(CONFIGS / "L20.yaml")) == {}
 
 
 def test_an_entry_replaces_its_predecessor_alone(tmp_path):

@@ -113,7 +113,7 @@ class EquivariantODE(tfp.bijectors.Bijector):
             raise ValueError(f"knots must be 2 or more, for the start and the end, got {knots}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
         self._settings = {"features": features, "knots": knots, "integrator": integrator, "spacing": spacing, "reach": reach}
-        displacements, members = self._classes(lattice)
+        displacements, members = _classes(lattice, reach)
         if lattice.volume <= _DENSE:
             self._axes, self._transforms = (lattice.volume,), [lattice.hartley()]
         else:
@@ -131,26 +131,20 @@ class EquivariantODE(tfp.bijectors.Bijector):
             self._weights, self._log_frequencies = like._weights, like._log_frequencies
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
-    def _classes(self, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
-        """The displacements within reach, one of each class, `[classes, d]`, and who belongs to these, `[classes, volume]`."""
-        displacements, classes = lattice.displacement_classes()
-        reach = self._settings["reach"]
-        near = np.flatnonzero(np.sum(displacements**2, axis=1) <= (np.inf if reach is None else reach**2))
-        return displacements[near], (classes == near[:, np.newaxis]).astype(float)
-
     def carried_over(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Its kernels by name, from those of the like ODE on another lattice, if there are any.
 
         A kernel keeps what it gives to a displacement. Half an extent is reached both ways, so that its class may have more
-        members on a larger lattice; they share. Displacements that the other lattice does not have get zero.
+        members on a larger lattice; they share. Displacements that the other ODE does not reach get zero.
         """
         name = self._weights.name.split(":")[0]
         if name not in arrays:
             return {}
-        there, members_there = self._classes(lattice)
-        here, members_here = self._classes(self._lattice)
+        there, members_there = _classes(lattice, None)
+        here, members_here = _classes(self._lattice, self._settings["reach"])
         kernels = np.zeros([*arrays[name].shape[:-1], len(here)], np.float32)
-        counterparts = {tuple(displacement): index for index, displacement in enumerate(there)}
+        # Classes are in the order of length, so that what was within another reach comes first.
+        counterparts = {tuple(displacement): index for index, displacement in enumerate(there[: arrays[name].shape[-1]])}
         for index, displacement in enumerate(here):
             if (other := counterparts.get(tuple(displacement))) is not None:
                 share = members_there[other].sum() / members_here[index].sum()
@@ -247,6 +241,13 @@ class EquivariantODE(tfp.bijectors.Bijector):
         if "ildj" not in attributes:
             attributes.update(self._augmented_inverse(y)[1])
         return attributes["ildj"]
+
+
+def _classes(lattice: Lattice, reach: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """The displacements within reach, one of each class, `[classes, d]`, and who belongs to these, `[classes, volume]`."""
+    displacements, classes = lattice.displacement_classes()
+    near = np.flatnonzero(np.sum(displacements**2, axis=1) <= (np.inf if reach is None else reach**2))
+    return displacements[near], (classes == near[:, np.newaxis]).astype(float)
 
 
 def _along_axes(x, matrices: list, tensordot: Callable):

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
-from pydantic import PositiveFloat
+from pydantic import NonNegativeInt, PositiveFloat
 
 from lattice_flows.config import Component, Probability, build
 
@@ -75,6 +75,8 @@ class NaturalGradient:
       memory: decay of F's average per step. The samples it remembers should outnumber the weights.
       damping: relative, for what is lost in the noise of F.
       ridge: absolute; weights of order one then change by no more than the gradient over this.
+      warm_up: number of updates that average F alone and change no weights: in a start that is good already, steps in a metric
+        known from few samples would do harm.
       trust: largest `rate^2 gradient.change / 2` of a step, about the relative entropy between the flows before and after it.
     """
 
@@ -89,16 +91,11 @@ class NaturalGradient:
         damping: PositiveFloat = 1e-3,
         ridge: PositiveFloat = 1.0,
         trust: PositiveFloat = 0.05,
+        warm_up: NonNegativeInt = 0,
     ):
         size = _size(weights)
-        self._weights, self._rate, self._memory, self._damping, self._ridge, self._trust = (
-            weights,
-            rate,
-            memory,
-            damping,
-            ridge,
-            trust,
-        )
+        self._weights, self._rate, self._memory = weights, rate, memory
+        self._damping, self._ridge, self._trust, self._warm_up = damping, ridge, trust, warm_up
         self._updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self._fisher = tf.Variable(tf.zeros([size, size]), name="fisher")
         self.variables = [self._updates, self._fisher]
@@ -120,7 +117,7 @@ class NaturalGradient:
         column = tf.cast(gradient, tf.float64)[:, tf.newaxis]
         change = tf.cast(tf.linalg.cholesky_solve(tf.linalg.cholesky(metric), column)[:, 0], tf.float32)
         rate = tf.minimum(rate, tf.sqrt(2 * self._trust / tf.tensordot(gradient, change, 1)))
-        _subtract(weights, rate * change)
+        _subtract(weights, tf.where(count > self._warm_up, rate, 0.0) * change)
 
 
 def _size(weights: Sequence[tf.Variable]) -> int:

@@ -148,6 +148,16 @@ def test_kernels_are_carried_over_to_another_lattice():
     assert small.carried_over({}, Lattice((8, 8))) == {}
 
 
+def test_kernels_are_carried_over_to_another_reach():
+    far, near = ode((6, 6))[0], ode((6, 6), reach=2)[0]
+    name = far._weights.name.split(":")[0]
+    of_near = near.carried_over({name: far._weights.numpy()}, Lattice((6, 6)))[name]
+    np.testing.assert_array_equal(of_near, far._weights[..., : of_near.shape[-1]])
+    of_far = far.carried_over({name: of_near}, Lattice((6, 6)))[name]
+    np.testing.assert_array_equal(of_far[..., : of_near.shape[-1]], of_near)
+    assert of_near.shape[-1] < of_far.shape[-1] and not np.any(of_far[..., of_near.shape[-1] :])
+
+
 def test_both_transforms_make_the_same_map(monkeypatch):
     results = []
     for largest in (0, 1000):

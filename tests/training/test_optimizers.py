@@ -69,6 +69,22 @@ def test_updates_of_natural_gradient_are_those_of_the_formula(trust):
     np.testing.assert_allclose(stored, average, atol=1e-5)
 
 
+def test_the_warm_up_averages_fishers_matrix_alone():
+    rng = np.random.default_rng(4)
+    warm, without = some_weights(), some_weights()
+    before = vector(warm)
+    optimizers = [NaturalGradient(warm, falling_rate, warm_up=2), NaturalGradient(without, falling_rate)]
+    for t in range(1, 4):
+        gradient, fisher = tf.constant(rng.normal(size=SIZE), tf.float32), tf.eye(SIZE) * rng.uniform()
+        reset = vector(without) if t == 3 else None
+        for optimizer in optimizers:
+            optimizer.apply(gradient, fisher)
+        if t < 3:
+            np.testing.assert_array_equal(vector(warm), before)
+    np.testing.assert_allclose(vector(warm) - before, vector(without) - reset, atol=1e-6)
+    np.testing.assert_array_equal(optimizers[0].variables[1], optimizers[1].variables[1])
+
+
 def test_a_gradient_of_zero_changes_nothing():
     weights = some_weights()
     before = vector(weights)
