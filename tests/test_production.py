@@ -45,7 +45,7 @@ def test_a_flow_chain_is_made_once(tmp_path, view, small_config):
 
 
 def test_a_continuous_flow_is_integrated_until_its_weights_are_right(tmp_path, view, small_config):
-    small = {"flow": {"steps": 2, "knots": 2, "features": 1}, "chain": {"length": 1000}}
+    small = {"flow": {"integrator": "rk4", "steps": 2, "knots": 2, "features": 1}, "chain": {"length": 1000}}
     path, config = tmp_path / "ensemble.h5", small_config(CONFIGS / "flows" / "continuous.yaml", small)
     flow, action = build_model(config)
     for variable in flow.bijector.trainable_variables:

@@ -93,7 +93,7 @@ def reproduce():
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--table=E9"], 1, "value should be one of <E1|E2|E3|E4|E5|all>"),
+        (["--table=E9"], 1, "value should be one of <E1|E2|E3|E4|E5|L16|L20|L32|L64|all>"),
         (["--table=E1", "--lattice_size=7"], 2, "checkerboard couplings need every extent even, but the lattice (7, 7) has 7"),
         (["--table=E1", "--device=gpu:5"], 2, "device 'gpu:5' is not there; available: cpu:0"),
         (["--table=E1", "--flow=afine"], 2, "unknown flow 'afine': did you mean 'affine'?"),

@@ -245,7 +245,8 @@ def train(
             before = str(run.path / "stages" / str(index))
             train(stage, before, strategy, view, resume=resume)
             earlier_seconds = _begin_with(flow, config, Path(before))
-    summary = loop.run(earlier_seconds)
+        loop.begin(earlier_seconds)
+    summary = loop.run()
     assign(flow.named_variables(), loop.best_weights)
     return run, flow, action, summary
 
@@ -284,7 +285,14 @@ class _Loop:
         self._finer_sampler = self._sampler.refined()
         self._checkpoints = Checkpoints(run.path / "checkpoints")
         self._rate = learning_rate_schedule(config.training)
-        self._facts: dict[str, Any] = {"step": 0, "seconds": 0.0, "compile_seconds": 0.0, "halvings": 0, "rows": []}
+        self._facts: dict[str, Any] = {
+            "step": 0,
+            "seconds": 0.0,
+            "compile_seconds": 0.0,
+            "earlier_seconds": 0.0,
+            "halvings": 0,
+            "rows": [],
+        }
         self.best_weights: dict[str, np.ndarray] = {}
 
     def restore(self) -> bool:
@@ -304,10 +312,14 @@ class _Loop:
         self._view.say(f"resuming at step {self._facts['step']}{changes}")
         return True
 
-    def run(self, earlier_seconds: float) -> Summary:
+    def begin(self, earlier_seconds: float) -> None:
+        """Starts with the weights that the flow has, which took so much training time before."""
+        self._facts["earlier_seconds"] = earlier_seconds
+        self.best_weights = self._weights()
+
+    def run(self) -> Summary:
         """Trains until a reason to stop, then writes the weights of the best model."""
         facts = self._facts
-        self.best_weights = self.best_weights or self._weights()
         stopped = self._reason_to_stop()
         if stopped is None:
             self._compile()
@@ -338,7 +350,7 @@ class _Loop:
             acceptance=best["acceptance"],
             ess=best["ess"],
             stopped=stopped,
-            earlier_seconds=earlier_seconds,
+            earlier_seconds=facts["earlier_seconds"],
         )
         # The weights say how they came about, so that the file can go its own way.
         facts = {"summary": summary._asdict(), "config": self._config.model_dump(mode="json"), "command": sys.argv}
