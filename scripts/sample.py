@@ -30,7 +30,7 @@ def main() -> int:
     observables = {name: number for name, number in estimates(measurements).items() if number is not None}
     out.write_json("result.json", {"chain": facts, "observables": {name: n._asdict() for name, n in observables.items()}})
     for name, value in facts.items():
-        view.say(f"{name}: {value:.6g}")
+        view.say(f"{name}: {value:.6g}" if isinstance(value, int | float) else f"{name}: {value}")
     view.say(table1.observables_table(observables))
     return 0
 
