@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
-from tensorflow_probability.python.internal import cache_util
+
+from lattice_flows.bijectors.augmented import AugmentedBijector
 
 __all__ = ["AffineCoupling"]
 
 
-class AffineCoupling(tfp.bijectors.Bijector):
+class AffineCoupling(AugmentedBijector):
     """Affine map of the active sites, conditioned on the frozen ones.
 
     Computes in the type of its argument; the log-determinant is float64 whatever that is.
@@ -39,9 +39,6 @@ class AffineCoupling(tfp.bijectors.Bijector):
     Raises:
       ValueError: no site is active, or none is frozen.
     """
-
-    # One network evaluation gives value and log-determinant: this cache keeps both whichever is asked for first.
-    _cache = cache_util.BijectorCacheWithGreedyAttrs(forward_name="_augmented_forward", inverse_name="_augmented_inverse")
 
     def __init__(
         self, network: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], active: np.ndarray, name: str = "affine_coupling"
@@ -70,21 +67,3 @@ class AffineCoupling(tfp.bijectors.Bijector):
         s, t = self._scale_and_shift(y)
         fldj = self._log_det(s)
         return tf.where(self._active, (y - t) * tf.exp(-s), y), {"fldj": fldj, "ildj": -fldj}
-
-    def _forward(self, x: tf.Tensor) -> tf.Tensor:
-        return self._augmented_forward(x)[0]
-
-    def _inverse(self, y: tf.Tensor) -> tf.Tensor:
-        return self._augmented_inverse(y)[0]
-
-    def _forward_log_det_jacobian(self, x: tf.Tensor) -> tf.Tensor:
-        attributes = self._cache.forward_attributes(x)
-        if "fldj" not in attributes:
-            attributes.update(self._augmented_forward(x)[1])
-        return attributes["fldj"]
-
-    def _inverse_log_det_jacobian(self, y: tf.Tensor) -> tf.Tensor:
-        attributes = self._cache.inverse_attributes(y)
-        if "ildj" not in attributes:
-            attributes.update(self._augmented_inverse(y)[1])
-        return attributes["ildj"]

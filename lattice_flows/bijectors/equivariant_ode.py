@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 from numpy.polynomial import Chebyshev, Polynomial
-from tensorflow_probability.python.internal import cache_util
 
+from lattice_flows.bijectors.augmented import AugmentedBijector
 from lattice_flows.lattice import Lattice
 
 __all__ = ["INTEGRATORS", "EquivariantODE"]
@@ -62,7 +61,7 @@ _TURN = 6.28125
 _DENSE = 200
 
 
-class EquivariantODE(tfp.bijectors.Bijector):
+class EquivariantODE(AugmentedBijector):
     """The flow of the field above, by a Runge-Kutta method of fixed step in a compiled loop.
 
     The map is inverted, and its log-determinant known, up to the error of the integration: `refined` has half the step, and tells
@@ -89,9 +88,6 @@ class EquivariantODE(tfp.bijectors.Bijector):
     Raises:
       ValueError: an unknown integrator, or fewer than two knots.
     """
-
-    # One integration gives value and log-determinant: this cache keeps both whichever is asked for first.
-    _cache = cache_util.BijectorCacheWithGreedyAttrs(forward_name="_augmented_forward", inverse_name="_augmented_inverse")
 
     def __init__(
         self,
@@ -223,24 +219,6 @@ class EquivariantODE(tfp.bijectors.Bijector):
     def _augmented_inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         x, log_det = self._integrate(y, -1)
         return x, {"fldj": -log_det, "ildj": log_det}
-
-    def _forward(self, x: tf.Tensor) -> tf.Tensor:
-        return self._augmented_forward(x)[0]
-
-    def _inverse(self, y: tf.Tensor) -> tf.Tensor:
-        return self._augmented_inverse(y)[0]
-
-    def _forward_log_det_jacobian(self, x: tf.Tensor) -> tf.Tensor:
-        attributes = self._cache.forward_attributes(x)
-        if "fldj" not in attributes:
-            attributes.update(self._augmented_forward(x)[1])
-        return attributes["fldj"]
-
-    def _inverse_log_det_jacobian(self, y: tf.Tensor) -> tf.Tensor:
-        attributes = self._cache.inverse_attributes(y)
-        if "ildj" not in attributes:
-            attributes.update(self._augmented_inverse(y)[1])
-        return attributes["ildj"]
 
 
 def _classes(lattice: Lattice, reach: float | None) -> tuple[np.ndarray, np.ndarray]:

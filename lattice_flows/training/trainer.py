@@ -419,7 +419,8 @@ class _Loop:
         error = integration_error(log_weight[: len(finer)], finer)["mean"]
         # By quartiles: a few outliers must not hide an error.
         spread = np.subtract(*np.quantile(log_weight, [0.75, 0.25])) / 1.349
-        bound, bound_error = -log_z(finer)[0], log_z(finer)[1]
+        log_z_finer, bound_error = log_z(finer)
+        bound = -log_z_finer
         exploited = bool(losses) and np.mean(losses) < bound - _SIGMAS * np.hypot(
             bound_error, np.std(losses) / np.sqrt(len(losses))
         )
