@@ -50,6 +50,23 @@ class ScalarPhi4:
         density = squared * (self.m2 + 2 * self.lattice.d + self.lam * squared) - 2 * phi * forward_neighbours
         return tf.reduce_sum(tf.cast(density, tf.float64), self.lattice.axes)
 
+    def change_at_each_site(self, phi: tf.Tensor, proposal: tf.Tensor) -> tf.Tensor:
+        """How the action changes if the field at one site alone takes its proposed value, for each site.
+
+            (m2 + 2d) (phi'^2 - phi^2) + lam (phi'^4 - phi^4) - 2 (phi' - phi) sum of the 2d neighbours
+
+        Args:
+          phi: `[batch, *lattice.shape]`.
+          proposal: of the same shape and type.
+
+        Returns:
+          the like.
+        """
+        neighbours = tf.add_n([tf.roll(phi, step, axis) for axis in self.lattice.axes for step in (1, -1)])
+        before, after = phi * phi, proposal * proposal
+        on_site = (after - before) * (self.m2 + 2 * self.lattice.d + self.lam * (after + before))
+        return on_site - 2 * (proposal - phi) * neighbours
+
 
 ACTIONS = {"scalar_phi4": ScalarPhi4}
 

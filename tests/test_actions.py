@@ -34,6 +34,17 @@ def test_against_the_sum_over_sites(shape, dtype):
     np.testing.assert_allclose(values, expected, rtol=1e-12 if dtype is np.float64 else 1e-6)
 
 
+@pytest.mark.parametrize("shape", [(6,), (2, 3), (2, 4, 3)])
+def test_the_change_at_each_site_is_that_of_the_whole_action(shape):
+    action = ScalarPhi4(Lattice(shape), m2=-1.3, lam=0.7)
+    phi, proposal = np.random.default_rng(3).normal(size=(2, 2, *shape))
+    changes = action.change_at_each_site(tf.constant(phi), tf.constant(proposal)).numpy()
+    for site in itertools.product(*map(range, shape)):
+        changed = phi.copy()
+        changed[(slice(None), *site)] = proposal[(slice(None), *site)]
+        np.testing.assert_allclose(changes[(slice(None), *site)], action(changed) - action(phi), rtol=1e-9, atol=1e-9)
+
+
 def test_the_form_with_one_half_and_factorials_has_a_coupling_six_times_as_large():
     # S = sum 1/2 (d phi)^2 + 1/2 m2 phi^2 + g/4! phi^4 with phi = sqrt(2) phi_ours is ours at lam = g / 6.
     g, m2 = 3.0, 0.4

@@ -13,6 +13,7 @@ from lattice_flows.lattice import Lattice
 from lattice_flows.observables import Measurements
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.independence_metropolis import chain
+from lattice_flows.samplers.local_metropolis import LocalMetropolis
 from lattice_flows.seeds import sub_seed
 from lattice_flows.statistics import Estimate, pull
 from lattice_flows.training.strategy import choose_strategy
@@ -27,6 +28,15 @@ def by_hmc(action):
     state = hmc.thermalise(hmc.init(128), trajectories=200, target_acceptance=0.8)
     measurements = Measurements(action, "hmc")
     for phi, _ in hmc.sample(state, trajectories=400):
+        measurements.add(phi)
+    return measurements, None
+
+
+def by_local_metropolis(action):
+    metropolis = LocalMetropolis(action, seed=24)
+    state = metropolis.thermalise(metropolis.init(128), sweeps=200, target_acceptance=0.7)
+    measurements = Measurements(action, "metropolis")
+    for phi, _ in metropolis.sample(state, configurations=400, sweeps_between=3):
         measurements.add(phi)
     return measurements, None
 
@@ -49,7 +59,7 @@ def by_flow(action):
     return measurements, log_z(np.concatenate(proposed))
 
 
-@pytest.fixture(params=[by_hmc, by_flow], ids=["hmc", "independence_metropolis"])
+@pytest.fixture(params=[by_hmc, by_local_metropolis, by_flow], ids=["hmc", "local_metropolis", "independence_metropolis"])
 def sample(request):
     return request.param
 
@@ -82,6 +92,10 @@ class NoHopping(ScalarPhi4):
     def __call__(self, phi):
         squared = tf.cast(phi, tf.float64) ** 2
         return tf.reduce_sum((self.m2 + 2 * self.lattice.d) * squared + self.lam * squared**2, self.lattice.axes)
+
+    def change_at_each_site(self, phi, proposal):
+        before, after = phi**2, proposal**2
+        return (after - before) * (self.m2 + 2 * self.lattice.d + self.lam * (after + before))
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (2, 2, 4)])
