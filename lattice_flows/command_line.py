@@ -38,6 +38,7 @@ CHANGES = {
     "init_from": Change(flags.DEFINE_string, "training.init_from", "folder of a run, of any extents, to begin with the weights of"),
     "chain_length": Change(flags.DEFINE_integer, "chain.length", "configurations in the Markov chain"),
     "chains": Change(flags.DEFINE_integer, "hmc.chains", "HMC chains in parallel"),
+    "configurations": Change(flags.DEFINE_integer, "metropolis.configurations", "configurations of each local Metropolis chain"),
     "trajectories": Change(flags.DEFINE_integer, "hmc.trajectories", "HMC trajectories of each chain"),
 }
 

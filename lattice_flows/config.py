@@ -27,6 +27,7 @@ __all__ = [
     "Component",
     "ConfigError",
     "HMCConfig",
+    "MetropolisConfig",
     "Numbers",
     "Probability",
     "RunConfig",
@@ -114,6 +115,16 @@ class HMCConfig(_Checked):
     save_every: PositiveInt
 
 
+class MetropolisConfig(_Checked):
+    """Local Metropolis for comparison."""
+
+    chains: PositiveInt
+    configurations: Annotated[int, Field(ge=10)]
+    sweeps_between: PositiveInt
+    thermalisation: Annotated[int, Field(ge=10)]
+    target_acceptance: Probability
+
+
 class RunConfig(_Checked):
     """One run: a flow trained on one action, used to sample it."""
 
@@ -124,6 +135,7 @@ class RunConfig(_Checked):
     training: TrainingConfig
     chain: ChainConfig
     hmc: HMCConfig
+    metropolis: MetropolisConfig
     stages: Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
 
     def stage_configs(self) -> "list[RunConfig]":

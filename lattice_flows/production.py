@@ -15,11 +15,12 @@ from lattice_flows.flows import Flow
 from lattice_flows.observables import OBSERVABLES, Measurements
 from lattice_flows.samplers import independence_metropolis
 from lattice_flows.samplers.hmc import HMC
+from lattice_flows.samplers.local_metropolis import LocalMetropolis
 from lattice_flows.statistics import Estimate, acceptance_autocorrelation, estimate, primary
 from lattice_flows.training.runs import writing
 from lattice_flows.watch import View
 
-__all__ = ["ENSEMBLE", "estimates", "measure_flow", "sample_flow", "sample_hmc"]
+__all__ = ["BASELINES", "ENSEMBLE", "estimates", "measure_flow", "sample_flow", "sample_hmc", "sample_metropolis"]
 
 ENSEMBLE = "ensemble.h5"
 # Of log weights, when the step of a continuous flow is halved: far below the spread that rejections come from.
@@ -154,6 +155,53 @@ def sample_hmc(
         "sign_flips": measurements.sign_flips(),
         "trajectories_per_second": settings.chains * settings.trajectories / seconds,
     }
+
+
+def sample_metropolis(
+    action: ScalarPhi4, config: RunConfig, strategy: tf.distribute.Strategy, path: Path, view: View
+) -> tuple[Measurements, dict[str, Any]]:
+    """Runs local Metropolis on the first device of the strategy, measures every configuration and writes them (`phi` in float32).
+
+    Returns:
+      the measurements, and the facts of the run: chains, configurations, sweeps_between, acceptance, width, sign_flips of M,
+      configurations_per_second.
+
+    Raises:
+      ValueError: an odd extent.
+      RunError: the file cannot be written.
+    """
+    settings = config.metropolis
+    metropolis = LocalMetropolis(action, seed=config.seed)
+    view.say(
+        f"compiling local Metropolis with XLA, thermalising {settings.chains} chains with {settings.thermalisation} sweeps ..."
+    )
+    measurements, acceptance = Measurements(action, "metropolis"), []
+    with (
+        tf.device(strategy.extended.worker_devices[0]),
+        writing(path),
+        EnsembleWriter(path, _attributes(config, "local Metropolis", settings.model_dump())) as writer,
+        view.progress("local Metropolis", settings.configurations) as bar,
+    ):
+        state = metropolis.thermalise(metropolis.init(settings.chains), settings.thermalisation, settings.target_acceptance)
+        start = time.perf_counter()
+        for phi, info in metropolis.sample(state, settings.configurations, settings.sweeps_between):
+            measurements.add(phi)
+            writer.append(phi=phi.astype(np.float32))
+            acceptance.append(info.acceptance)
+            bar.advance(len(phi), f"acceptance {np.mean(info.acceptance):.3f}")
+        seconds = time.perf_counter() - start
+    return measurements, {
+        "chains": settings.chains,
+        "configurations": settings.configurations,
+        "sweeps_between": settings.sweeps_between,
+        "acceptance": float(np.mean(np.concatenate(acceptance))),
+        "width": state.width,
+        "sign_flips": measurements.sign_flips(),
+        "configurations_per_second": settings.chains * settings.configurations / seconds,
+    }
+
+
+BASELINES = {"hmc": sample_hmc, "metropolis": sample_metropolis}
 
 
 def estimates(measurements: Measurements) -> dict[str, Estimate | None]:

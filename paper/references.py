@@ -29,15 +29,20 @@ def published(table: str, config: RunConfig) -> dict[str, Estimate]:
     return {"pole_mass_times_l": Estimate(*row["pole_mass_L"])}
 
 
-def reference(config: RunConfig) -> dict[str, Any] | None:
-    """The HMC numbers for the lattice and action of a configuration, None if there are none.
+def reference(config: RunConfig, sampler: str = "hmc") -> dict[str, Any] | None:
+    """The numbers of a baseline sampler for the lattice and action of a configuration, None if there are none.
 
     Returns:
       the entry of `references.yaml`, with `Estimate`s under "observables" (by name), and lists of them under "zero_momentum_green"
       and "effective_mass".
     """
-    for found in (yaml.safe_load(REFERENCES.read_text()) or {}).values():
-        if tuple(found["lattice_shape"]) == config.lattice.shape and found["action"] == config.action.model_dump():
+    for samplers in (yaml.safe_load(REFERENCES.read_text()) or {}).values():
+        found = samplers.get(sampler)
+        if (
+            found is not None
+            and tuple(found["lattice_shape"]) == config.lattice.shape
+            and found["action"] == config.action.model_dump()
+        ):
             found["observables"] = {name: Estimate(*numbers) for name, numbers in found["observables"].items()}
             for curve in ("zero_momentum_green", "effective_mass"):
                 found[curve] = [Estimate(*numbers) for numbers in found[curve]]
@@ -46,7 +51,7 @@ def reference(config: RunConfig) -> dict[str, Any] | None:
 
 
 def entry(config: RunConfig, measurements: Measurements, facts: dict[str, Any], command: str) -> dict[str, Any]:
-    """What is kept of an HMC run; every number is [value, error, tau_int], tau_int in trajectories."""
+    """What is kept of a baseline run; every number is [value, error, tau_int], tau_int in measured configurations."""
     found = estimates(measurements)
     return {
         "command": command,
@@ -60,11 +65,11 @@ def entry(config: RunConfig, measurements: Measurements, facts: dict[str, Any], 
     }
 
 
-def write(path: Path, name: str, new: dict[str, Any]) -> None:
+def write(path: Path, name: str, sampler: str, new: dict[str, Any]) -> None:
     """Adds or replaces one entry of a file of references. Raises `RunError` where it cannot be written."""
     entries = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
-    entries[name] = new
-    head = "# HMC numbers of this project, each entry with the command that made it: [value, error, tau_int in trajectories].\n"
+    entries.setdefault(name, {})[sampler] = new
+    head = "# Baselines, each with the command that made it: [value, error, tau_int in measured configurations].\n"
     text = head + yaml.safe_dump(dict(sorted(entries.items())), sort_keys=False, width=120, default_flow_style=None)
     atomic_write(path, lambda file: file.write(text.encode()))
 

@@ -22,7 +22,7 @@ def test_every_ensemble_has_precise_references_that_agree_with_the_paper(table):
     assert susceptibility.error < 0.002 * susceptibility.value
     assert abs(pull(hmc["observables"]["schwinger_dyson"], Estimate(1.0, 0.0))) < 3
     assert abs(hmc["exp_minus_dh"] - 1) < 3 * hmc["exp_minus_dh_error"]
-    assert f"scripts/hmc.py --config configs/{table}.yaml" in hmc["command"]
+    assert f"scripts/baseline.py --sampler hmc --config configs/{table}.yaml" in hmc["command"]
     mass = references.published(table, config)["pole_mass_times_l"]
     assert abs(pull(hmc["observables"]["pole_mass_times_l"], mass)) < 3
 
@@ -35,10 +35,11 @@ def test_other_parameters_have_no_reference():
 
 def test_an_entry_replaces_its_predecessor_alone(tmp_path):
     path = tmp_path / "references.yaml"
-    references.write(path, "b", {"seed": 1})
-    references.write(path, "a", {"seed": 2})
-    references.write(path, "b", {"seed": 3})
-    assert yaml.safe_load(path.read_text()) == {"a": {"seed": 2}, "b": {"seed": 3}}
+    references.write(path, "b", "hmc", {"seed": 1})
+    references.write(path, "b", "metropolis", {"seed": 4})
+    references.write(path, "a", "hmc", {"seed": 2})
+    references.write(path, "b", "hmc", {"seed": 3})
+    assert yaml.safe_load(path.read_text()) == {"a": {"hmc": {"seed": 2}}, "b": {"hmc": {"seed": 3}, "metropolis": {"seed": 4}}}
 
 
 def result(pole_mass_pull):

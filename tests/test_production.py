@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.ensembles import Ensemble
-from lattice_flows.production import measure_flow, sample_flow, sample_hmc
+from lattice_flows.production import measure_flow, sample_flow, sample_hmc, sample_metropolis
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import build_model
 from lattice_flows.watch import View
@@ -59,6 +59,19 @@ def test_a_continuous_flow_is_integrated_until_its_weights_are_right(tmp_path, v
     exact = -action(phi) - flow.refined().refined().refined().log_prob(phi)
     coarse = -action(phi) - flow.log_prob(phi)
     assert 5 * np.mean(np.abs(log_weight - exact)) < np.mean(np.abs(coarse - exact))
+
+
+def test_metropolis_measures_and_saves_every_configuration(tmp_path, view, small_config):
+    settings = {"chains": 8, "configurations": 105, "thermalisation": 50, "sweeps_between": 2}
+    config = small_config({"metropolis": settings})
+    _, action = build_model(config)
+    measurements, facts = sample_metropolis(action, config, choose_strategy("cpu:1"), tmp_path / "metropolis.h5", view)
+    assert measurements.series("phi_2").shape == (105, 8) and 0.5 < facts["acceptance"] < 0.9
+    with Ensemble(tmp_path / "metropolis.h5") as ensemble:
+        saved = ensemble["phi"]
+        assert ensemble.attributes["sampler"] == "local Metropolis"
+    np.testing.assert_allclose(np.mean(saved.astype(float) ** 2, axis=(2, 3)), measurements.series("phi_2"), rtol=1e-5)
+    assert facts["sweeps_between"] == 2 and facts["configurations_per_second"] > 0
 
 
 def test_hmc_measures_all_and_saves_some(tmp_path, view, small_config):

@@ -124,9 +124,9 @@ def test_train_then_sample(tmp_path):
     assert json.loads((tmp_path / "sample" / "result.json").read_text())["chain"]["length"] == 3000
 
 
-def test_hmc(tmp_path):
-    flags = ("--config", CONFIGS / "E1.yaml", "--lattice_size=4", "--chains=16", "--trajectories=60")
-    text = run("hmc", *flags, "--out", tmp_path / "hmc", "--references", tmp_path / "references.yaml")
+def test_baseline(tmp_path):
+    flags = ("--sampler=hmc", "--config", CONFIGS / "E1.yaml", "--lattice_size=4", "--chains=16", "--trajectories=60")
+    text = run("baseline", *flags, "--out", tmp_path / "hmc", "--references", tmp_path / "references.yaml")
     assert "exp_minus_dh: " in text and "| schwinger_dyson |" in text
     assert "command: python " in (tmp_path / "references.yaml").read_text()
     with Ensemble(tmp_path / "hmc" / "ensemble.h5") as ensemble:

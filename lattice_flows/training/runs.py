@@ -24,7 +24,7 @@ from lattice_flows.config import RunConfig, load
 __all__ = ["RunDirectory", "RunError", "atomic_write", "writing"]
 
 # What a resumed run may change: how it goes on, not what it samples or with which flow.
-_FREE_ON_RESUME = ("training.", "chain.", "hmc.")
+_FREE_ON_RESUME = ("training.", "chain.", "hmc.", "metropolis.")
 
 
 class RunError(RuntimeError):
