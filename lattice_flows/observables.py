@@ -86,11 +86,12 @@ class Measurements:
         self._chunks: list[dict[str, np.ndarray]] = []
         self._evaluated: dict[str, pe.Obs] = {}
 
-    def add(self, phi: np.ndarray) -> None:
+    def add(self, phi: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Measures the next configurations.
 
         Args:
           phi: `[n, chains, *shape]`: n successive configurations of independent chains.
+          weight: of each configuration in all means, `[n, chains]`, up to a common factor; 1 if it is not given.
 
         Raises:
           ValueError: another shape, or observables were asked for already.
@@ -100,7 +101,8 @@ class Measurements:
         if phi.shape[2:] != self.lattice.shape:
             raise ValueError(f"phi must have the shape [n, chains, {self.lattice.shape}], got {phi.shape}")
         flat = time_series(phi.reshape(-1, *self.lattice.shape), self.lattice.time_axes)
-        self._chunks.append({name: values.reshape(*phi.shape[:2], *values.shape[1:]) for name, values in flat.items()})
+        chunk = {name: values.reshape(*phi.shape[:2], *values.shape[1:]) for name, values in flat.items()}
+        self._chunks.append(chunk | {"weight": np.ones(phi.shape[:2]) if weight is None else weight})
 
     @cached_property
     def _series(self) -> dict[str, np.ndarray]:
@@ -112,10 +114,16 @@ class Measurements:
 
     @cached_property
     def _means(self) -> dict[str, pe.Obs]:
-        return {n: primary(s.T, self.ensemble) for n, s in self._series.items() if n != "zero_momentum_green"}
+        return {name: self._mean(s) for name, s in self._series.items() if name not in ("weight", "zero_momentum_green")}
+
+    def _mean(self, series: np.ndarray) -> pe.Obs:
+        weight = self._series["weight"]
+        if np.all(weight == 1):
+            return primary(series.T, self.ensemble)
+        return primary((weight * series).T, self.ensemble) / primary(weight.T, self.ensemble)
 
     def mean(self, name: str) -> pe.Obs:
-        """The mean of a scalar time series."""
+        """The (weighted) mean of a scalar time series."""
         return self._means[name]
 
     def sign_flips(self) -> int:
@@ -128,7 +136,7 @@ class Measurements:
         """Connected `Gt(0, t)` for t = 0 ... T/2, averaged over the choices of the time axis; eq. 23."""
         disconnected = self.mean("magnetization") ** 2
         series = self._series["zero_momentum_green"]
-        return [primary(series[..., t].T, self.ensemble) - disconnected for t in range(series.shape[-1])]
+        return [self._mean(series[..., t]) - disconnected for t in range(series.shape[-1])]
 
     @cached_property
     def effective_mass(self) -> list[pe.Obs | None]:

@@ -20,7 +20,7 @@ from lattice_flows.statistics import Estimate, acceptance_autocorrelation, estim
 from lattice_flows.training.runs import writing
 from lattice_flows.watch import View
 
-__all__ = ["BASELINES", "ENSEMBLE", "estimates", "measure_flow", "sample_flow", "sample_hmc", "sample_metropolis"]
+__all__ = ["BASELINES", "ENSEMBLE", "estimates", "measure_flow", "reweight_flow", "sample_flow", "sample_hmc", "sample_metropolis"]
 
 ENSEMBLE = "ensemble.h5"
 # Of log weights, when the step of a continuous flow is halved: far below the spread that rejections come from.
@@ -102,6 +102,32 @@ def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarr
         "integration_error": {kind: attributes[f"integration_error_{kind}"] for kind in ("mean", "largest")},
     }
     return measurements, accepted, facts
+
+
+def reweight_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, view: View) -> tuple[Measurements, dict[str, float]]:
+    """Measures as many independent samples of a flow as the chain has, with their weights, instead of accepting and rejecting.
+
+    Returns:
+      the measurements, and the facts: ess, log_z and its error, free_energy_density `-log Z / V` and its error.
+    """
+    chain, seed = config.chain, config.seed
+    sampler, _ = _integrated(weights.WeightedSampler(flow, action, chain.batch_size, seed), view)
+    measurements, log_weight = Measurements(action, "importance"), []
+    with view.progress("reweighting", chain.length) as bar:
+        for phi, log_weights in sampler.batches(chain.length, "importance"):
+            log_weight.append(log_weights)
+            # Relative to the first of all, so that no factor overflows.
+            measurements.add(phi[:, np.newaxis], np.exp(log_weights - log_weight[0][0])[:, np.newaxis])
+            bar.advance(len(phi))
+    log_weight = np.concatenate(log_weight)
+    log_z, log_z_error = weights.log_z(log_weight)
+    return measurements, {
+        "ess": weights.effective_sample_size(log_weight),
+        "log_z": log_z,
+        "log_z_error": log_z_error,
+        "free_energy_density": -log_z / action.lattice.volume,
+        "free_energy_density_error": log_z_error / action.lattice.volume,
+    }
 
 
 def sample_hmc(

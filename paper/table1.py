@@ -10,7 +10,7 @@ import tensorflow as tf
 from lattice_flows import plots
 from lattice_flows.config import RunConfig
 from lattice_flows.observables import Measurements
-from lattice_flows.production import ENSEMBLE, estimates, measure_flow, sample_flow
+from lattice_flows.production import ENSEMBLE, estimates, measure_flow, reweight_flow, sample_flow
 from lattice_flows.statistics import Estimate, estimate, format_estimate, pull, rejection_runs
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.trainer import Summary, adopt, train
@@ -83,8 +83,11 @@ def reproduce(
     sample_flow(flow, action, config, path, view)
     view.say("measuring ...")
     measurements, accepted, facts = measure_flow(path, action)
+    weighted, importance = reweight_flow(flow, action, config, view)
     hmc, numbers = reference(config), estimates(measurements)
-    result = _result(table, config, flow_name, summary, facts, numbers, hmc)
+    result = _result(table, config, flow_name, summary, facts, numbers, hmc) | {"importance": importance}
+    for name, number in estimates(weighted).items():
+        result["observables"][name] |= {"reweighted": number and number.value, "reweighted_error": number and number.error}
     run.write_json("result.json", result)
     text = report(result)
     run.write_text("table.md", text + "\n")
@@ -170,15 +173,21 @@ def report(result: dict[str, Any]) -> str:
         "",
         summary([result]),
         "",
-        "| observable | flow | tau_int | reference (HMC or exact) | pull | paper | pull |",
-        "|---" * 7 + "|",
+        "| observable | flow | tau_int | reweighted | reference (HMC or exact) | pull | paper | pull |",
+        "|---" * 8 + "|",
     ]
     for name, row in result["observables"].items():
         tau = "" if row["tau_int"] is None else f"{row['tau_int']:.2f}"
         lines.append(
-            f"| {name} | {_number(row)} | {tau} | {_number(row, 'reference')} | {_sigmas(row['pull'])} "
-            f"| {_number(row, 'published')} | {_sigmas(row['published_pull'])} |"
+            f"| {name} | {_number(row)} | {tau} | {_number(row, 'reweighted')} | {_number(row, 'reference')} "
+            f"| {_sigmas(row['pull'])} | {_number(row, 'published')} | {_sigmas(row['published_pull'])} |"
         )
+    importance = result["importance"]
+    free_energy = Estimate(importance["free_energy_density"], importance["free_energy_density_error"])
+    lines += [
+        "",
+        f"Free-energy density -log Z / V = {format_estimate(free_energy)}, from {result['chain']['length']} weighted samples.",
+    ]
     verdict = "passed" if result["passed"] else "FAILED"
     lines += ["", f"{verdict}: pulls against the reference are to be within {LARGEST_PULL:g} sigma."]
     return "\n".join(lines)

@@ -51,6 +51,18 @@ def test_time_series_are_their_definitions(shape):
             np.testing.assert_allclose(series[name][index], value, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
+def test_a_weight_counts_like_as_many_configurations():
+    shape = (4, 4)
+    phi = correlated_fields(shape, n=300, chains=1)
+    weight = np.random.default_rng(2).integers(0, 4, size=(300, 1))
+    weighted, repeated = (Measurements(ScalarPhi4(Lattice(shape), m2=-1.0, lam=0.8), "test") for _ in range(2))
+    weighted.add(phi, 0.1 * weight)
+    repeated.add(np.repeat(phi, weight[:, 0], axis=0))
+    for name, ours in estimates(weighted).items():
+        if ours is not None:
+            assert ours.value == pytest.approx(repeated.estimate(name).value, rel=1e-6, abs=1e-12), name
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_observables_are_their_definitions(shape):
     lattice = Lattice(shape)

@@ -44,7 +44,7 @@ def test_an_entry_replaces_its_predecessor_alone(tmp_path):
 
 def result(pole_mass_pull):
     row = {"value": 1.0, "error": 0.1, "tau_int": 0.5, "reference": 1.2, "reference_error": 0.0, "pull": pole_mass_pull}
-    row |= {"published": None, "published_error": None, "published_pull": None}
+    row |= {"published": None, "published_error": None, "published_pull": None, "reweighted": 1.1, "reweighted_error": 0.1}
     return {
         "table": "E1",
         "lattice_shape": [6, 6],
@@ -54,14 +54,23 @@ def result(pole_mass_pull):
         "seed": 1,
         "passed": abs(pole_mass_pull) <= 4,
         "training": {"parameters": 10, "steps": 20, "seconds": 3.0},
-        "chain": {"acceptance": 0.5, "ess": 0.4, "tau_int": 1.5, "tau_int_error": 0.1, "log_z": 7.0, "log_z_error": 0.02},
+        "chain": {
+            "acceptance": 0.5,
+            "ess": 0.4,
+            "tau_int": 1.5,
+            "tau_int_error": 0.1,
+            "log_z": 7.0,
+            "log_z_error": 0.02,
+            "length": 9,
+        },
+        "importance": {"free_energy_density": -0.2, "free_energy_density_error": 0.001},
         "observables": {"pole_mass_times_l": row, "two_point_susceptibility": row},
     }
 
 
 def test_the_report_shows_numbers_with_errors_and_the_verdict():
     text = table1.report(result(-2.0))
-    assert "| pole_mass_times_l | 1.00(10) | 0.50 | 1.2 | -2.00 |  |  |" in text
+    assert "| pole_mass_times_l | 1.00(10) | 0.50 | 1.10(10) | 1.2 | -2.00 |  |  |" in text
     assert "| 0.5000 | 0.4000 | 1.50(10) | 7.000(20) |" in text
     assert text.endswith("passed: pulls against the reference are to be within 4 sigma.")
     assert "FAILED" in table1.report(result(-4.5))

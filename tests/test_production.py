@@ -5,11 +5,12 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from exact import two_sites_in_every_direction
 from rich.console import Console
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.ensembles import Ensemble
-from lattice_flows.production import measure_flow, sample_flow, sample_hmc, sample_metropolis
+from lattice_flows.production import measure_flow, reweight_flow, sample_flow, sample_hmc, sample_metropolis
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import build_model
 from lattice_flows.watch import View
@@ -72,6 +73,22 @@ def test_metropolis_measures_and_saves_every_configuration(tmp_path, view, small
         assert ensemble.attributes["sampler"] == "local Metropolis"
     np.testing.assert_allclose(np.mean(saved.astype(float) ** 2, axis=(2, 3)), measurements.series("phi_2"), rtol=1e-5)
     assert facts["sweeps_between"] == 2 and facts["configurations_per_second"] > 0
+
+
+def test_reweighted_samples_of_any_flow_have_the_exact_means(view, small_config):
+    """A Gaussian of about the right width on a 2 x 2 lattice, against quadrature within four standard errors."""
+    white = {"prior": {"name": "normal", "width": 0.5}, "steps": 1, "features": 1, "knots": 2}  # and a map that is the identity
+    point = {"flow": white, "lattice": {"shape": [2, 2]}, "action": {"lam": 7.0}, "chain": {"length": 40000}}
+    config = small_config(CONFIGS / "flows" / "continuous.yaml", point)
+    flow, action = build_model(config)
+    measurements, facts = reweight_flow(flow, action, config, view)
+    exact = two_sites_in_every_direction(2, -4.0, 7.0)
+    assert 0.05 < facts["ess"] < 0.95
+    assert abs(facts["log_z"] - exact["log_z"]) < 4 * facts["log_z_error"] < 0.1
+    assert facts["free_energy_density"] == -facts["log_z"] / 4
+    for name in ("phi_squared", "phi_fourth", "two_point_susceptibility", "ising_energy"):
+        found = measurements.estimate(name)
+        assert abs(found.value - exact[name]) < 4 * found.error < 0.2 * abs(exact[name]), name
 
 
 def test_hmc_measures_all_and_saves_some(tmp_path, view, small_config):
