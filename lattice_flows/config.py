@@ -113,6 +113,15 @@ class HMCConfig(_Checked):
     leapfrog_steps: PositiveInt
     target_acceptance: Probability
     save_every: PositiveInt
+    successive: Annotated[int, Field(ge=10)]
+
+    @pydantic.field_validator("save_every")
+    @classmethod
+    def _enough_is_saved(cls, save_every: int, info: pydantic.ValidationInfo) -> int:
+        trajectories = info.data.get("trajectories", 10 * save_every)
+        if 10 * save_every > trajectories:
+            raise ValueError(f"of {trajectories} trajectories, fewer than the 10 that errors need would be saved")
+        return save_every
 
 
 class MetropolisConfig(_Checked):
@@ -123,6 +132,7 @@ class MetropolisConfig(_Checked):
     sweeps_between: PositiveInt
     thermalisation: Annotated[int, Field(ge=10)]
     target_acceptance: Probability
+    successive: Annotated[int, Field(ge=10)]
 
 
 class RunConfig(_Checked):

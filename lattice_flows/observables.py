@@ -108,6 +108,17 @@ class Measurements:
     def _series(self) -> dict[str, np.ndarray]:
         return {name: np.concatenate([chunk[name] for chunk in self._chunks]) for name in self._chunks[0]}
 
+    def part(self, start: int, stop: int) -> "Measurements":
+        """The measurements of the configurations `start <= i < stop` of every chain alone."""
+        part = Measurements(self.action, self.ensemble)
+        part._chunks = [{name: series[start:stop] for name, series in self._series.items()}]
+        return part
+
+    @property
+    def configurations(self) -> int:
+        """How many configurations there are, those of all chains together."""
+        return self._series["weight"].size
+
     def series(self, name: str) -> np.ndarray:
         """One time series of `time_series`, `[n, chains, ...]`."""
         return self._series[name]

@@ -16,7 +16,7 @@ from lattice_flows.observables import OBSERVABLES, Measurements
 from lattice_flows.samplers import independence_metropolis
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.local_metropolis import LocalMetropolis
-from lattice_flows.statistics import Estimate, acceptance_autocorrelation, estimate, primary
+from lattice_flows.statistics import Estimate, acceptance_autocorrelation, estimate, primary, pull
 from lattice_flows.training.runs import writing
 from lattice_flows.watch import View
 
@@ -26,6 +26,8 @@ ENSEMBLE = "ensemble.h5"
 # Of log weights, when the step of a continuous flow is halved: far below the spread that rejections come from.
 _INTEGRATION_ERROR = 1e-3
 _INTEGRATION_SAMPLES = 2048
+_LARGEST_DH = 3.0
+_FOLLOWED = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
 
 
 def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, view: View) -> None:
@@ -132,14 +134,18 @@ def reweight_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, view: View)
 
 def sample_hmc(
     action: ScalarPhi4, config: RunConfig, strategy: tf.distribute.Strategy, path: Path, view: View
-) -> tuple[Measurements, dict[str, Any]]:
-    """Runs HMC, measures every trajectory, and writes every `save_every`-th configuration as an ensemble (`phi` in float32).
+) -> tuple[Measurements, np.ndarray, dict[str, Any]]:
+    """Runs HMC, measures every `save_every`-th configuration, and writes these as an ensemble (`phi` in float32).
 
-    It runs on the first device of the strategy.
+    It runs on the first device of the strategy. Of the first `successive` trajectories every one is measured too, for tau_int in
+    trajectories.
 
     Returns:
-      the measurements, and the facts of the run: chains, trajectories, acceptance, step_size, trajectory_length, sign_flips of M,
-      and `exp_minus_dh`, the mean of exp(-dH) with its error, which must be 1.
+      the measurements, the accept decisions of all trajectories `[trajectories, chains]`, and the facts of the run: chains,
+      trajectories, save_every, acceptance, step_size, trajectory_length, sign_flips of M, thermalisation_pull, tau_int_of_updates,
+      trajectories_per_second, and `exp_minus_dh`, the mean of exp(-dH) with its error, which must be 1. There, trajectories with
+      |dH| > 3 count as 1: by `P(-dH) = exp(-dH) P(dH)` that does not change the mean, which without it hangs on events too rare to
+      be seen wherever leapfrog becomes unstable.
 
     Raises:
       RunError: the file cannot be written.
@@ -150,7 +156,7 @@ def sample_hmc(
     device = strategy.extended.worker_devices[0]
     with tf.device(device):
         state = hmc.thermalise(hmc.init(settings.chains), settings.thermalisation, settings.target_acceptance)
-    measurements = Measurements(action, "hmc")
+    measurements, successive = Measurements(action, "hmc"), Measurements(action, "successive")
     accepted, exp_minus_dh = [], []
     done = 0
     with (
@@ -161,35 +167,45 @@ def sample_hmc(
     ):
         start = time.perf_counter()
         for phi, info in hmc.sample(state, settings.trajectories):
-            measurements.add(phi)
-            writer.append(phi=phi[-done % settings.save_every :: settings.save_every].astype(np.float32))
+            saved = phi[-done % settings.save_every :: settings.save_every]
+            measurements.add(saved)
+            if done < settings.successive:
+                successive.add(phi[: settings.successive - done])
+            writer.append(phi=saved.astype(np.float32))
             accepted.append(info.accepted)
-            exp_minus_dh.append(info.exp_minus_dh)
+            exp_minus_dh.append(np.where(np.abs(info.dh) < _LARGEST_DH, np.exp(-info.dh), 1.0))
             done += len(phi)
             bar.advance(len(phi), f"acceptance {np.mean(info.accepted):.3f}")
         seconds = time.perf_counter() - start
     conserved = estimate(primary(np.concatenate(exp_minus_dh).T, "hmc"))
-    step_size = float(state.step_size)
-    return measurements, {
+    step_size, accepted = float(state.step_size), np.concatenate(accepted)
+    facts = {
         "chains": settings.chains,
         "trajectories": settings.trajectories,
-        "acceptance": float(np.mean(np.concatenate(accepted))),
+        "save_every": settings.save_every,
+        "acceptance": float(np.mean(accepted)),
         "step_size": step_size,
         "trajectory_length": step_size * settings.leapfrog_steps,
         "exp_minus_dh": conserved.value,
         "exp_minus_dh_error": conserved.error,
         "sign_flips": measurements.sign_flips(),
+        "thermalisation_pull": thermalisation_pull(measurements),
+        "tau_int_of_updates": tau_int_of_updates(successive),
         "trajectories_per_second": settings.chains * settings.trajectories / seconds,
     }
+    return measurements, accepted, facts
 
 
 def sample_metropolis(
     action: ScalarPhi4, config: RunConfig, strategy: tf.distribute.Strategy, path: Path, view: View
-) -> tuple[Measurements, dict[str, Any]]:
+) -> tuple[Measurements, None, dict[str, Any]]:
     """Runs local Metropolis on the first device of the strategy, measures every configuration and writes them (`phi` in float32).
 
+    Before that, `successive` configurations are measured after every sweep, for tau_int in sweeps.
+
     Returns:
-      the measurements, and the facts of the run: chains, configurations, sweeps_between, acceptance, width, sign_flips of M,
+      the measurements, None in place of the accept decisions, of which every site has its own, and the facts of the run: chains,
+      configurations, sweeps_between, acceptance, width, sign_flips of M, thermalisation_pull, tau_int_of_updates,
       configurations_per_second.
 
     Raises:
@@ -201,7 +217,7 @@ def sample_metropolis(
     view.say(
         f"compiling local Metropolis with XLA, thermalising {settings.chains} chains with {settings.thermalisation} sweeps ..."
     )
-    measurements, acceptance = Measurements(action, "metropolis"), []
+    measurements, successive, acceptance = Measurements(action, "metropolis"), Measurements(action, "successive"), []
     with (
         tf.device(strategy.extended.worker_devices[0]),
         writing(path),
@@ -209,6 +225,9 @@ def sample_metropolis(
         view.progress("local Metropolis", settings.configurations) as bar,
     ):
         state = metropolis.thermalise(metropolis.init(settings.chains), settings.thermalisation, settings.target_acceptance)
+        for phi, _ in metropolis.sample(state, settings.successive, purpose="successive"):
+            successive.add(phi)
+            state = state._replace(phi=tf.constant(phi[-1]))
         start = time.perf_counter()
         for phi, info in metropolis.sample(state, settings.configurations, settings.sweeps_between):
             measurements.add(phi)
@@ -216,18 +235,36 @@ def sample_metropolis(
             acceptance.append(info.acceptance)
             bar.advance(len(phi), f"acceptance {np.mean(info.acceptance):.3f}")
         seconds = time.perf_counter() - start
-    return measurements, {
+    facts = {
         "chains": settings.chains,
         "configurations": settings.configurations,
         "sweeps_between": settings.sweeps_between,
         "acceptance": float(np.mean(np.concatenate(acceptance))),
         "width": state.width,
         "sign_flips": measurements.sign_flips(),
+        "thermalisation_pull": thermalisation_pull(measurements),
+        "tau_int_of_updates": tau_int_of_updates(successive),
         "configurations_per_second": settings.chains * settings.configurations / seconds,
     }
+    return measurements, None, facts
 
 
 BASELINES = {"hmc": sample_hmc, "metropolis": sample_metropolis}
+
+
+def thermalisation_pull(measurements: Measurements) -> float:
+    """The first tenth of all chains against the rest: the largest pull of chi_2 and E, in which the start must not show."""
+    n = len(measurements.series("phi_2"))
+    tenth = max(n // 10, 5)  # below which there is no error estimate
+    first, rest = measurements.part(0, tenth), measurements.part(tenth, n)
+    pulls = [pull(first.estimate(name), rest.estimate(name)) for name in ("two_point_susceptibility", "ising_energy")]
+    return max(pulls, key=abs)
+
+
+def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
+    """Integrated autocorrelation time, in updates, and its error, of observables from the longest to the shortest distances."""
+    found = {name: successive.estimate(name) for name in _FOLLOWED}
+    return {name: [round(number.tau_int, 4), round(number.tau_int_error, 4)] for name, number in found.items()}
 
 
 def estimates(measurements: Measurements) -> dict[str, Estimate | None]:

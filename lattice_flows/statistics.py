@@ -1,11 +1,28 @@
 """Errors and autocorrelations. The Gamma method (hep-lat/0306017) is that of pyerrors; nothing of it is repeated here."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyerrors as pe
+from scipy import stats
 
-__all__ = ["Estimate", "acceptance_autocorrelation", "estimate", "format_estimate", "primary", "pull", "rejection_runs"]
+__all__ = [
+    "Agreement",
+    "Estimate",
+    "acceptance_autocorrelation",
+    "agreement",
+    "correlation",
+    "estimate",
+    "format_estimate",
+    "power_law",
+    "primary",
+    "pull",
+    "rejection_runs",
+]
+
+# Combinations of observables whose variance is a smaller share of the mean one are differences of almost equal numbers.
+_SMALLEST_EIGENVALUE = 1e-2
 
 
 class Estimate(NamedTuple):
@@ -40,6 +57,53 @@ def pull(ours: Estimate, other: Estimate) -> float:
     return float((ours.value - other.value) / np.hypot(ours.error, other.error))
 
 
+def correlation(observables: Sequence[pe.Obs]) -> np.ndarray:
+    """Correlation matrix `[n, n]` of the errors of observables measured on one ensemble."""
+    return pe.covariance(list(observables), correlation=True)
+
+
+class Agreement(NamedTuple):
+    """Chi-square of several samplers against their common mean, its degrees of freedom, and the chance of a larger one."""
+
+    chi_square: float
+    degrees_of_freedom: int
+    p: float
+
+
+def agreement(measured: Sequence[tuple[np.ndarray, np.ndarray]]) -> Agreement:
+    """Whether independent samplers agree on correlated observables.
+
+    The observables are turned into uncorrelated combinations first; those that are nearly redundant are left out.
+
+    Args:
+      measured: of each sampler, the values `[n]` of the same observables and their covariance `[n, n]`.
+    """
+    scale = np.sqrt(np.mean([np.diag(covariance) for _, covariance in measured], axis=0))
+    variances, directions = np.linalg.eigh(np.mean([c / np.outer(scale, scale) for _, c in measured], axis=0))
+    project = directions[:, variances > _SMALLEST_EIGENVALUE].T / scale
+    values = [project @ value for value, _ in measured]
+    inverses = [np.linalg.inv(project @ covariance @ project.T) for _, covariance in measured]
+    common = np.linalg.solve(sum(inverses), sum(w @ value for w, value in zip(inverses, values, strict=True)))
+    chi_square = sum((value - common) @ w @ (value - common) for w, value in zip(inverses, values, strict=True))
+    degrees_of_freedom = (len(measured) - 1) * len(project)
+    return Agreement(float(chi_square), degrees_of_freedom, float(stats.chi2.sf(chi_square, degrees_of_freedom)))
+
+
+def power_law(x: Sequence[float], y: Sequence[Estimate]) -> tuple[Estimate, Estimate]:
+    """Amplitude and exponent of `y = a x^z`, fitted in logarithms and weighted by the errors of y.
+
+    Raises:
+      ValueError: fewer than two points.
+    """
+    if len(x) < 2:
+        raise ValueError(f"a power law needs two points, got {len(x)}")
+    value, error = np.array([(point.value, point.error) for point in y]).T
+    fit, covariance = np.polyfit(np.log(x), np.log(value), 1, w=value / error, cov="unscaled")
+    z, log_a = fit
+    z_error, log_a_error = np.sqrt(np.diag(covariance))
+    return Estimate(float(np.exp(log_a)), float(np.exp(log_a) * log_a_error)), Estimate(float(z), float(z_error))
+
+
 def format_estimate(number: Estimate) -> str:
     """Two digits of the error in brackets: 1.0622(46)."""
     if number.error == 0:
@@ -53,13 +117,15 @@ def rejection_runs(accepted: np.ndarray) -> np.ndarray:
     """How often exactly r proposals in a row were rejected between two accepted ones.
 
     Args:
-      accepted: bool `[n]`, one entry for each update of a chain.
+      accepted: bool `[n]` or `[n, chains]`, one entry for each update of a chain.
 
     Returns:
       int `[longest + 1]`; entry r counts the maximal runs of length r >= 1, entry 0 is zero.
     """
-    padded = np.concatenate([[True], np.asarray(accepted, bool), [True]])
-    lengths = np.diff(np.flatnonzero(padded)) - 1
+    accepted = np.asarray(accepted, bool)
+    ends = np.ones((1, *accepted.shape[1:]), bool)
+    padded = np.concatenate([ends, accepted, ends])
+    lengths = np.diff(np.flatnonzero(padded.T)) - 1  # one chain after the other
     counts = np.bincount(lengths)
     counts[0] = 0
     return counts

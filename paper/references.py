@@ -3,19 +3,24 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from lattice_flows.config import RunConfig
 from lattice_flows.observables import Measurements
 from lattice_flows.production import estimates
-from lattice_flows.statistics import Estimate, estimate
+from lattice_flows.statistics import Estimate, correlation, estimate, rejection_runs
 from lattice_flows.training.runs import atomic_write
 
-__all__ = ["PUBLISHED", "REFERENCES", "entry", "published", "reference", "write"]
+__all__ = ["PUBLISHED", "REFERENCES", "as_estimates", "details", "entry", "published", "reference", "write"]
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 REFERENCES = Path(__file__).with_name("references.yaml")
 _DIGITS = 7
+# Observables that are followed from a small part of the configurations to all of them.
+_FOLLOWED = ("two_point_susceptibility", "ising_energy")
+_HALVINGS = 7
+_SHORTEST = 16  # configurations of a chain
 
 
 def published(table: str, config: RunConfig) -> dict[str, Estimate]:
@@ -43,39 +48,72 @@ def reference(config: RunConfig, sampler: str = "hmc") -> dict[str, Any] | None:
             and tuple(found["lattice_shape"]) == config.lattice.shape
             and found["action"] == config.action.model_dump()
         ):
-            found["observables"] = {name: Estimate(*numbers) for name, numbers in found["observables"].items()}
-            for curve in ("zero_momentum_green", "effective_mass"):
-                found[curve] = [Estimate(*numbers) for numbers in found[curve]]
-            return found
+            return as_estimates(found) | {"observables": {name: Estimate(*row) for name, row in found["observables"].items()}}
     return None
 
 
-def entry(config: RunConfig, measurements: Measurements, facts: dict[str, Any], command: str) -> dict[str, Any]:
-    """What is kept of a baseline run; every number is [value, error, tau_int], tau_int in measured configurations."""
-    found = estimates(measurements)
+def as_estimates(found: dict[str, Any]) -> dict[str, Any]:
+    """The same with `Estimate`s in its curves, None where one is unknown."""
+    curves = ("zero_momentum_green", "effective_mass")
+    return found | {curve: [point and Estimate(*point) for point in found[curve]] for curve in curves}
+
+
+def entry(
+    config: RunConfig, measurements: Measurements, accepted: np.ndarray | None, facts: dict[str, Any], command: str
+) -> dict[str, Any]:
+    """What is kept of a baseline run; numbers are [value, error, tau_int, its error], tau_int in measured configurations."""
     return {
         "command": command,
         "lattice_shape": list(config.lattice.shape),
         "action": config.action.model_dump(),
         "seed": config.seed,
         **{name: _rounded(value) for name, value in facts.items() if not name.endswith("_per_second")},
-        "observables": {name: _numbers(number) for name, number in found.items() if number is not None},
-        "zero_momentum_green": [_numbers(estimate(point)) for point in measurements.zero_momentum_green],
-        "effective_mass": [_numbers(estimate(point)) for point in measurements.effective_mass if point is not None],
+        "observables": {name: _numbers(number) for name, number in estimates(measurements).items() if number is not None},
+        **details(measurements, accepted),
     }
+
+
+def details(measurements: Measurements, accepted: np.ndarray | None) -> dict[str, Any]:
+    """What figures and comparisons need of any ensemble, beside its observables.
+
+    Returns:
+      zero_momentum_green and effective_mass (numbers for each time, None where unknown), correlation (of the observables that are
+      known, by name, then a row for each), errors (of chi_2 and E from the first 1/128, 1/64, ..., 1 of the configurations of every
+      chain, as far as chains are long enough), and, where updates are of the whole lattice, rejection_runs (see `statistics.rejection_runs`).
+    """
+    known = [name for name, number in estimates(measurements).items() if number is not None]
+    length = len(measurements.series("phi_2"))
+    lengths = [length >> halvings for halvings in range(_HALVINGS, -1, -1)]
+    parts = [measurements.part(0, part) for part in lengths if part >= _SHORTEST or part == length]
+    found = {
+        "zero_momentum_green": [_numbers(estimate(point)) for point in measurements.zero_momentum_green],
+        "effective_mass": [point and _numbers(estimate(point)) for point in measurements.effective_mass],
+        "correlation": {
+            "of": known,
+            "matrix": [
+                [_rounded(float(number)) for number in row]
+                for row in correlation([measurements.observable(name) for name in known])
+            ],
+        },
+        "errors": {
+            "configurations": [part.configurations for part in parts],
+            **{name: [_rounded(part.estimate(name).error) for part in parts] for name in _FOLLOWED},
+        },
+    }
+    return found if accepted is None else found | {"rejection_runs": rejection_runs(accepted).tolist()}
 
 
 def write(path: Path, name: str, sampler: str, new: dict[str, Any]) -> None:
     """Adds or replaces one entry of a file of references. Raises `RunError` where it cannot be written."""
     entries = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
     entries.setdefault(name, {})[sampler] = new
-    head = "# Baselines, each with the command that made it: [value, error, tau_int in measured configurations].\n"
+    head = "# Baselines, each with the command that made it: [value, error, tau_int in measured configurations, its error].\n"
     text = head + yaml.safe_dump(dict(sorted(entries.items())), sort_keys=False, width=120, default_flow_style=None)
     atomic_write(path, lambda file: file.write(text.encode()))
 
 
 def _numbers(number: Estimate) -> list[float]:
-    return [_rounded(value) for value in (number.value, number.error, number.tau_int)]
+    return [_rounded(value) for value in number]
 
 
 def _rounded(value: Any) -> Any:

@@ -31,13 +31,13 @@ def main() -> int:
     action = build_action(config.action, Lattice(config.lattice.shape))
     strategy = choose_strategy(FLAGS.device)
     run = RunDirectory.start(FLAGS.out, config, devices=strategy.extended.worker_devices)
-    measurements, facts = BASELINES[FLAGS.sampler](action, config, strategy, run.path / ENSEMBLE, view)
-    entry = references.entry(config, measurements, facts, shlex.join(["python", *sys.argv]))
+    measurements, accepted, facts = BASELINES[FLAGS.sampler](action, config, strategy, run.path / ENSEMBLE, view)
+    entry = references.entry(config, measurements, accepted, facts, shlex.join(["python", *sys.argv]))
     run.write_json("result.json", entry | {name: value for name, value in facts.items() if name.endswith("_per_second")})
     if FLAGS.references:
         references.write(Path(FLAGS.references), Path(FLAGS.config).stem, FLAGS.sampler, entry)
     for name, value in facts.items():
-        view.say(f"{name}: {value:.6g}")
+        view.say(f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}")
     view.say(table1.observables_table(entry["observables"]))
     if abs(facts.get("exp_minus_dh", 1.0) - 1) > 4 * facts.get("exp_minus_dh_error", 1.0):
         view.say("FAILED: the mean of exp(-dH) is not 1 within 4 sigma; try a longer thermalisation or a higher acceptance")

@@ -21,10 +21,10 @@ class State(NamedTuple):
 
 
 class Info(NamedTuple):
-    """n trajectories of all chains: accept decisions and `exp(-dH)`, each `[n, chains]`."""
+    """n trajectories of all chains: accept decisions and the change of H, each `[n, chains]`."""
 
     accepted: np.ndarray
-    exp_minus_dh: np.ndarray
+    dh: np.ndarray
 
 
 class HMC:
@@ -104,4 +104,4 @@ class HMC:
             seed = sub_seed(self._seed, "hmc", index)
             states, (accepted, log_ratio) = self._run(phi, state.step_size, min(piece, trajectories - start), seed)
             phi = states[-1]
-            yield states.numpy(), Info(accepted.numpy(), np.exp(log_ratio.numpy()))
+            yield states.numpy(), Info(accepted.numpy(), -log_ratio.numpy())

@@ -104,15 +104,15 @@ class LocalMetropolis:
         return State(phi, float(width))
 
     def sample(
-        self, state: State, configurations: int, sweeps_between: int = 1, piece: int = 100
+        self, state: State, configurations: int, sweeps_between: int = 1, piece: int = 100, purpose: str = "metropolis"
     ) -> Iterator[tuple[np.ndarray, Info]]:
         """Yields every `sweeps_between`-th configuration of all chains, `[n, chains, *shape]`, at most `piece` at a time.
 
-        The width no longer changes, so the chain is an exact one.
+        The width no longer changes, so the chain is an exact one. Random numbers follow from the master seed and the purpose.
         """
         phi, width = state.phi, tf.constant(state.width, state.phi.dtype)
         for index, start in enumerate(range(0, configurations, piece)):
-            seed = sub_seed(self._seed, "metropolis", index)
+            seed = sub_seed(self._seed, purpose, index)
             saved, acceptance = self._run(phi, width, min(piece, configurations - start), sweeps_between, seed)
             phi = saved[-1]
             yield saved.numpy(), Info(acceptance.numpy())
