@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,8 @@ def define(*names: str) -> None:
             flags.DEFINE_string(name, None, "output folder", required=True)
 
 
-def configuration(path: Path, extra: dict[str, Any] | None = None) -> RunConfig:
-    """A configuration file with `extra` entries and the flags that were given on top of it.
+def configuration(path: Path, *extra: Mapping[str, Any] | Path) -> RunConfig:
+    """A configuration file with `extra` entries, mappings or files, and the flags that were given on top of it.
 
     Raises:
       ConfigError: a file, an entry or a flag that cannot be used.
@@ -73,7 +73,7 @@ def configuration(path: Path, extra: dict[str, Any] | None = None) -> RunConfig:
         if given["flow"] not in presets:
             raise ConfigError(f"unknown flow {given['flow']!r}: {nearest(given['flow'], presets)}")
         layers.append(presets[given["flow"]])
-    layers.append(extra or {})
+    layers.extend(extra)
     for name, change in CHANGES.items():
         if given.get(name) is not None:
             tree: Any = given[name]

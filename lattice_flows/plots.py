@@ -6,16 +6,27 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
-from lattice_flows.statistics import Estimate
+from lattice_flows.statistics import Estimate, format_estimate
 from lattice_flows.training.runs import atomic_write
 
-__all__ = ["effective_mass", "rejection_histogram", "save", "training_history", "zero_momentum_green"]
+__all__ = [
+    "autocorrelation_times",
+    "effective_mass",
+    "errors_against_number",
+    "observables_against_extent",
+    "rejection_histogram",
+    "save",
+    "training_history",
+    "zero_momentum_green",
+]
 
 # Okabe and Ito's colours, told apart by colour-blind eyes; markers differ too, for print.
 STYLE = {
-    "axes.prop_cycle": matplotlib.cycler(color=["#0072B2", "#D55E00", "#009E73", "#CC79A7"], marker=["o", "s", "^", "D"]),
+    "axes.prop_cycle": matplotlib.cycler(
+        color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"], marker=["o", "s", "^", "D", "v"]
+    ),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
@@ -85,14 +96,97 @@ def effective_mass(curves: Mapping[str, Sequence[Estimate | None]], pole_mass: E
 
 
 @_styled
-def rejection_histogram(runs: np.ndarray, title: str) -> Figure:
-    """How often r proposals in a row were rejected, `runs` as `statistics.rejection_runs` counts them."""
+def rejection_histogram(samplers: Mapping[str, tuple[Sequence[int], int]], title: str) -> Figure:
+    """How often r proposals in a row were rejected, in each million updates.
+
+    Args:
+      samplers: label -> what `statistics.rejection_runs` counts, and the number of updates.
+      title: of the figure.
+    """
     figure = Figure()
     axes = figure.subplots()
-    lengths = np.arange(1, len(runs))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.bar(lengths, runs[1:], width=1.0, color="#0072B2")
-    axes.set(xlabel="rejections in a row", ylabel="occurrences", yscale="log", title=title)
+    for label, (runs, updates) in samplers.items():
+        seen = np.flatnonzero(runs)
+        axes.plot(seen, 1e6 * np.asarray(runs, float)[seen] / updates, linewidth=0.8, label=label)
+    axes.set(xlabel="rejections in a row", ylabel=r"runs in $10^6$ updates", title=title)
+    if any(np.any(runs) for runs, _ in samplers.values()):
+        axes.set_yscale("log")
+    axes.legend()
+    return figure
+
+
+@_styled
+def observables_against_extent(values: Mapping[str, Mapping[str, Mapping[int, Estimate]]], title: str) -> Figure:
+    """Observables against L, and below each the same divided by the mean of all samplers.
+
+    Args:
+      values: label of the observable -> label of the sampler -> L -> number.
+      title: of the figure.
+    """
+    figure = Figure(figsize=(4.2 * len(values), 4.6))
+    panels = figure.subplots(2, len(values), sharex=True, squeeze=False, height_ratios=(3, 2))
+    for (name, samplers), (upper, lower) in zip(values.items(), panels.T, strict=True):
+        extents = sorted(set.union(*(set(numbers) for numbers in samplers.values())))
+        mean = {L: np.mean([numbers[L].value for numbers in samplers.values() if L in numbers]) for L in extents}
+        for index, (label, numbers) in enumerate(samplers.items()):
+            at = np.array(list(numbers)) + 0.15 * (index - (len(samplers) - 1) / 2)  # side by side, not on top of each other
+            value, error = np.array([(number.value, number.error) for number in numbers.values()]).T
+            scale = np.array([mean[L] for L in numbers])
+            upper.errorbar(at, value, error, linestyle="", capsize=2, label=label)
+            lower.errorbar(at, 100 * (value / scale - 1), 100 * error / scale, linestyle="", capsize=2)
+        lower.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+        upper.set(ylabel=name)
+        lower.set(xlabel=r"$L$", ylabel="from the mean [%]", xticks=extents)
+        upper.legend()
+    figure.suptitle(title)
+    return figure
+
+
+@_styled
+def errors_against_number(errors: Mapping[str, Mapping[str, tuple[Sequence[int], Sequence[float]]]], title: str) -> Figure:
+    """Statistical errors against the number of configurations, and lines that fall with its square root.
+
+    Args:
+      errors: label of the observable -> label of the sampler -> numbers of configurations, errors.
+      title: of the figure.
+    """
+    figure = Figure(figsize=(4.2 * len(errors), 3.6))
+    for axes, (name, samplers) in zip(figure.subplots(1, len(errors), squeeze=False)[0], errors.items(), strict=True):
+        for label, (number, error) in samplers.items():
+            (points,) = axes.plot(number, error, linestyle="", label=label)
+            axes.plot(number, error[-1] * np.sqrt(number[-1] / np.asarray(number)), "-", marker="", color=points.get_color())
+        axes.set(xlabel="configurations", ylabel=f"error of {name}", xscale="log", yscale="log")
+        axes.legend(title=r"lines: $\propto 1/\sqrt{N}$")
+    figure.suptitle(title)
+    return figure
+
+
+@_styled
+def autocorrelation_times(
+    samplers: Mapping[str, Mapping[str, tuple[Mapping[int, Estimate], tuple[Estimate, Estimate]]]], title: str
+) -> Figure:
+    """Integrated autocorrelation times against L, and fitted power laws.
+
+    Args:
+      samplers: label of the sampler -> label of the observable -> L -> tau_int, and amplitude and exponent of the power law.
+      title: of the figure.
+    """
+    figure = Figure(figsize=(3.4 * len(samplers), 4.2))
+    for axes, (sampler, observables) in zip(figure.subplots(1, len(samplers), squeeze=False)[0], samplers.items(), strict=True):
+        for name, (taus, (amplitude, z)) in observables.items():
+            extents = np.array(list(taus))
+            value, error = np.array([(tau.value, tau.error) for tau in taus.values()]).T
+            label = f"{name}, $z$ = {format_estimate(z)}"
+            points, *_ = axes.errorbar(extents, value, error, linestyle="", capsize=2, label=label)
+            axes.plot(extents, amplitude.value * extents**z.value, "-", marker="", linewidth=0.8, color=points.get_color())
+        axes.set(xlabel=r"$L$", ylabel=r"$\tau_{\mathrm{int}}$ [updates]", xscale="log", yscale="log", title=sampler)
+        axes.set_xticks(extents, [str(L) for L in extents])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_minor_formatter(ScalarFormatter())
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+    figure.suptitle(title)
     return figure
 
 

@@ -12,7 +12,7 @@ from lattice_flows.production import estimates
 from lattice_flows.statistics import Estimate, correlation, estimate, rejection_runs
 from lattice_flows.training.runs import atomic_write
 
-__all__ = ["PUBLISHED", "REFERENCES", "as_estimates", "details", "entry", "published", "reference", "write"]
+__all__ = ["PUBLISHED", "REFERENCES", "as_estimates", "baseline", "details", "entry", "published", "reference", "write"]
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 REFERENCES = Path(__file__).with_name("references.yaml")
@@ -52,6 +52,11 @@ def reference(config: RunConfig, sampler: str = "hmc") -> dict[str, Any] | None:
     return None
 
 
+def baseline(name: str, sampler: str) -> dict[str, Any] | None:
+    """The entry of `references.yaml` of an ensemble and a sampler, as it stands there; None if there is none."""
+    return (yaml.safe_load(REFERENCES.read_text()) or {}).get(name, {}).get(sampler)
+
+
 def as_estimates(found: dict[str, Any]) -> dict[str, Any]:
     """The same with `Estimate`s in its curves, None where one is unknown."""
     curves = ("zero_momentum_green", "effective_mass")
@@ -79,7 +84,8 @@ def details(measurements: Measurements, accepted: np.ndarray | None) -> dict[str
     Returns:
       zero_momentum_green and effective_mass (numbers for each time, None where unknown), correlation (of the observables that are
       known, by name, then a row for each), errors (of chi_2 and E from the first 1/128, 1/64, ..., 1 of the configurations of every
-      chain, as far as chains are long enough), and, where updates are of the whole lattice, rejection_runs (see `statistics.rejection_runs`).
+      chain, as far as chains are long enough), and, where updates are of the whole lattice, rejection_runs, as `statistics` counts
+      them.
     """
     known = [name for name, number in estimates(measurements).items() if number is not None]
     length = len(measurements.series("phi_2"))

@@ -1,21 +1,22 @@
 """Table I of arXiv:1904.12072: train a flow on an ensemble, sample it exactly, and set its numbers beside HMC's and the paper's."""
 
 import csv
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from scipy import stats
 
 from lattice_flows import plots
 from lattice_flows.config import RunConfig
-from lattice_flows.observables import Measurements
 from lattice_flows.production import ENSEMBLE, estimates, measure_flow, reweight_flow, sample_flow
-from lattice_flows.statistics import Estimate, estimate, format_estimate, pull, rejection_runs
+from lattice_flows.statistics import Agreement, Estimate, agreement, format_estimate, pull
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.trainer import Summary, adopt, train
 from lattice_flows.watch import View
-from paper.references import published, reference
+from paper.references import as_estimates, details, published, reference
 
 __all__ = [
     "LARGER",
@@ -23,6 +24,7 @@ __all__ = [
     "QUICK",
     "TABLES",
     "TRAINED",
+    "agreement_table",
     "compared",
     "observables_table",
     "report",
@@ -85,13 +87,14 @@ def reproduce(
     measurements, accepted, facts = measure_flow(path, action)
     weighted, importance = reweight_flow(flow, action, config, view)
     hmc, numbers = reference(config), estimates(measurements)
-    result = _result(table, config, flow_name, summary, facts, numbers, hmc) | {"importance": importance}
+    result = _result(table, config, flow_name, summary, facts, numbers, hmc)
+    result |= {"importance": importance, **details(measurements, accepted)}
     for name, number in estimates(weighted).items():
         result["observables"][name] |= {"reweighted": number and number.value, "reweighted_error": number and number.error}
     run.write_json("result.json", result)
     text = report(result)
     run.write_text("table.md", text + "\n")
-    _figures(run, table, measurements, numbers["pole_mass"], accepted, hmc)
+    _figures(run, result, numbers["pole_mass"], hmc)
     view.say(text)
     view.say(f"results in {run.path}")
     return result
@@ -129,6 +132,7 @@ def compared(number: Estimate | None, ref: Estimate | None, paper: Estimate | No
         "value": number and number.value,
         "error": number and number.error,
         "tau_int": number and number.tau_int,
+        "tau_int_error": number and number.tau_int_error,
         "reference": ref and ref.value,
         "reference_error": ref and ref.error,
         "published": paper and paper.value,
@@ -211,25 +215,61 @@ def _sigmas(value: float | None) -> str:
     return "" if value is None else f"{value:+.2f}"
 
 
-def _figures(
-    run: RunDirectory,
-    table: str,
-    measurements: Measurements,
-    pole_mass: Estimate | None,
-    accepted: np.ndarray,
-    hmc: dict[str, Any] | None,
-) -> None:
-    folder = run.path / "figures"
+def agreement_table(results: list[dict[str, Any]], baselines: Mapping[tuple[str, str], dict[str, Any]]) -> str:
+    """How well the samplers agree on all observables at once, of each ensemble and of all, as Markdown.
+
+    Args:
+      results: contents of `result.json`.
+      baselines: ensemble and sampler -> entry of `references.yaml`; those of other ensembles are left aside.
+    """
+    lines = ["| ensemble | samplers | chi-square | degrees of freedom | p |", "|---" * 5 + "|"]
+    found = []
+    for result in results:
+        table = result["table"]
+        others = {sampler: baselines[table, sampler] for sampler in ("hmc", "metropolis") if (table, sampler) in baselines}
+        if not others:
+            continue
+        measured = [_vector(result, lambda row: (row["value"], row["error"]))]
+        measured += [_vector(other, lambda row: row[:2]) for other in others.values()]
+        found.append(agreement(_common(measured)))
+        lines.append(_agreement_row(table, f"{result['flow']}, {', '.join(others)}", found[-1]))
+    if len(found) > 1:
+        total, freedom = sum(one.chi_square for one in found), sum(one.degrees_of_freedom for one in found)
+        lines.append(_agreement_row("all", "", Agreement(total, freedom, float(stats.chi2.sf(total, freedom)))))
+    return "\n".join(lines)
+
+
+def _agreement_row(table: str, samplers: str, found: Agreement) -> str:
+    return f"| {table} | {samplers} | {found.chi_square:.1f} | {found.degrees_of_freedom} | {found.p:.3f} |"
+
+
+def _vector(found: dict[str, Any], number: Callable[[Any], tuple[float, float]]) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names, values and covariance of the observables of a result or a baseline."""
+    names = found["correlation"]["of"]
+    values, errors = np.array([number(found["observables"][name]) for name in names]).T
+    return names, values, np.asarray(found["correlation"]["matrix"]) * np.outer(errors, errors)
+
+
+def _common(measured: list[tuple[list[str], np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Values and covariances of those observables that all have measured."""
+    shared = [name for name in measured[0][0] if all(name in names for names, _, _ in measured)]
+    chosen = [[names.index(name) for name in shared] for names, _, _ in measured]
+    return [(values[at], matrix[np.ix_(at, at)]) for at, (_, values, matrix) in zip(chosen, measured, strict=True)]
+
+
+def _figures(run: RunDirectory, result: dict[str, Any], pole_mass: Estimate | None, hmc: dict[str, Any] | None) -> None:
+    folder, table, own = run.path / "figures", result["table"], as_estimates(result)
     history = run.path / "metrics.csv"
     if history.exists():
         with history.open() as file:
             rows = list(csv.DictReader(file))
         metrics = {name: [float(row[name]) for row in rows] for name in rows[0]}
         plots.save(plots.training_history(metrics, f"{table}: training"), folder, "training_history")
-    green = {"flow": [estimate(point) for point in measurements.zero_momentum_green]}
-    mass = {"flow": [point and estimate(point) for point in measurements.effective_mass]}
+    green, mass = {"flow": own["zero_momentum_green"]}, {"flow": own["effective_mass"]}
     if hmc:
         green["HMC"], mass["HMC"] = hmc["zero_momentum_green"], hmc["effective_mass"]
     plots.save(plots.zero_momentum_green(green, table), folder, "zero_momentum_green")
     plots.save(plots.effective_mass(mass, pole_mass, table), folder, "effective_mass")
-    plots.save(plots.rejection_histogram(rejection_runs(accepted), f"{table}: rejections"), folder, "rejection_runs")
+    plots.save(
+        plots.rejection_histogram({"flow": (result["rejection_runs"], result["chain"]["length"])}, table), folder, "rejection_runs"
+    )

@@ -1,6 +1,7 @@
-"""Regenerates Table I of arXiv:1904.12072: trains a flow, samples exactly with it, compares with HMC and with the paper.
+"""Regenerates arXiv:1904.12072: trains flows, samples exactly with them, compares with HMC, local Metropolis and the paper.
 
     python scripts/reproduce.py --table E4
+    python scripts/reproduce.py --table all --figure all --report
 
 The exit code is 0 if every observable agrees with its reference within four standard deviations, 1 if not, 2 for unusable input.
 """
@@ -10,12 +11,17 @@ from pathlib import Path
 from absl import flags
 
 from lattice_flows import command_line
+from lattice_flows.config import ConfigError
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.watch import View
-from paper.table1 import LARGER, QUICK, TABLES, reproduce
+from paper.figures import FIGURES
+from paper.reproduction import reproduce
+from paper.table1 import LARGER, QUICK, TABLES
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("table", None, [*TABLES, *LARGER, "all"], "ensemble; all is E1 to E5", required=True)
+flags.DEFINE_enum("table", None, [*TABLES, *LARGER, "all"], "ensemble; all is E1 to E5")
+flags.DEFINE_enum("figure", None, [*map(str, FIGURES), "all"], "figure of the paper; flows that it needs are made")
+flags.DEFINE_boolean("report", False, "write report.html, a page that needs no network")
 flags.DEFINE_boolean("quick", False, "a true but small run of at most two minutes; its numbers are correspondingly coarse")
 flags.DEFINE_string("out", "runs", "output folder; every ensemble gets a folder of its name in it")
 flags.DEFINE_boolean("pretrained", False, "take the weights in paper/trained instead of training")
@@ -23,18 +29,19 @@ command_line.define("device", "lattice_size", "flow", "seed", "steps", "evaluate
 command_line.define("chain_length", "init_from", "resume")
 
 
+def configure(table, *extra):
+    return command_line.configuration(command_line.CONFIGS / f"{table}.yaml", *([QUICK] if FLAGS.quick else []), *extra)
+
+
 def main() -> int:
-    view = View()
-    strategy = choose_strategy(FLAGS.device)
-    tables = TABLES if FLAGS.table == "all" else (FLAGS.table,)
-    passed = []
-    for table in tables:
-        config = command_line.configuration(command_line.CONFIGS / f"{table}.yaml", QUICK if FLAGS.quick else None)
-        out = Path(FLAGS.out) / table
-        how = {"resume": FLAGS.resume, "pretrained": FLAGS.pretrained}
-        result = reproduce(table, config, FLAGS.flow or config.flow.name, out, strategy, view, **how)
-        passed.append(result["passed"])
-    return 0 if all(passed) else 1
+    if FLAGS.table is None and FLAGS.figure is None:
+        raise ConfigError("nothing to do: give --table, such as E4, or --figure, such as 5, or all for either")
+    tables = TABLES if FLAGS.table == "all" else [FLAGS.table] if FLAGS.table else []
+    figures = list(FIGURES) if FLAGS.figure == "all" else [int(FLAGS.figure)] if FLAGS.figure else []
+    how = {"resume": FLAGS.resume, "pretrained": FLAGS.pretrained, "with_report": FLAGS.report}
+    flow = FLAGS.flow or configure((*tables, "E5")[0]).flow.name
+    passed = reproduce(tables, figures, configure, flow, Path(FLAGS.out), choose_strategy(FLAGS.device), View(), **how)
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -14,8 +14,15 @@ def test_every_figure_is_written(tmp_path):
         "green": plots.zero_momentum_green({"flow": points, "HMC": points}, "title"),
         "mass": plots.effective_mass({"flow": [points[0], None, points[2]]}, None, "title"),
         "band": plots.effective_mass({"flow": points}, points[0], "title"),
-        "runs": plots.rejection_histogram(np.array([0, 5, 3, 1]), "title"),
-        "no_runs": plots.rejection_histogram(np.array([0]), "title"),
+        "runs": plots.rejection_histogram({"flow": (np.array([0, 5, 3, 1]), 30), "HMC": ([0, 4], 30)}, "title"),
+        "no_runs": plots.rejection_histogram({"flow": (np.array([0]), 30)}, "title"),
+        "observables": plots.observables_against_extent(
+            {"E": {"flow": {6: points[0], 8: points[1]}, "HMC": {6: points[0]}}}, "title"
+        ),
+        "errors": plots.errors_against_number({"E": {"flow": ([10, 1000], [0.1, 0.01])}}, "title"),
+        "times": plots.autocorrelation_times(
+            {"HMC": {"E": ({6: points[0], 8: points[1]}, (Estimate(1.0, 0.1), Estimate(0.5, 0.1)))}}, "title"
+        ),
     }
     for name, figure in figures.items():
         plots.save(figure, tmp_path / "figures", name)
