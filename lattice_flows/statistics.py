@@ -58,7 +58,9 @@ def pull(ours: Estimate, other: Estimate) -> float:
 
 
 def correlation(observables: Sequence[pe.Obs]) -> np.ndarray:
-    """Correlation matrix `[n, n]` of the errors of observables measured on one ensemble."""
+    """Correlation matrix `[n, n]` of observables measured on one ensemble, that of their fluctuations at equal times."""
+    for each in observables:
+        each.gamma_method()
     return pe.covariance(list(observables), correlation=True)
 
 

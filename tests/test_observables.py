@@ -135,3 +135,14 @@ def test_refusals():
     measurements.estimate("phi_squared")
     with pytest.raises(ValueError, match="measurements are complete"):
         measurements.add(np.zeros((10, 1, 4, 4)))
+
+
+def test_a_part_is_the_measurement_of_its_configurations_alone():
+    phi, action = correlated_fields((4, 4)), ScalarPhi4(Lattice((4, 4)), m2=-4.0, lam=7.0)
+    whole, alone = Measurements(action, "test"), Measurements(action, "test")
+    whole.add(phi[:150])
+    whole.add(phi[150:])
+    alone.add(phi[100:300])
+    part = whole.part(100, 300)
+    assert part.configurations == 400 and whole.configurations == 800
+    assert part.estimate("two_point_susceptibility") == pytest.approx(alone.estimate("two_point_susceptibility"))

@@ -14,6 +14,7 @@ from lattice_flows.production import measure_flow, reweight_flow, sample_flow, s
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import build_model
 from lattice_flows.watch import View
+from paper.references import details
 
 
 @pytest.fixture
@@ -62,12 +63,32 @@ def test_a_continuous_flow_is_integrated_until_its_weights_are_right(tmp_path, v
     assert 5 * np.mean(np.abs(log_weight - exact)) < np.mean(np.abs(coarse - exact))
 
 
+def test_what_hmc_keeps_for_figures(tmp_path, view, small_config):
+    settings = {"chains": 16, "trajectories": 400, "thermalisation": 100, "save_every": 2, "leapfrog_steps": 4, "successive": 150}
+    config = small_config({"hmc": settings})
+    _, action = build_model(config)
+    measurements, accepted, facts = sample_hmc(action, config, choose_strategy("cpu:1"), tmp_path / "hmc.h5", view)
+    assert accepted.shape == (400, 16) and abs(facts["thermalisation_pull"]) < 4
+    saved = measurements.estimate("phi_squared")
+    tau, error = facts["tau_int_of_updates"]["phi_squared"]
+    assert 0 < error < tau and tau > 0.9 * saved.tau_int  # in single trajectories, not in pairs
+    found = details(measurements, accepted)
+    assert found["errors"]["configurations"] == [16 * 25, 16 * 50, 16 * 100, 16 * 200]
+    name = "two_point_susceptibility"
+    assert found["errors"][name][-1] == pytest.approx(measurements.estimate(name).error, rel=1e-6)
+    assert found["errors"][name][0] > 1.5 * found["errors"][name][-1]
+    assert sum(r * count for r, count in enumerate(found["rejection_runs"])) == np.count_nonzero(~accepted)
+    matrix = np.array(found["correlation"]["matrix"])
+    at = [found["correlation"]["of"].index(name) for name in ("two_point_susceptibility", "absolute_magnetization")]
+    assert matrix.shape == (len(found["correlation"]["of"]),) * 2 and matrix[at[0], at[1]] > 0.8
+
+
 def test_metropolis_measures_and_saves_every_configuration(tmp_path, view, small_config):
-    settings = {"chains": 8, "configurations": 105, "thermalisation": 50, "sweeps_between": 2}
+    settings = {"chains": 8, "configurations": 105, "thermalisation": 50, "sweeps_between": 2, "successive": 20}
     config = small_config({"metropolis": settings})
     _, action = build_model(config)
-    measurements, facts = sample_metropolis(action, config, choose_strategy("cpu:1"), tmp_path / "metropolis.h5", view)
-    assert measurements.series("phi_2").shape == (105, 8) and 0.5 < facts["acceptance"] < 0.9
+    measurements, accepted, facts = sample_metropolis(action, config, choose_strategy("cpu:1"), tmp_path / "metropolis.h5", view)
+    assert accepted is None and measurements.series("phi_2").shape == (105, 8) and 0.5 < facts["acceptance"] < 0.9
     with Ensemble(tmp_path / "metropolis.h5") as ensemble:
         saved = ensemble["phi"]
         assert ensemble.attributes["sampler"] == "local Metropolis"
@@ -91,15 +112,15 @@ def test_reweighted_samples_of_any_flow_have_the_exact_means(view, small_config)
         assert abs(found.value - exact[name]) < 4 * found.error < 0.2 * abs(exact[name]), name
 
 
-def test_hmc_measures_all_and_saves_some(tmp_path, view, small_config):
+def test_hmc_measures_and_saves_some(tmp_path, view, small_config):
     settings = {"chains": 8, "trajectories": 105, "thermalisation": 50, "save_every": 7, "leapfrog_steps": 4}
     config = small_config({"hmc": settings})
     _, action = build_model(config)
-    measurements, facts = sample_hmc(action, config, choose_strategy("cpu:1"), tmp_path / "hmc.h5", view)
-    assert measurements.series("phi_2").shape == (105, 8)
+    measurements, accepted, facts = sample_hmc(action, config, choose_strategy("cpu:1"), tmp_path / "hmc.h5", view)
+    assert measurements.series("phi_2").shape == (15, 8) and facts["acceptance"] == accepted.mean()
     with Ensemble(tmp_path / "hmc.h5") as ensemble:
         saved = ensemble["phi"]
     assert saved.shape == (15, 8, 4, 4)
-    np.testing.assert_allclose(np.mean(saved.astype(float) ** 2, axis=(2, 3)), measurements.series("phi_2")[::7], rtol=1e-5)
+    np.testing.assert_allclose(np.mean(saved.astype(float) ** 2, axis=(2, 3)), measurements.series("phi_2"), rtol=1e-5)
     assert facts["trajectory_length"] == pytest.approx(4 * facts["step_size"])
     assert abs(facts["exp_minus_dh"] - 1) < 4 * facts["exp_minus_dh_error"]

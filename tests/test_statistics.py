@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lattice_flows.statistics import (
     Estimate,
     acceptance_autocorrelation,
+    agreement,
+    correlation,
     estimate,
     format_estimate,
+    power_law,
     primary,
     pull,
     rejection_runs,
@@ -87,3 +91,58 @@ def test_too_short_a_chain():
 )
 def test_format(number, text):
     assert format_estimate(number) == text
+
+
+def test_rejection_runs_do_not_cross_from_one_chain_to_the_next():
+    accepted = np.array([[1, 0, 0, 1, 0], [0, 0, 1, 0, 0]], bool).T
+    np.testing.assert_array_equal(rejection_runs(accepted), sum_of_chains(accepted))
+
+
+def sum_of_chains(accepted):
+    each = [rejection_runs(chain) for chain in accepted.T]
+    counts = np.zeros(max(map(len, each)), int)
+    for chain in each:
+        counts[: len(chain)] += chain
+    return counts
+
+
+def test_correlation_of_errors():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(4, 5000))
+    y = 0.6 * x + 0.8 * rng.normal(size=x.shape)
+    found = correlation([primary(x, "test"), primary(y, "test")])
+    assert abs(found[0, 1] - 0.6) < 4 * 0.64 / np.sqrt(x.size) and found[0, 0] == found[1, 1] == 1
+
+
+def test_agreement_has_the_chi_square_distribution_and_sees_a_shift():
+    """Three samplers of five observables, two of them the same up to a factor, so that four count; 400 trials."""
+    rng = np.random.default_rng(6)
+    mix = rng.normal(size=(5, 4))
+    mix[4] = 3 * mix[3]
+    covariances = [width**2 * mix @ mix.T for width in (0.1, 0.2, 0.5)]
+
+    def trial(shift):
+        drawn = [rng.multivariate_normal(np.ones(5), covariance, method="svd") for covariance in covariances]
+        drawn[0] = drawn[0] + shift * np.sqrt(np.diag(covariances[0]))
+        return agreement(list(zip(drawn, covariances, strict=True)))
+
+    trials = [trial(0.0) for _ in range(400)]
+    assert {found.degrees_of_freedom for found in trials} <= {6, 8}
+    assert stats.kstest([found.p for found in trials], "uniform").pvalue > 0.01
+    assert np.median([trial(5.0).p for _ in range(20)]) < 1e-3
+
+
+def test_power_law_with_its_errors():
+    """200 fits of noisy points: unbiased within four standard errors, and with pulls of unit width."""
+    rng = np.random.default_rng(7)
+    x = np.array([6, 8, 10, 12, 14])
+    exact = 0.3 * x**1.7
+    pulls = []
+    for _ in range(200):
+        drawn = [Estimate(value * (1 + 0.02 * noise), 0.02 * value) for value, noise in zip(exact, rng.normal(size=5), strict=True)]
+        pulls.append(pull(power_law(x, drawn)[1], Estimate(1.7, 0.0)))
+    assert abs(np.mean(pulls)) < 4 / np.sqrt(200) and abs(np.std(pulls) - 1) < 4 / np.sqrt(400)
+    amplitude, _ = power_law(x, [Estimate(value, 0.01) for value in exact])
+    assert amplitude.value == pytest.approx(0.3)
+    with pytest.raises(ValueError, match="two points, got 1"):
+        power_law([6], [Estimate(1.0, 0.1)])
