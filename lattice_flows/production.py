@@ -20,7 +20,17 @@ from lattice_flows.statistics import Estimate, acceptance_autocorrelation, estim
 from lattice_flows.training.runs import writing
 from lattice_flows.watch import View
 
-__all__ = ["BASELINES", "ENSEMBLE", "estimates", "measure_flow", "reweight_flow", "sample_flow", "sample_hmc", "sample_metropolis"]
+__all__ = [
+    "BASELINES",
+    "ENSEMBLE",
+    "estimates",
+    "integrated",
+    "measure_flow",
+    "reweight_flow",
+    "sample_flow",
+    "sample_hmc",
+    "sample_metropolis",
+]
 
 ENSEMBLE = "ensemble.h5"
 # Of log weights, when the step of a continuous flow is halved: far below the spread that rejections come from.
@@ -49,7 +59,7 @@ def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, v
                 view.say(f"{path.name} is there already")
                 return
     view.say("compiling the sampler with XLA ...")
-    sampler, error = _integrated(weights.WeightedSampler(flow, action, chain.batch_size, seed), view)
+    sampler, error = integrated(weights.WeightedSampler(flow, action, chain.batch_size, seed), view)
     next(sampler.batches(1, "compilation"))
     with (
         writing(path),
@@ -64,7 +74,7 @@ def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, v
         writer.describe({"samples_per_second": rate} | {f"integration_error_{kind}": value for kind, value in error.items()})
 
 
-def _integrated(sampler: weights.WeightedSampler, view: View) -> tuple[weights.WeightedSampler, dict[str, float]]:
+def integrated(sampler: weights.WeightedSampler, view: View) -> tuple[weights.WeightedSampler, dict[str, float]]:
     """The first sampler in a series, each with half the step of the one before, whose log weights are right, and their error."""
     error = {"mean": 0.0, "largest": 0.0}
     while (finer := sampler.refined()) is not None:
@@ -113,7 +123,7 @@ def reweight_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, view: View)
       the measurements, and the facts: ess, log_z and its error, free_energy_density `-log Z / V` and its error.
     """
     chain, seed = config.chain, config.seed
-    sampler, _ = _integrated(weights.WeightedSampler(flow, action, chain.batch_size, seed), view)
+    sampler, _ = integrated(weights.WeightedSampler(flow, action, chain.batch_size, seed), view)
     measurements, log_weight = Measurements(action, "importance"), []
     with view.progress("reweighting", chain.length) as bar:
         for phi, log_weights in sampler.batches(chain.length, "importance"):

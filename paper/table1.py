@@ -1,6 +1,7 @@
 """Table I of arXiv:1904.12072: train a flow on an ensemble, sample it exactly, and set its numbers beside HMC's and the paper's."""
 
 import csv
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = [
     "observables_table",
     "report",
     "reproduce",
+    "stored",
     "summary",
 ]
 
@@ -36,6 +38,7 @@ TABLES = ("E1", "E2", "E3", "E4", "E5")
 # Beyond the paper, on the same line of constant physics.
 LARGER = ("L16", "L20", "L32", "L64")
 TRAINED = Path(__file__).with_name("trained")
+RESULTS = Path(__file__).with_name("results")
 LARGEST_PULL = 4.0
 # Exact at any coupling, so that HMC has nothing to say about it.
 EXACT = {"schwinger_dyson": Estimate(1.0, 0.0)}
@@ -124,6 +127,11 @@ def _result(
         "chain": facts,
         "observables": observables,
     }
+
+
+def stored(flow_name: str, table: str) -> dict[str, Any]:
+    """The result in `paper/results` of a flow and an ensemble."""
+    return json.loads((RESULTS / flow_name / f"{table}.json").read_text())
 
 
 def compared(number: Estimate | None, ref: Estimate | None, paper: Estimate | None) -> dict[str, float | None]:

@@ -2,6 +2,7 @@
 
 python scripts/benchmark.py --step_time E1,E3,E5       # the common network's training step, in units of PyTorch's
 python scripts/benchmark.py --trials E2,E5             # what each part of the default flow is worth, at equal training time
+python scripts/benchmark.py --cost E1,E3,E5            # what an independent configuration costs with every sampler
 python scripts/benchmark.py --record runs/E1,runs/E2   # adds finished runs to the tables of all flows, and prints these
 """
 
@@ -16,7 +17,7 @@ from lattice_flows import command_line
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
 from lattice_flows.watch import View
-from paper import benchmark
+from paper import benchmark, cost
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("step_time", [], "ensembles to time the training step of affine_conv on")
@@ -25,6 +26,7 @@ flags.DEFINE_integer("rounds", 9, "turns of each of two things that are compared
 flags.DEFINE_integer("steps", 10, "steps in a turn")
 flags.DEFINE_list("trials", [], "ensembles to run the trials of paper/trials.yaml on")
 flags.DEFINE_float("seconds", 20.0, "training time of a trial")
+flags.DEFINE_list("cost", [], "ensembles to time updates of all samplers on, for paper/cost.yaml")
 flags.DEFINE_list("record", [], "folders of finished runs of reproduce.py")
 
 
@@ -44,6 +46,10 @@ def main() -> int:
                 results.setdefault(name, {})[table] = found
                 view.say(f"{name}, {table}: {found}")
         view.say(benchmark.trials_table(results))
+    if FLAGS.cost:
+        with tempfile.TemporaryDirectory() as folder:
+            cost.write({table: cost.measure(table, Path(folder), FLAGS.rounds, view) for table in FLAGS.cost})
+        view.say(cost.cost_table())
     for folder in FLAGS.record:
         benchmark.record(Path(folder))
     if FLAGS.record:
