@@ -19,12 +19,13 @@ from lattice_flows.samplers.local_metropolis import LocalMetropolis
 from lattice_flows.statistics import Estimate, acceptance_autocorrelation, estimate, primary, pull
 from lattice_flows.training.runs import writing
 from lattice_flows.watch import View
+from lattice_flows.weights import WeightedSampler
 
 __all__ = [
     "BASELINES",
     "ENSEMBLE",
     "estimates",
-    "integrated",
+    "flow_sampler",
     "measure_flow",
     "reweight_flow",
     "sample_flow",
@@ -40,26 +41,30 @@ _LARGEST_DH = 3.0
 _FOLLOWED = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
 
 
-def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, view: View) -> None:
+def flow_sampler(flow: Flow, action: ScalarPhi4, config: RunConfig, view: View) -> WeightedSampler:
+    """What production draws from: the step of a continuous flow is halved until log weights change by less than 1e-3 on average."""
+    sampler = WeightedSampler(flow, action, config.chain.batch_size, config.seed)
+    return sampler.integrated(_INTEGRATION_ERROR, _INTEGRATION_SAMPLES, view.say)
+
+
+def sample_flow(sampler: WeightedSampler, config: RunConfig, path: Path, view: View) -> None:
     """Runs the independence Metropolis chain of a trained flow and writes it as an ensemble.
 
     The file holds the chain (`phi` in float32, `log_weight`, `accepted`) and the log weights of all proposals
-    (`proposed_log_weight`), so that log Z and the effective sample size follow from it too. The step of a continuous flow is halved
-    until that changes log weights by less than 1e-3 on average. A file that the same weights, settings
+    (`proposed_log_weight`), so that log Z and the effective sample size follow from it too. A file that the same weights, settings
     and seed have made before is left as it is.
 
     Raises:
       RunError: the file cannot be written.
     """
     chain, seed = config.chain, config.seed
-    attributes = _attributes(config, "independence Metropolis", chain.model_dump()) | {"weights": flow.fingerprint()}
+    attributes = _attributes(config, "independence Metropolis", chain.model_dump()) | {"weights": sampler.flow.fingerprint()}
     if path.exists():
         with Ensemble(path) as ensemble:
             if ensemble.was_made_as(attributes):
                 view.say(f"{path.name} is there already")
                 return
     view.say("compiling the sampler with XLA ...")
-    sampler, error = integrated(weights.WeightedSampler(flow, action, chain.batch_size, seed), view)
     next(sampler.batches(1, "compilation"))
     with (
         writing(path),
@@ -71,19 +76,9 @@ def sample_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, path: Path, v
             writer.append(**info._replace(phi=info.phi.astype(np.float32))._asdict())
             bar.advance(len(info.accepted), f"acceptance {np.mean(info.accepted):.3f}")
         rate = (chain.length + chain.thermalisation) / (time.perf_counter() - start)
-        writer.describe({"samples_per_second": rate} | {f"integration_error_{kind}": value for kind, value in error.items()})
-
-
-def integrated(sampler: weights.WeightedSampler, view: View) -> tuple[weights.WeightedSampler, dict[str, float]]:
-    """The first sampler in a series, each with half the step of the one before, whose log weights are right, and their error."""
-    error = {"mean": 0.0, "largest": 0.0}
-    while (finer := sampler.refined()) is not None:
-        error = weights.integration_error(*(each.log_weights(_INTEGRATION_SAMPLES, "integration") for each in (sampler, finer)))
-        if error["mean"] <= _INTEGRATION_ERROR:
-            break
-        view.say(f"the integration is wrong by {error['mean']:.1e} in log weights on average: halving its step")
-        sampler = finer
-    return sampler, error
+        writer.describe(
+            {"samples_per_second": rate} | {f"integration_error_{kind}": value for kind, value in sampler.integration_error.items()}
+        )
 
 
 def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarray, dict[str, Any]]:
@@ -116,17 +111,16 @@ def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarr
     return measurements, accepted, facts
 
 
-def reweight_flow(flow: Flow, action: ScalarPhi4, config: RunConfig, view: View) -> tuple[Measurements, dict[str, float]]:
+def reweight_flow(sampler: WeightedSampler, config: RunConfig, view: View) -> tuple[Measurements, dict[str, float]]:
     """Measures as many independent samples of a flow as the chain has, with their weights, instead of accepting and rejecting.
 
     Returns:
       the measurements, and the facts: ess, log_z and its error, free_energy_density `-log Z / V` and its error.
     """
-    chain, seed = config.chain, config.seed
-    sampler, _ = integrated(weights.WeightedSampler(flow, action, chain.batch_size, seed), view)
+    action, length = sampler.action, config.chain.length
     measurements, log_weight = Measurements(action, "importance"), []
-    with view.progress("reweighting", chain.length) as bar:
-        for phi, log_weights in sampler.batches(chain.length, "importance"):
+    with view.progress("reweighting", length) as bar:
+        for phi, log_weights in sampler.batches(length, "importance"):
             log_weight.append(log_weights)
             # Relative to the first of all, so that no factor overflows.
             measurements.add(phi[:, np.newaxis], np.exp(log_weights - log_weight[0][0])[:, np.newaxis])

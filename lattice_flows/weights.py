@@ -23,12 +23,15 @@ class WeightedSampler:
 
     Attributes:
       flow: what is drawn from.
+      action: what the weights are for.
       batch_size: fields in a compiled call.
+      integration_error: see `integration_error`; zero for an exact flow, and until `integrated` has found it.
     """
 
     def __init__(self, flow: Flow, action: Callable[[tf.Tensor], tf.Tensor], batch_size: int, seed: int):
-        self.flow, self.batch_size = flow, batch_size
-        self._action, self._seed = action, seed
+        self.flow, self.action, self.batch_size = flow, action, batch_size
+        self.integration_error = {"mean": 0.0, "largest": 0.0}
+        self._seed = seed
         # An integration is less exact than float32, and takes half the time in it.
         dtype = tf.float64 if flow.refined() is None else tf.float32
         # Where the weights are, not wherever TensorFlow would put the computation by itself.
@@ -56,7 +59,24 @@ class WeightedSampler:
     def refined(self) -> "WeightedSampler | None":
         """The same samples, integrated with half the step; None if the flow is exact."""
         finer = self.flow.refined()
-        return finer and WeightedSampler(finer, self._action, self.batch_size, self._seed)
+        return finer and WeightedSampler(finer, self.action, self.batch_size, self._seed)
+
+    def integrated(self, tolerance: float, samples: int, say: Callable[[str], None]) -> "WeightedSampler":
+        """The first in a series of samplers, each with half the step of the one before, whose log weights are right.
+
+        Args:
+          tolerance: of the mean change of log weights when the step is halved once more.
+          samples: that it is found from.
+          say: is told of every halving.
+        """
+        sampler = self
+        while (finer := sampler.refined()) is not None:
+            sampler.integration_error = integration_error(*(each.log_weights(samples, "integration") for each in (sampler, finer)))
+            if (mean := sampler.integration_error["mean"]) <= tolerance:
+                break
+            say(f"the integration is wrong by {mean:.1e} in log weights on average: halving its step")
+            sampler = finer
+        return sampler
 
 
 def integration_error(log_weight: np.ndarray, finer: np.ndarray) -> dict[str, float]:

@@ -15,7 +15,7 @@ from lattice_flows.actions import build_action
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
 from lattice_flows.lattice import Lattice
-from lattice_flows.production import integrated
+from lattice_flows.production import flow_sampler
 from lattice_flows.samplers import independence_metropolis
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.local_metropolis import LocalMetropolis
@@ -56,8 +56,7 @@ def measure(table: str, folder: Path, rounds: int, view: View) -> dict[str, dict
         config = load(CONFIGS / f"{table}.yaml", CONFIGS / "flows" / f"{name}.yaml")
         weights = TRAINED / name / f"{table}.npz"
         _, flow, action, summary = adopt(config, folder / name / table, weights, choose_strategy("cpu"))
-        sampler, _ = integrated(WeightedSampler(flow, action, config.chain.batch_size, config.seed), view)
-        turns[name] = _flow_turn(sampler, 4 * config.chain.batch_size)
+        turns[name] = _flow_turn(flow_sampler(flow, action, config, view), 4 * config.chain.batch_size)
         tau_int = stored(name, table)["observables"][OBSERVABLE]["tau_int"]
         rows[name] = {"tau_int": tau_int, "training_seconds": summary.seconds}
     config = load(CONFIGS / f"{table}.yaml")

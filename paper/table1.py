@@ -12,7 +12,7 @@ from scipy import stats
 
 from lattice_flows import plots
 from lattice_flows.config import RunConfig
-from lattice_flows.production import ENSEMBLE, estimates, measure_flow, reweight_flow, sample_flow
+from lattice_flows.production import ENSEMBLE, estimates, flow_sampler, measure_flow, reweight_flow, sample_flow
 from lattice_flows.statistics import Agreement, Estimate, agreement, format_estimate, pull
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.trainer import Summary, adopt, train
@@ -85,10 +85,11 @@ def reproduce(
     else:
         run, flow, action, summary = train(config, out, strategy, view, resume=resume)
     path = run.path / ENSEMBLE
-    sample_flow(flow, action, config, path, view)
+    sampler = flow_sampler(flow, action, config, view)
+    sample_flow(sampler, config, path, view)
     view.say("measuring ...")
     measurements, accepted, facts = measure_flow(path, action)
-    weighted, importance = reweight_flow(flow, action, config, view)
+    weighted, importance = reweight_flow(sampler, config, view)
     hmc, numbers = reference(config), estimates(measurements)
     result = _result(table, config, flow_name, summary, facts, numbers, hmc)
     result |= {"importance": importance, **details(measurements, accepted)}

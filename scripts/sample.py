@@ -6,7 +6,7 @@ python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E
 from absl import flags
 
 from lattice_flows import command_line
-from lattice_flows.production import ENSEMBLE, estimates, measure_flow, sample_flow
+from lattice_flows.production import ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import load_trained
@@ -25,7 +25,7 @@ def main() -> int:
     strategy = choose_strategy(FLAGS.device)
     flow, action, _ = load_trained(run, trained, strategy)
     out = RunDirectory.start(FLAGS.out, config, devices=strategy.extended.worker_devices)
-    sample_flow(flow, action, config, out.path / ENSEMBLE, view)
+    sample_flow(flow_sampler(flow, action, config, view), config, out.path / ENSEMBLE, view)
     measurements, _, facts = measure_flow(out.path / ENSEMBLE, action)
     observables = {name: number for name, number in estimates(measurements).items() if number is not None}
     out.write_json("result.json", {"chain": facts, "observables": {name: n._asdict() for name, n in observables.items()}})

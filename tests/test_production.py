@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.ensembles import Ensemble
-from lattice_flows.production import measure_flow, reweight_flow, sample_flow, sample_hmc, sample_metropolis
+from lattice_flows.production import flow_sampler, measure_flow, reweight_flow, sample_flow, sample_hmc, sample_metropolis
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import build_model
 from lattice_flows.watch import View
@@ -25,7 +25,7 @@ def view():
 def test_a_flow_chain_is_made_once(tmp_path, view, small_config):
     path, config = tmp_path / "ensemble.h5", small_config()
     flow, action = build_model(config)
-    sample_flow(flow, action, config, path, view)
+    sample_flow(flow_sampler(flow, action, config, view), config, path, view)
     first = path.read_bytes()
     measurements, accepted, facts = measure_flow(path, action)
     assert facts["length"] == len(accepted) == 2000 and facts["acceptance"] == accepted.mean()
@@ -38,11 +38,11 @@ def test_a_flow_chain_is_made_once(tmp_path, view, small_config):
     assert measurements.estimate("phi_squared").value == pytest.approx(np.mean(phi.astype(float) ** 2))
     magnetization = phi.mean(axis=(1, 2))
     assert facts["sign_flips"] == np.count_nonzero(magnetization[1:] * magnetization[:-1] < 0)
-    sample_flow(flow, action, config, path, view)
+    sample_flow(flow_sampler(flow, action, config, view), config, path, view)
     assert path.read_bytes() == first and "there already" in view.console.file.getvalue()
     weights = flow.trainable_variables[0]
     weights.assign(weights + 0.01)
-    sample_flow(flow, action, config, path, view)
+    sample_flow(flow_sampler(flow, action, config, view), config, path, view)
     assert path.read_bytes() != first
 
 
@@ -52,7 +52,7 @@ def test_a_continuous_flow_is_integrated_until_its_weights_are_right(tmp_path, v
     flow, action = build_model(config)
     for variable in flow.bijector.trainable_variables:
         variable.assign_add(np.random.default_rng(3).normal(scale=0.1, size=variable.shape))
-    sample_flow(flow, action, config, path, view)
+    sample_flow(flow_sampler(flow, action, config, view), config, path, view)
     assert view.console.file.getvalue().count("halving its step") == 1
     error = measure_flow(path, action)[2]["integration_error"]
     assert 0 < error["mean"] < 1e-3 and error["mean"] < error["largest"]
@@ -102,7 +102,7 @@ def test_reweighted_samples_of_any_flow_have_the_exact_means(view, small_config)
     point = {"flow": white, "lattice": {"shape": [2, 2]}, "action": {"lam": 7.0}, "chain": {"length": 40000}}
     config = small_config(CONFIGS / "flows" / "continuous.yaml", point)
     flow, action = build_model(config)
-    measurements, facts = reweight_flow(flow, action, config, view)
+    measurements, facts = reweight_flow(flow_sampler(flow, action, config, view), config, view)
     exact = two_sites_in_every_direction(2, -4.0, 7.0)
     assert 0.05 < facts["ess"] < 0.95
     assert abs(facts["log_z"] - exact["log_z"]) < 4 * facts["log_z_error"] < 0.1
