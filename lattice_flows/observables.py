@@ -108,10 +108,10 @@ class Measurements:
     def _series(self) -> dict[str, np.ndarray]:
         return {name: np.concatenate([chunk[name] for chunk in self._chunks]) for name in self._chunks[0]}
 
-    def part(self, start: int, stop: int) -> "Measurements":
-        """The measurements of the configurations `start <= i < stop` of every chain alone."""
+    def part(self, start: int, stop: int, chains: int | None = None) -> "Measurements":
+        """The measurements of the configurations `start <= i < stop` of every chain alone, or of the first few chains."""
         part = Measurements(self.action, self.ensemble)
-        part._chunks = [{name: series[start:stop] for name, series in self._series.items()}]
+        part._chunks = [{name: series[start:stop, :chains] for name, series in self._series.items()}]
         return part
 
     @property

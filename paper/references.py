@@ -83,14 +83,11 @@ def details(measurements: Measurements, accepted: np.ndarray | None) -> dict[str
 
     Returns:
       zero_momentum_green and effective_mass (numbers for each time, None where unknown), correlation (of the observables that are
-      known, by name, then a row for each), errors (of chi_2 and E from the first 1/128, 1/64, ..., 1 of the configurations of every
-      chain, as far as chains are long enough), and, where updates are of the whole lattice, rejection_runs, as `statistics` counts
-      them.
+      known, by name, then a row for each), errors (of chi_2 and E from 1/128, 1/64, ..., 1 of the configurations, as far as there
+      are enough), and, where updates are of the whole lattice, rejection_runs, as `statistics` counts them.
     """
     known = [name for name, number in estimates(measurements).items() if number is not None]
-    length = len(measurements.series("phi_2"))
-    lengths = [length >> halvings for halvings in range(_HALVINGS, -1, -1)]
-    parts = [measurements.part(0, part) for part in lengths if part >= _SHORTEST or part == length]
+    parts = _parts(measurements)
     found = {
         "zero_momentum_green": [_numbers(estimate(point)) for point in measurements.zero_momentum_green],
         "effective_mass": [point and _numbers(estimate(point)) for point in measurements.effective_mass],
@@ -107,6 +104,16 @@ def details(measurements: Measurements, accepted: np.ndarray | None) -> dict[str
         },
     }
     return found if accepted is None else found | {"rejection_runs": rejection_runs(accepted).tolist()}
+
+
+def _parts(measurements: Measurements) -> list[Measurements]:
+    """Ever larger parts, each twice the one before: the beginning of one chain, all of it, then more chains."""
+    length, chains = measurements.series("phi_2").shape
+    parts = [(length, chains)]
+    while len(parts) <= _HALVINGS and (chains > 1 or length >= 2 * _SHORTEST):
+        length, chains = (length, chains // 2) if chains > 1 else (length // 2, chains)
+        parts.append((length, chains))
+    return [measurements.part(0, length, chains) for length, chains in reversed(parts)]
 
 
 def write(path: Path, name: str, sampler: str, new: dict[str, Any]) -> None:

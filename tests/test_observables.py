@@ -144,5 +144,6 @@ def test_a_part_is_the_measurement_of_its_configurations_alone():
     whole.add(phi[150:])
     alone.add(phi[100:300])
     part = whole.part(100, 300)
+    assert whole.part(0, 400, 1).estimate("phi_squared").value == pytest.approx(np.mean(phi[:, 0] ** 2))
     assert part.configurations == 400 and whole.configurations == 800
     assert part.estimate("two_point_susceptibility") == pytest.approx(alone.estimate("two_point_susceptibility"))

@@ -73,7 +73,7 @@ def test_what_hmc_keeps_for_figures(tmp_path, view, small_config):
     tau, error = facts["tau_int_of_updates"]["phi_squared"]
     assert 0 < error < tau and tau > 0.9 * saved.tau_int  # in single trajectories, not in pairs
     found = details(measurements, accepted)
-    assert found["errors"]["configurations"] == [16 * 25, 16 * 50, 16 * 100, 16 * 200]
+    assert found["errors"]["configurations"] == [200 // 8, 200 // 4, 200 // 2, *(200 * 2**k for k in range(5))]
     name = "two_point_susceptibility"
     assert found["errors"][name][-1] == pytest.approx(measurements.estimate(name).error, rel=1e-6)
     assert found["errors"][name][0] > 1.5 * found["errors"][name][-1]
