@@ -1,6 +1,7 @@
 """Figures 2 to 7 of arXiv:1904.12072, from the results of flows and the numbers of the baselines."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
@@ -9,7 +10,7 @@ from lattice_flows import plots
 from lattice_flows.statistics import Estimate, format_estimate, power_law
 from paper.references import as_estimates
 
-__all__ = ["FIGURES", "Drawn", "Ingredients", "exponents_table", "needed"]
+__all__ = ["FIGURES", "Drawn", "Ingredients", "exponents_table", "needed", "number", "run_folder"]
 
 ENSEMBLES = ("E1", "E2", "E3", "E4", "E5")
 STOPS = (0.5, 0.7)
@@ -63,13 +64,18 @@ class PaperFigure(NamedTuple):
     draw: Callable[[Ingredients], Drawn]
 
 
+def run_folder(out: Path, ensemble: str, stop: float | None) -> Path:
+    """Where the run of an ensemble is, below an output folder."""
+    return (out if stop is None else out / f"at_{100 * stop:.0f}") / ensemble
+
+
 def needed(numbers: Sequence[int]) -> list[tuple[str, float | None]]:
     """The ensembles, and acceptances to stop training at, that figures need flows for."""
     wanted = [(ensemble, stop) for n in numbers for ensemble in FIGURES[n].ensembles for stop in FIGURES[n].stops]
     return sorted(set(wanted), key=lambda pair: (pair[1] or 0, pair[0]))
 
 
-def _number(row: Any) -> Estimate:
+def number(row: Any) -> Estimate:
     """An observable of a result (a mapping) or of a baseline (a list)."""
     names = ("value", "error", "tau_int", "tau_int_error")
     return Estimate(*(row[name] for name in names)) if isinstance(row, Mapping) else Estimate(*row)
@@ -99,7 +105,7 @@ def _green(parts: Ingredients) -> Drawn:
 def _mass(parts: Ingredients) -> Drawn:
     samplers = parts.samplers("E5")
     curves = {label: as_estimates(found)["effective_mass"] for label, found in samplers.items()}
-    pole_mass = _number(parts.flows["E5", None]["observables"]["pole_mass"])
+    pole_mass = number(parts.flows["E5", None]["observables"]["pole_mass"])
     caption = (
         "Effective mass (eq. 28) on E5 from the three samplers, and the pole mass of the correlated cosh fit to the flow's Green's "
         f"function as a band ({parts.seeds(['E5'])})."
@@ -113,7 +119,7 @@ def _observables(parts: Ingredients) -> Drawn:
         for label, found in parts.samplers(ensemble).items():
             for name in ("two_point_susceptibility", "ising_energy"):
                 of_sampler = values.setdefault(_SYMBOLS[name], {}).setdefault(label, {})
-                of_sampler[max(found["lattice_shape"])] = _number(found["observables"][name])
+                of_sampler[max(found["lattice_shape"])] = number(found["observables"][name])
     caption = (
         "Two-point susceptibility (eq. 25) and Ising energy (eq. 26) on E1 to E5 from the three samplers; below, their distance "
         f"from the mean of the three ({parts.seeds(ENSEMBLES)})."
@@ -146,8 +152,8 @@ def _taus(parts: Ingredients) -> dict[str, dict[str, dict[int, Estimate]]]:
             taus = found.setdefault(f"{flow['flow']} flow at {stop:.0%}", {})
             extent, chain = max(flow["lattice_shape"]), flow["chain"]
             for name, symbol in _SYMBOLS.items():
-                number = _number(flow["observables"][name])
-                taus.setdefault(symbol, {})[extent] = Estimate(number.tau_int, number.tau_int_error)
+                found_here = number(flow["observables"][name])
+                taus.setdefault(symbol, {})[extent] = Estimate(found_here.tau_int, found_here.tau_int_error)
             taus.setdefault("rejections", {})[extent] = Estimate(chain["tau_int"], chain["tau_int_error"])
     return found
 

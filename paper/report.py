@@ -31,7 +31,7 @@ def write(path: Path, out: Path, parts: figures.Ingredients, drawn: Mapping[int,
       RunError: the page cannot be written.
     """
     ends = {table: result for (table, stop), result in parts.flows.items() if stop is None}
-    folders = {key: (out if key[1] is None else out / f"at_{100 * key[1]:.0f}") / key[0] for key in parts.flows}
+    folders = {key: figures.run_folder(out, *key) for key in parts.flows}
     environment = json.loads((next(iter(folders.values())) / "environment.json").read_text())
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(TEMPLATE.read_text())
     page = template.render(

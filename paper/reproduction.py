@@ -65,9 +65,10 @@ def reproduce(
     flows: dict[tuple[str, float | None], dict[str, Any]] = {}
     for table, stop in wanted:
         extra = () if stop is None else (FIXED_ACCEPTANCE, {"training": {"target_acceptance": stop}})
-        name, folder = (flow_name, out) if stop is None else (f"{flow_name}_{100 * stop:.0f}", out / f"at_{100 * stop:.0f}")
-        how = {"resume": resume, "pretrained": pretrained}
-        flows[table, stop] = table1.reproduce(table, configure(table, *extra), name, folder / table, strategy, view, **how)
+        stored = f"{flow_name}{'' if stop is None else f'_{100 * stop:.0f}'}"
+        how = {"resume": resume, "weights": table1.TRAINED / stored / f"{table}.npz" if pretrained else None}
+        folder = figures.run_folder(out, table, stop)
+        flows[table, stop] = table1.reproduce(table, configure(table, *extra), flow_name, folder, strategy, view, **how)
     parts = figures.Ingredients(flows, {key: found for key, found in baselines.items() if found is not None})
     drawn = {}
     for n in numbers:

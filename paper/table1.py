@@ -57,21 +57,21 @@ def reproduce(
     view: View,
     *,
     resume: bool,
-    pretrained: bool = False,
+    weights: Path | None = None,
 ) -> dict[str, Any]:
-    """One row of Table I, from nothing, from an earlier run, or from the weights in `paper/trained`.
+    """One row of Table I, from nothing, from an earlier run, or from trained weights.
 
     Leaves in `out`, beside what training leaves: `ensemble.h5`, `result.json`, `table.md` and `figures/`.
 
     Args:
       table: of `TABLES` or `LARGER`.
       config: of the run.
-      flow_name: for the result, and the folder of `paper/trained` to look in.
+      flow_name: for the result.
       out: the run directory.
       strategy: the devices.
       view: where progress is shown.
       resume: go on with what `out` holds.
-      pretrained: take the weights in `paper/trained` instead of training.
+      weights: a `weights.npz` to take instead of training.
 
     Returns:
       the content of `result.json`.
@@ -80,8 +80,8 @@ def reproduce(
       see `training.trainer.train`.
     """
     view.say(f"{table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
-    if pretrained:
-        run, flow, action, summary = adopt(config, out, TRAINED / flow_name / f"{table}.npz", strategy, resume=resume)
+    if weights is not None:
+        run, flow, action, summary = adopt(config, out, weights, strategy, resume=resume)
     else:
         run, flow, action, summary = train(config, out, strategy, view, resume=resume)
     path = run.path / ENSEMBLE
@@ -123,6 +123,7 @@ def _result(
         **{name: config.action.parameters[name] for name in ("m2", "lam")},
         "flow": flow_name,
         "seed": config.seed,
+        "target_acceptance": config.training.target_acceptance,
         "passed": all(abs(value) <= LARGEST_PULL for value in pulls),
         "training": summary._asdict(),
         "chain": facts,

@@ -7,11 +7,14 @@ import yaml
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import ConfigError, load
+from lattice_flows.observables import Measurements
+from lattice_flows.statistics import pull
 from lattice_flows.training.checkpoints import CheckpointError, read_arrays
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.strategy import choose_strategy
 from lattice_flows.training.trainer import adopt
 from lattice_flows.weights import WeightedSampler, expected_acceptance
+from paper.references import reference
 from paper.table1 import TABLES, TRAINED
 
 GOLDEN = yaml.safe_load((CONFIGS.parent / "tests" / "golden_log_q.yaml").read_text())
@@ -29,9 +32,14 @@ def test_log_q_and_acceptance_are_the_stored_ones(name, table, tmp_path):
     config = load(CONFIGS / f"{table}.yaml", CONFIGS / "flows" / f"{name}.yaml")
     run, flow, action, summary = adopt(config, tmp_path / "run", TRAINED / name / f"{table}.npz", choose_strategy("cpu"))
     np.testing.assert_allclose(flow.log_prob(fields(config.lattice.shape)), GOLDEN[name][table], rtol=1e-6)
-    log_weight = WeightedSampler(flow, action, 1024, seed=5).log_weights(SAMPLES, "golden")
+    phi, log_weight = map(np.concatenate, zip(*WeightedSampler(flow, action, 1024, seed=5).batches(SAMPLES, "golden"), strict=True))
     # The acceptance of 8192 samples has an error of about 0.002, so this is four sigma of the difference of two of them.
     assert abs(expected_acceptance(log_weight) - summary.acceptance) < 0.012
+    measurements, hmc = Measurements(action, "weighted"), reference(config)["observables"]
+    measurements.add(phi[:, np.newaxis], np.exp(log_weight - log_weight.max())[:, np.newaxis])
+    for observable in ("two_point_susceptibility", "ising_energy", "phi_squared", "action_density"):
+        found = measurements.estimate(observable)
+        assert abs(pull(found, hmc[observable])) < 4 and found.error < 0.03 * abs(found.value), observable
     facts = read_arrays(run.path / "weights.npz")[1]
     assert facts["config"]["seed"] == 1 and facts["command"][0].endswith("reproduce.py")
 
