@@ -125,9 +125,9 @@ def test_train_then_sample(tmp_path):
 
 
 def test_baseline(tmp_path):
-    flags = ("--sampler=hmc", "--config", CONFIGS / "E1.yaml", "--lattice_size=4", "--chains=16", "--trajectories=60")
+    flags = ("--sampler=hmc", "--config", CONFIGS / "E1.yaml", "--lattice_size=4", "--chains=16", "--trajectories=200")
     text = run("baseline", *flags, "--out", tmp_path / "hmc", "--references", tmp_path / "references.yaml")
     assert "exp_minus_dh: " in text and "| schwinger_dyson |" in text
     assert "command: python " in (tmp_path / "references.yaml").read_text()
     with Ensemble(tmp_path / "hmc" / "ensemble.h5") as ensemble:
-        assert ensemble["phi"].shape == (6, 16, 4, 4)
+        assert ensemble["phi"].shape == (20, 16, 4, 4)
