@@ -176,11 +176,12 @@ def _autocorrelation(parts: Ingredients) -> Drawn:
 
 def exponents_table(parts: Ingredients) -> str:
     """The dynamical exponents of figure 7 as Markdown, and tau_int on E1 and E5."""
+    names = {symbol: name for name, symbol in _SYMBOLS.items()}
     lines = ["| sampler | observable | tau_int, L = 6 | L = 14 | z |", "|---" * 5 + "|"]
     for sampler, observables in _power_laws(parts).items():
         for name, (taus, (_, z)) in observables.items():
             ends = " | ".join(format_estimate(taus[L]) for L in (min(taus), max(taus)))
-            lines.append(f"| {sampler} | {name} | {ends} | {format_estimate(z)} |")
+            lines.append(f"| {sampler} | {names.get(name, name)} | {ends} | {format_estimate(z)} |")
     return "\n".join(lines)
 
 

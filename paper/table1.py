@@ -236,11 +236,7 @@ def agreement_table(results: list[dict[str, Any]], baselines: Mapping[tuple[str,
     found = []
     for result in results:
         table = result["table"]
-        others = {
-            sampler: baselines[table, sampler]
-            for sampler in ("hmc", "metropolis")
-            if "correlation" in baselines.get((table, sampler), {})
-        }
+        others = {sampler: baselines[table, sampler] for sampler in ("hmc", "metropolis") if (table, sampler) in baselines}
         if not others:
             continue
         measured = [_vector(result, lambda row: (row["value"], row["error"]))]
