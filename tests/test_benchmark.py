@@ -12,7 +12,7 @@ from rich.console import Console
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
 from lattice_flows.watch import View
-from paper import benchmark
+from paper import benchmark, cost
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
@@ -101,3 +101,15 @@ def test_a_python_without_torch_is_named(small_config):
 def test_a_step_of_the_common_network_takes_half_of_pytorchs_time(table):
     config = load(CONFIGS / f"{table}.yaml", CONFIGS / "flows" / "affine_conv.yaml")
     assert benchmark.step_times(config, sys.executable, rounds=7, steps=10)["ratio"] < 0.5
+
+
+def test_cost_of_an_independent_configuration(tmp_path):
+    rows = {
+        "affine": {"milliseconds_per_update": 0.1, "tau_int": 0.6, "training_seconds": 30.0},
+        "hmc": {"milliseconds_per_update": 0.02, "tau_int": 2.0, "training_seconds": 0.0},
+    }
+    cost.write({"E1": rows}, tmp_path / "cost.yaml")
+    table = cost.cost_table(tmp_path / "cost.yaml")
+    # 2 x 0.6 x 0.1 ms, and 30 s over 10^6 configurations; 2 x 2 x 0.02 ms.
+    assert "| E1 | affine | 0.1 | 0.60 | 0.12 | 0.15 |" in table
+    assert "| E1 | hmc | 0.02 | 2.00 | 0.08 | 0.08 |" in table

@@ -8,6 +8,7 @@ from lattice_flows.config import load
 from lattice_flows.statistics import Estimate, pull
 from paper import references, table1
 from paper.benchmark import progress_table, variants_table
+from paper.cost import cost_table
 
 
 @pytest.mark.parametrize("table", table1.TABLES)
@@ -91,6 +92,6 @@ def test_the_tables_in_the_readme_are_those_of_the_result_files(flow):
     assert table1.summary(results) in (CONFIGS.parent / "README.md").read_text()
 
 
-@pytest.mark.parametrize("made", [variants_table, progress_table])
+@pytest.mark.parametrize("made", [variants_table, progress_table, cost_table])
 def test_the_tables_of_runs_are_those_of_the_recorded_runs(made):
     assert made() in (CONFIGS.parent / "paper" / "README.md").read_text()
