@@ -65,11 +65,15 @@ def correlation(observables: Sequence[pe.Obs]) -> np.ndarray:
 
 
 class Agreement(NamedTuple):
-    """Chi-square of several samplers against their common mean, its degrees of freedom, and the chance of a larger one."""
+    """Chi-square of several samplers against their common mean, and its degrees of freedom."""
 
     chi_square: float
     degrees_of_freedom: int
-    p: float
+
+    @property
+    def p(self) -> float:
+        """The chance of a larger chi-square."""
+        return float(stats.chi2.sf(self.chi_square, self.degrees_of_freedom))
 
 
 def agreement(measured: Sequence[tuple[np.ndarray, np.ndarray]]) -> Agreement:
@@ -87,8 +91,7 @@ def agreement(measured: Sequence[tuple[np.ndarray, np.ndarray]]) -> Agreement:
     inverses = [np.linalg.inv(project @ covariance @ project.T) for _, covariance in measured]
     common = np.linalg.solve(sum(inverses), sum(w @ value for w, value in zip(inverses, values, strict=True)))
     chi_square = sum((value - common) @ w @ (value - common) for w, value in zip(inverses, values, strict=True))
-    degrees_of_freedom = (len(measured) - 1) * len(project)
-    return Agreement(float(chi_square), degrees_of_freedom, float(stats.chi2.sf(chi_square, degrees_of_freedom)))
+    return Agreement(float(chi_square), (len(measured) - 1) * len(project))
 
 
 def power_law(x: Sequence[float], y: Sequence[Estimate]) -> tuple[Estimate, Estimate]:

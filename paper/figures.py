@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from lattice_flows import plots
 from lattice_flows.statistics import Estimate, format_estimate, power_law
-from paper.references import as_estimates
+from paper.references import as_estimate, as_estimates
 
-__all__ = ["FIGURES", "Drawn", "Ingredients", "exponents_table", "needed", "number", "run_folder"]
+__all__ = ["FIGURES", "Drawn", "Ingredients", "exponents_table", "needed", "run_folder"]
 
 ENSEMBLES = ("E1", "E2", "E3", "E4", "E5")
 STOPS = (0.5, 0.7)
@@ -75,12 +75,6 @@ def needed(numbers: Sequence[int]) -> list[tuple[str, float | None]]:
     return sorted(set(wanted), key=lambda pair: (pair[1] or 0, pair[0]))
 
 
-def number(row: Any) -> Estimate:
-    """An observable of a result (a mapping) or of a baseline (a list)."""
-    names = ("value", "error", "tau_int", "tau_int_error")
-    return Estimate(*(row[name] for name in names)) if isinstance(row, Mapping) else Estimate(*row)
-
-
 def _rejections(parts: Ingredients) -> Drawn:
     hmc = parts.baselines["E5", "hmc"]
     samplers = {}
@@ -105,7 +99,7 @@ def _green(parts: Ingredients) -> Drawn:
 def _mass(parts: Ingredients) -> Drawn:
     samplers = parts.samplers("E5")
     curves = {label: as_estimates(found)["effective_mass"] for label, found in samplers.items()}
-    pole_mass = number(parts.flows["E5", None]["observables"]["pole_mass"])
+    pole_mass = as_estimate(parts.flows["E5", None]["observables"]["pole_mass"])
     caption = (
         "Effective mass (eq. 28) on E5 from the three samplers, and the pole mass of the correlated cosh fit to the flow's Green's "
         f"function as a band ({parts.seeds(['E5'])})."
@@ -119,7 +113,7 @@ def _observables(parts: Ingredients) -> Drawn:
         for label, found in parts.samplers(ensemble).items():
             for name in ("two_point_susceptibility", "ising_energy"):
                 of_sampler = values.setdefault(_SYMBOLS[name], {}).setdefault(label, {})
-                of_sampler[max(found["lattice_shape"])] = number(found["observables"][name])
+                of_sampler[max(found["lattice_shape"])] = as_estimate(found["observables"][name])
     caption = (
         "Two-point susceptibility (eq. 25) and Ising energy (eq. 26) on E1 to E5 from the three samplers; below, their distance "
         f"from the mean of the three ({parts.seeds(ENSEMBLES)})."
@@ -146,14 +140,14 @@ def _taus(parts: Ingredients) -> dict[str, dict[str, dict[int, Estimate]]]:
         for sampler, label in (("metropolis", "local Metropolis"), ("hmc", "HMC")):
             entry = parts.baselines[ensemble, sampler]
             for name, tau in entry["tau_int_of_updates"].items():
-                found.setdefault(label, {}).setdefault(_SYMBOLS[name], {})[max(entry["lattice_shape"])] = Estimate(*tau)
+                found.setdefault(label, {}).setdefault(name, {})[max(entry["lattice_shape"])] = Estimate(*tau)
         for stop in STOPS:
             flow = parts.flows[ensemble, stop]
             taus = found.setdefault(f"{flow['flow']} flow at {stop:.0%}", {})
             extent, chain = max(flow["lattice_shape"]), flow["chain"]
-            for name, symbol in _SYMBOLS.items():
-                found_here = number(flow["observables"][name])
-                taus.setdefault(symbol, {})[extent] = Estimate(found_here.tau_int, found_here.tau_int_error)
+            for name in _SYMBOLS:
+                number = as_estimate(flow["observables"][name])
+                taus.setdefault(name, {})[extent] = Estimate(number.tau_int, number.tau_int_error)
             taus.setdefault("rejections", {})[extent] = Estimate(chain["tau_int"], chain["tau_int_error"])
     return found
 
@@ -171,17 +165,20 @@ def _autocorrelation(parts: Ingredients) -> Drawn:
         'L = 10, 12, 14; "rejections" is the estimate from the accept decisions alone (eqs. 16 and 19). Flows were stopped at '
         f"acceptances of 50 % and 70 % ({parts.seeds(ENSEMBLES)})."
     )
-    return Drawn(plots.autocorrelation_times(_power_laws(parts), "E1 to E5"), caption)
+    laws = {
+        sampler: {_SYMBOLS.get(name, name): law for name, law in observables.items()}
+        for sampler, observables in _power_laws(parts).items()
+    }
+    return Drawn(plots.autocorrelation_times(laws, "E1 to E5"), caption)
 
 
 def exponents_table(parts: Ingredients) -> str:
     """The dynamical exponents of figure 7 as Markdown, and tau_int on E1 and E5."""
-    names = {symbol: name for name, symbol in _SYMBOLS.items()}
     lines = ["| sampler | observable | tau_int, L = 6 | L = 14 | z |", "|---" * 5 + "|"]
     for sampler, observables in _power_laws(parts).items():
         for name, (taus, (_, z)) in observables.items():
             ends = " | ".join(format_estimate(taus[L]) for L in (min(taus), max(taus)))
-            lines.append(f"| {sampler} | {names.get(name, name)} | {ends} | {format_estimate(z)} |")
+            lines.append(f"| {sampler} | {name} | {ends} | {format_estimate(z)} |")
     return "\n".join(lines)
 
 

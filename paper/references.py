@@ -1,5 +1,6 @@
 """The numbers that results are compared with: the paper's own, and those of our HMC."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,18 @@ from lattice_flows.production import estimates
 from lattice_flows.statistics import Estimate, correlation, estimate, rejection_runs
 from lattice_flows.training.runs import atomic_write
 
-__all__ = ["PUBLISHED", "REFERENCES", "as_estimates", "baseline", "details", "entry", "published", "reference", "write"]
+__all__ = [
+    "PUBLISHED",
+    "REFERENCES",
+    "as_estimate",
+    "as_estimates",
+    "baselines",
+    "details",
+    "entry",
+    "published",
+    "reference",
+    "write",
+]
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 REFERENCES = Path(__file__).with_name("references.yaml")
@@ -34,27 +46,34 @@ def published(table: str, config: RunConfig) -> dict[str, Estimate]:
     return {"pole_mass_times_l": Estimate(*row["pole_mass_L"])}
 
 
-def reference(config: RunConfig, sampler: str = "hmc") -> dict[str, Any] | None:
-    """The numbers of a baseline sampler for the lattice and action of a configuration, None if there are none.
+def reference(config: RunConfig) -> dict[str, Any] | None:
+    """The HMC numbers for the lattice and action of a configuration, None if there are none.
 
     Returns:
       the entry of `references.yaml`, with `Estimate`s under "observables" (by name), and lists of them under "zero_momentum_green"
       and "effective_mass".
     """
-    for samplers in (yaml.safe_load(REFERENCES.read_text()) or {}).values():
-        found = samplers.get(sampler)
+    for samplers in _read(REFERENCES).values():
+        found = samplers.get("hmc")
         if (
             found is not None
             and tuple(found["lattice_shape"]) == config.lattice.shape
             and found["action"] == config.action.model_dump()
         ):
-            return as_estimates(found) | {"observables": {name: Estimate(*row) for name, row in found["observables"].items()}}
+            return as_estimates(found) | {"observables": {name: as_estimate(row) for name, row in found["observables"].items()}}
     return None
 
 
-def baseline(name: str, sampler: str) -> dict[str, Any] | None:
-    """The entry of `references.yaml` of an ensemble and a sampler, as it stands there; None if there is none."""
-    return (yaml.safe_load(REFERENCES.read_text()) or {}).get(name, {}).get(sampler)
+def baselines(tables: Iterable[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Ensemble and sampler -> entry of `references.yaml`, as it stands there, for those of some ensembles that there are."""
+    entries = _read(REFERENCES)
+    return {(table, sampler): found for table in tables for sampler, found in entries.get(table, {}).items()}
+
+
+def as_estimate(row: Any) -> Estimate:
+    """An observable of a result (a mapping) or of a baseline (a list)."""
+    names = ("value", "error", "tau_int", "tau_int_error")
+    return Estimate(*(row[name] for name in names)) if isinstance(row, Mapping) else Estimate(*row)
 
 
 def as_estimates(found: dict[str, Any]) -> dict[str, Any]:
@@ -118,11 +137,15 @@ def _parts(measurements: Measurements) -> list[Measurements]:
 
 def write(path: Path, name: str, sampler: str, new: dict[str, Any]) -> None:
     """Adds or replaces one entry of a file of references. Raises `RunError` where it cannot be written."""
-    entries = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+    entries = _read(path) if path.exists() else {}
     entries.setdefault(name, {})[sampler] = new
     head = "# Baselines, each with the command that made it: [value, error, tau_int in measured configurations, its error].\n"
     text = head + yaml.safe_dump(dict(sorted(entries.items())), sort_keys=False, width=120, default_flow_style=None)
     atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def _read(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    return yaml.safe_load(path.read_text()) or {}
 
 
 def _numbers(number: Estimate) -> list[float]:

@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from lattice_flows import plots
 from lattice_flows.config import ConfigError, RunConfig
+from lattice_flows.production import BASELINES
 from lattice_flows.training.runs import atomic_write
 from lattice_flows.watch import View
 from paper import figures, report, table1
-from paper.references import baseline
+from paper.references import baselines
 
 __all__ = ["FIXED_ACCEPTANCE", "reproduce"]
 
@@ -56,11 +57,10 @@ def reproduce(
       RunError, and what `training.trainer.train` raises.
     """
     wanted = list(dict.fromkeys([*((table, None) for table in tables), *figures.needed(numbers)]))
-    baselines = {}
-    for table in dict.fromkeys(table for table, _ in wanted):
-        for sampler in ("hmc", "metropolis"):
-            baselines[table, sampler] = baseline(table, sampler)
-            if baselines[table, sampler] is None and any(table in figures.FIGURES[n].ensembles for n in numbers):
+    known = baselines(dict.fromkeys(table for table, _ in wanted))
+    for table in dict.fromkeys(table for n in numbers for table in figures.FIGURES[n].ensembles):
+        for sampler in BASELINES:
+            if (table, sampler) not in known:
                 raise ConfigError(f"figures need {sampler} on {table}: scripts/baseline.py --references paper/references.yaml")
     flows: dict[tuple[str, float | None], dict[str, Any]] = {}
     for table, stop in wanted:
@@ -69,7 +69,7 @@ def reproduce(
         how = {"resume": resume, "weights": table1.TRAINED / stored / f"{table}.npz" if pretrained else None}
         folder = figures.run_folder(out, table, stop)
         flows[table, stop] = table1.reproduce(table, configure(table, *extra), flow_name, folder, strategy, view, **how)
-    parts = figures.Ingredients(flows, {key: found for key, found in baselines.items() if found is not None})
+    parts = figures.Ingredients(flows, known)
     drawn = {}
     for n in numbers:
         drawn[n] = figures.FIGURES[n].draw(parts)

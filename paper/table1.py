@@ -2,22 +2,21 @@
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy import stats
 
 from lattice_flows import plots
 from lattice_flows.config import RunConfig
-from lattice_flows.production import ENSEMBLE, estimates, flow_sampler, measure_flow, reweight_flow, sample_flow
+from lattice_flows.production import BASELINES, ENSEMBLE, estimates, flow_sampler, measure_flow, reweight_flow, sample_flow
 from lattice_flows.statistics import Agreement, Estimate, agreement, format_estimate, pull
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.trainer import Summary, adopt, train
 from lattice_flows.watch import View
-from paper.references import as_estimates, details, published, reference
+from paper.references import as_estimate, as_estimates, details, published, reference
 
 __all__ = [
     "LARGER",
@@ -236,16 +235,14 @@ def agreement_table(results: list[dict[str, Any]], baselines: Mapping[tuple[str,
     found = []
     for result in results:
         table = result["table"]
-        others = {sampler: baselines[table, sampler] for sampler in ("hmc", "metropolis") if (table, sampler) in baselines}
+        others = {sampler: baselines[table, sampler] for sampler in BASELINES if (table, sampler) in baselines}
         if not others:
             continue
-        measured = [_vector(result, lambda row: (row["value"], row["error"]))]
-        measured += [_vector(other, lambda row: row[:2]) for other in others.values()]
-        found.append(agreement(_common(measured)))
+        found.append(agreement(_common([_vector(one) for one in (result, *others.values())])))
         lines.append(_agreement_row(table, f"{result['flow']}, {', '.join(others)}", found[-1]))
     if len(found) > 1:
         total, freedom = sum(one.chi_square for one in found), sum(one.degrees_of_freedom for one in found)
-        lines.append(_agreement_row("all", "", Agreement(total, freedom, float(stats.chi2.sf(total, freedom)))))
+        lines.append(_agreement_row("all", "", Agreement(total, freedom)))
     return "\n".join(lines)
 
 
@@ -253,10 +250,10 @@ def _agreement_row(table: str, samplers: str, found: Agreement) -> str:
     return f"| {table} | {samplers} | {found.chi_square:.1f} | {found.degrees_of_freedom} | {found.p:.3f} |"
 
 
-def _vector(found: dict[str, Any], number: Callable[[Any], tuple[float, float]]) -> tuple[list[str], np.ndarray, np.ndarray]:
+def _vector(found: dict[str, Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Names, values and covariance of the observables of a result or a baseline."""
     names = found["correlation"]["of"]
-    values, errors = np.array([number(found["observables"][name]) for name in names]).T
+    values, errors = np.array([as_estimate(found["observables"][name])[:2] for name in names]).T
     return names, values, np.asarray(found["correlation"]["matrix"]) * np.outer(errors, errors)
 
 

@@ -16,8 +16,7 @@ NOTES = CONFIGS.parent / "paper" / "README.md"
 def parts():
     flows = {(table, None): table1.stored("affine", table) for table in table1.TABLES}
     flows |= {(table, stop): table1.stored(f"affine_{100 * stop:.0f}", table) for table in table1.TABLES for stop in (0.5, 0.7)}
-    baselines = {(table, name): references.baseline(table, name) for table in table1.TABLES for name in ("hmc", "metropolis")}
-    return figures.Ingredients(flows, baselines)
+    return figures.Ingredients(flows, references.baselines(table1.TABLES))
 
 
 @pytest.mark.parametrize("number", figures.FIGURES)
@@ -80,4 +79,4 @@ def test_the_report_stands_alone(parts, tmp_path):
 
 def test_numbers_of_results_and_baselines():
     row = {"value": 1.0, "error": 0.1, "tau_int": 0.5, "tau_int_error": 0.01, "pull": None}
-    assert figures.number(row) == figures.number([1.0, 0.1, 0.5, 0.01]) == Estimate(1.0, 0.1, 0.5, 0.01)
+    assert references.as_estimate(row) == references.as_estimate([1.0, 0.1, 0.5, 0.01]) == Estimate(1.0, 0.1, 0.5, 0.01)
