@@ -1,6 +1,8 @@
 """Production runs: from a trained flow, or from HMC, to an ensemble on disk and its measurements."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ ENSEMBLE = "ensemble.h5"
 _INTEGRATION_ERROR = 1e-3
 _INTEGRATION_SAMPLES = 2048
 _LARGEST_DH = 3.0
-_FOLLOWED = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
+_WITH_TAU_INT = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
 
 
 def flow_sampler(flow: Flow, action: ScalarPhi4, config: RunConfig, view: View) -> WeightedSampler:
@@ -66,11 +68,7 @@ def sample_flow(sampler: WeightedSampler, config: RunConfig, path: Path, view: V
                 return
     view.say("compiling the sampler with XLA ...")
     next(sampler.batches(1, "compilation"))
-    with (
-        writing(path),
-        EnsembleWriter(path, attributes) as writer,
-        view.progress("sampling", chain.length) as bar,
-    ):
+    with _recording(path, attributes, view.progress("sampling", chain.length)) as (writer, bar):
         start = time.perf_counter()
         for info in independence_metropolis.chain(sampler, chain.length, chain.thermalisation, seed):
             writer.append(**info._replace(phi=info.phi.astype(np.float32))._asdict())
@@ -163,12 +161,8 @@ def sample_hmc(
     measurements, successive = Measurements(action, "hmc"), Measurements(action, "successive")
     accepted, exp_minus_dh = [], []
     done = 0
-    with (
-        tf.device(device),
-        writing(path),
-        EnsembleWriter(path, _attributes(config, "HMC", settings.model_dump())) as writer,
-        view.progress("HMC", settings.trajectories) as bar,
-    ):
+    attributes = _attributes(config, "HMC", settings.model_dump())
+    with tf.device(device), _recording(path, attributes, view.progress("HMC", settings.trajectories)) as (writer, bar):
         start = time.perf_counter()
         for phi, info in hmc.sample(state, settings.trajectories):
             saved = phi[-done % settings.save_every :: settings.save_every]
@@ -192,9 +186,7 @@ def sample_hmc(
         "trajectory_length": step_size * settings.leapfrog_steps,
         "exp_minus_dh": conserved.value,
         "exp_minus_dh_error": conserved.error,
-        "sign_flips": measurements.sign_flips(),
-        "thermalisation_pull": thermalisation_pull(measurements),
-        "tau_int_of_updates": tau_int_of_updates(successive),
+        **_diagnostics(measurements, successive),
         "trajectories_per_second": settings.chains * settings.trajectories / seconds,
     }
     return measurements, accepted, facts
@@ -222,12 +214,9 @@ def sample_metropolis(
         f"compiling local Metropolis with XLA, thermalising {settings.chains} chains with {settings.thermalisation} sweeps ..."
     )
     measurements, successive, acceptance = Measurements(action, "metropolis"), Measurements(action, "successive"), []
-    with (
-        tf.device(strategy.extended.worker_devices[0]),
-        writing(path),
-        EnsembleWriter(path, _attributes(config, "local Metropolis", settings.model_dump())) as writer,
-        view.progress("local Metropolis", settings.configurations) as bar,
-    ):
+    attributes = _attributes(config, "local Metropolis", settings.model_dump())
+    progress = view.progress("local Metropolis", settings.configurations)
+    with tf.device(strategy.extended.worker_devices[0]), _recording(path, attributes, progress) as (writer, bar):
         state = metropolis.thermalise(metropolis.init(settings.chains), settings.thermalisation, settings.target_acceptance)
         for phi, _ in metropolis.sample(state, settings.successive, purpose="successive"):
             successive.add(phi)
@@ -245,15 +234,31 @@ def sample_metropolis(
         "sweeps_between": settings.sweeps_between,
         "acceptance": float(np.mean(np.concatenate(acceptance))),
         "width": state.width,
-        "sign_flips": measurements.sign_flips(),
-        "thermalisation_pull": thermalisation_pull(measurements),
-        "tau_int_of_updates": tau_int_of_updates(successive),
+        **_diagnostics(measurements, successive),
         "configurations_per_second": settings.chains * settings.configurations / seconds,
     }
     return measurements, None, facts
 
 
 BASELINES = {"hmc": sample_hmc, "metropolis": sample_metropolis}
+
+
+@contextlib.contextmanager
+def _recording(
+    path: Path, attributes: dict[str, Any], progress: contextlib.AbstractContextManager
+) -> Iterator[tuple[EnsembleWriter, Any]]:
+    """An ensemble being written, and the bar of its progress."""
+    with writing(path), EnsembleWriter(path, attributes) as writer, progress as bar:
+        yield writer, bar
+
+
+def _diagnostics(measurements: Measurements, successive: Measurements) -> dict[str, Any]:
+    """The facts that tell whether the chains of a baseline move."""
+    return {
+        "sign_flips": measurements.sign_flips(),
+        "thermalisation_pull": thermalisation_pull(measurements),
+        "tau_int_of_updates": tau_int_of_updates(successive),
+    }
 
 
 def thermalisation_pull(measurements: Measurements) -> float:
@@ -267,7 +272,7 @@ def thermalisation_pull(measurements: Measurements) -> float:
 
 def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
     """Integrated autocorrelation time, in updates, and its error, of observables from the longest to the shortest distances."""
-    found = {name: successive.estimate(name) for name in _FOLLOWED}
+    found = {name: successive.estimate(name) for name in _WITH_TAU_INT}
     return {name: [round(number.tau_int, 4), round(number.tau_int_error, 4)] for name, number in found.items()}
 
 

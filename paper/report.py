@@ -1,7 +1,6 @@
 """One self-contained HTML page with everything that a reproduction has found."""
 
 import base64
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,9 +22,9 @@ def write(path: Path, out: Path, parts: figures.Ingredients, drawn: Mapping[int,
 
     Args:
       path: the page.
-      out: where the runs are, for their diagnostics and environments.
+      out: where the runs are, for their diagnostics and environments, and the saved figures.
       parts: results and baselines.
-      drawn: the figures, by number.
+      drawn: the figures, by number, for their captions.
 
     Raises:
       RunError: the page cannot be written.
@@ -40,12 +39,12 @@ def write(path: Path, out: Path, parts: figures.Ingredients, drawn: Mapping[int,
         summary=_html(table1.summary(list(parts.flows.values()))),
         agreement=_html(table1.agreement_table(list(ends.values()), parts.baselines)) if ends else "",
         exponents=_html(figures.exponents_table(parts)) if 7 in drawn else "",
-        figures={n: (_image(one.figure), one.caption) for n, one in drawn.items()},
+        figures={n: (_image(out / "figures" / f"figure_{n}.png"), one.caption) for n, one in drawn.items()},
         runs=[
             {
                 "report": _html(table1.report(result)),
                 "figures": {
-                    title: _embedded((folders[key] / "figures" / f"{name}.png").read_bytes())
+                    title: _image(folders[key] / "figures" / f"{name}.png")
                     for name, title in _OF_A_RUN.items()
                     if (folders[key] / "figures" / f"{name}.png").exists()
                 },
@@ -61,11 +60,5 @@ def _html(text: str) -> jinja2.utils.markupsafe.Markup:
     return jinja2.utils.markupsafe.Markup(markdown.markdown(text, extensions=["tables"]))
 
 
-def _image(figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160)
-    return _embedded(buffer.getvalue())
-
-
-def _embedded(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def _image(png: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode()
