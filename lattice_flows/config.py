@@ -155,13 +155,7 @@ class RunConfig(_Checked):
           ConfigError: an entry that cannot be used.
         """
         tree = self.model_dump(mode="json") | {"stages": []}
-        found = []
-        for index, entries in enumerate(self.stages, 1):
-            try:
-                found.append(RunConfig.model_validate(_merge(tree, entries)))
-            except pydantic.ValidationError as error:
-                raise ConfigError(f"stage {index}: {_explain(error, RunConfig)}") from None
-        return found
+        return [_checked(_merge(tree, entries), f"stage {index}") for index, entries in enumerate(self.stages, 1)]
 
     def dump(self) -> str:
         """YAML text that `load` reads back to an equal configuration."""
@@ -196,10 +190,7 @@ def load(path: str | Path, *overrides: Mapping[str, Any] | Path) -> RunConfig:
     tree = _read(Path(path))
     for override in overrides:
         tree = _merge(tree, _read(override) if isinstance(override, Path) else override)
-    try:
-        config = RunConfig.model_validate(tree)
-    except pydantic.ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error, RunConfig)}") from None
+    config = _checked(tree, str(path))
     config.stage_configs()
     return config
 
@@ -242,6 +233,13 @@ def build(kind: str, registry: Mapping[str, Callable], component: Component, *ar
         raise
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def _checked(tree: Mapping[str, Any], where: str) -> RunConfig:
+    try:
+        return RunConfig.model_validate(tree)
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, RunConfig)}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

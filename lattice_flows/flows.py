@@ -69,9 +69,14 @@ class Flow(tf.Module):
         log_det = self.bijector.inverse_log_det_jacobian(phi, event_ndims=self.lattice.d)
         return self.prior.log_prob(tf.cast(z, tf.float64)) + log_det
 
+    @property
+    def exact(self) -> bool:
+        """Whether the density is known exactly, and not up to the error of an integration."""
+        return not isinstance(self.bijector, EquivariantODE)
+
     def refined(self) -> "Flow | None":
-        """The same flow, with the same variables, integrated with half the step; None if its density is known exactly."""
-        if not isinstance(self.bijector, EquivariantODE):
+        """The same flow, with the same variables, integrated with half the step; None if it is exact."""
+        if self.exact:
             return None
         return Flow(self.lattice, self.prior, self.bijector.refined(), self.symmetries)
 

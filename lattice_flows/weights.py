@@ -33,7 +33,7 @@ class WeightedSampler:
         self.integration_error = {"mean": 0.0, "largest": 0.0}
         self._seed = seed
         # An integration is less exact than float32, and takes half the time in it.
-        dtype = tf.float64 if flow.refined() is None else tf.float32
+        dtype = tf.float64 if flow.exact else tf.float32
         # Where the weights are, not wherever TensorFlow would put the computation by itself.
         self._device = next((variable.device for variable in flow.variables), None)
 

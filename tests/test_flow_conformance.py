@@ -38,7 +38,7 @@ def make(name, shape=(4, 4), layers=3, seed=11):
     flow = build_flow(configuration(name, shape, layers, steps=12).flow, Lattice(shape), seed)
     rng = np.random.default_rng(seed)
     for variable in flow.trainable_variables:
-        size = (0.2 if flow.refined() is None else 0.12) / np.sqrt(variable.shape[:-1].num_elements() or 1)
+        size = (0.2 if flow.exact else 0.12) / np.sqrt(variable.shape[:-1].num_elements() or 1)
         variable.assign_add(rng.uniform(-size, size, variable.shape))
     return flow
 
@@ -53,7 +53,7 @@ def fields(shape, n=5, dtype=np.float64, seed=12):
 def test_round_trip_both_ways(name, shape, layers, dtype):
     flow = make(name, shape, layers)
     bijector, x = flow.bijector, fields(shape, dtype=dtype)
-    exact = 1e-10 if flow.refined() is None else 1e-6
+    exact = 1e-10 if flow.exact else 1e-6
     tolerance = exact if dtype is np.float64 else 2e-5
     # tf.identity defeats the bijector's cache, which would hand back x itself.
     np.testing.assert_allclose(bijector.inverse(tf.identity(bijector.forward(x))), x, atol=tolerance)
@@ -76,7 +76,7 @@ def test_log_determinant_is_that_of_the_jacobian(name, shape):
         return tf.reshape(tape.batch_jacobian(y, x, experimental_use_pfor=False), [2, volume, volume])
 
     # An integration takes long outside a graph; inside one, TensorFlow cannot cut the ten axes of a convolution in four dimensions.
-    jacobian = jacobian_of_map() if flow.refined() is None else tf.function(jacobian_of_map)()
+    jacobian = jacobian_of_map() if flow.exact else tf.function(jacobian_of_map)()
     log_det = bijector.forward_log_det_jacobian(x, len(shape))
     np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobian)[1], atol=1e-5)
 
@@ -114,7 +114,7 @@ def test_samples_have_the_density_that_comes_with_them(name):
     flow = make(name)
     phi, log_q = flow.sample_and_log_prob(7, tf.constant([1, 2]))
     assert phi.shape == (7, 4, 4) and phi.dtype == tf.float64 and log_q.dtype == tf.float64
-    tolerance = 1e-9 if flow.refined() is None else 1e-6
+    tolerance = 1e-9 if flow.exact else 1e-6
     np.testing.assert_allclose(flow.log_prob(tf.identity(phi)), log_q, atol=tolerance)
     assert isinstance(flow.distribution, tfp.distributions.Distribution)
     np.testing.assert_allclose(flow.distribution.log_prob(phi), log_q, atol=tolerance)
@@ -203,7 +203,7 @@ def test_one_step_on_two_devices_is_one_step_on_one(name):
         results.append((losses, {key: variable.numpy() for key, variable in flow.named_variables().items()}, state))
         assert all(np.any(results[-1][1][key] != before[key]) for key in before)
     (losses, weights, state), (losses_on_two, weights_on_two, state_on_two) = results
-    exact = flow.refined() is None
+    exact = flow.exact
     np.testing.assert_allclose(losses, losses_on_two, rtol=1e-6 if exact else 1e-5)
     # Sums over the batch: Adam's step does not tell their scale.
     for one, two in zip(state, state_on_two, strict=True):
