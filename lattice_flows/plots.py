@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, NullLocator, ScalarFormatter
 
 from lattice_flows.statistics import Estimate, format_estimate
 from lattice_flows.training.runs import atomic_write
@@ -183,7 +183,7 @@ def autocorrelation_times(
         axes.set(xlabel=r"$L$", ylabel=r"$\tau_{\mathrm{int}}$ [updates]", xscale="log", yscale="log", title=sampler)
         axes.set_xticks(extents, [str(L) for L in extents])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_minor_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.18))
     figure.suptitle(title)
