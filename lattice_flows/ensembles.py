@@ -98,11 +98,16 @@ class Ensemble:
         """Whether the file has all these attributes."""
         return all(self.attributes.get(name) == json.loads(json.dumps(value)) for name, value in attributes.items())
 
+    @property
+    def names(self) -> list[str]:
+        """Of the data sets: "phi", "log_weight", "accepted", ..."""
+        return list(self._file)
+
     def __len__(self) -> int:
         return len(self._file["phi"])
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """A whole data set: "phi", "log_weight", "accepted", ..."""
+        """A whole data set."""
         return self._file[name][:]
 
     def pieces(self, name: str, rows: int = 16 * _ROWS_PER_CHUNK) -> Iterator[np.ndarray]:

@@ -8,7 +8,7 @@ Two-point functions are connected: the square of the measured mean field, which 
 mean field being averaged over sites first. `schwinger_dyson` alone uses the unsubtracted one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import autograd.numpy as anp
@@ -96,13 +96,17 @@ class Measurements:
         Raises:
           ValueError: another shape, or observables were asked for already.
         """
-        if "_series" in self.__dict__:
-            raise ValueError("measurements are complete once an observable has been asked for")
         if phi.shape[2:] != self.lattice.shape:
             raise ValueError(f"phi must have the shape [n, chains, {self.lattice.shape}], got {phi.shape}")
         flat = time_series(phi.reshape(-1, *self.lattice.shape), self.lattice.time_axes)
-        chunk = {name: values.reshape(*phi.shape[:2], *values.shape[1:]) for name, values in flat.items()}
-        self._chunks.append(chunk | {"weight": np.ones(phi.shape[:2]) if weight is None else weight})
+        self.add_series({name: values.reshape(*phi.shape[:2], *values.shape[1:]) for name, values in flat.items()}, weight)
+
+    def add_series(self, series: Mapping[str, np.ndarray], weight: np.ndarray | None = None) -> None:
+        """Takes over what `time_series` has found on the next configurations, `[n, chains, ...]`; otherwise as `add`."""
+        if "_series" in self.__dict__:
+            raise ValueError("measurements are complete once an observable has been asked for")
+        shape = series["magnetization"].shape
+        self._chunks.append({**series, "weight": np.ones(shape) if weight is None else weight})
 
     @cached_property
     def _series(self) -> dict[str, np.ndarray]:

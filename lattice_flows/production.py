@@ -14,7 +14,7 @@ from lattice_flows.actions import ScalarPhi4
 from lattice_flows.config import RunConfig
 from lattice_flows.ensembles import Ensemble, EnsembleWriter
 from lattice_flows.flows import Flow
-from lattice_flows.observables import OBSERVABLES, Measurements
+from lattice_flows.observables import OBSERVABLES, Measurements, time_series
 from lattice_flows.samplers import independence_metropolis
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.local_metropolis import LocalMetropolis
@@ -29,7 +29,6 @@ __all__ = [
     "estimates",
     "flow_sampler",
     "measure_flow",
-    "reweight_flow",
     "sample_flow",
     "sample_hmc",
     "sample_metropolis",
@@ -40,6 +39,7 @@ ENSEMBLE = "ensemble.h5"
 _INTEGRATION_ERROR = 1e-3
 _INTEGRATION_SAMPLES = 2048
 _LARGEST_DH = 3.0
+_MEASURED = "measured_on_proposal_"
 _WITH_TAU_INT = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
 
 
@@ -52,9 +52,10 @@ def flow_sampler(flow: Flow, action: ScalarPhi4, config: RunConfig, view: View) 
 def sample_flow(sampler: WeightedSampler, config: RunConfig, path: Path, view: View) -> None:
     """Runs the independence Metropolis chain of a trained flow and writes it as an ensemble.
 
-    The file holds the chain (`phi` in float32, `log_weight`, `accepted`) and the log weights of all proposals
-    (`proposed_log_weight`), so that log Z and the effective sample size follow from it too. A file that the same weights, settings
-    and seed have made before is left as it is.
+    The file holds the chain (`phi` in float32, `log_weight`, `accepted`) and of all proposals the log weights
+    (`proposed_log_weight`) and what `observables.time_series` measures on them (`measured_on_proposal_magnetization`, ...), so that
+    log Z, the effective sample size and reweighted estimates follow from it too. A file that the same weights, settings and seed
+    have made before is left as it is.
 
     Raises:
       RunError: the file cannot be written.
@@ -71,7 +72,14 @@ def sample_flow(sampler: WeightedSampler, config: RunConfig, path: Path, view: V
     with _recording(path, attributes, view.progress("sampling", chain.length)) as (writer, bar):
         start = time.perf_counter()
         for info in independence_metropolis.chain(sampler, chain.length, chain.thermalisation, seed):
-            writer.append(**info._replace(phi=info.phi.astype(np.float32))._asdict())
+            proposals = time_series(info.proposed_phi, sampler.action.lattice.time_axes)
+            writer.append(
+                phi=info.phi.astype(np.float32),
+                log_weight=info.log_weight,
+                accepted=info.accepted,
+                proposed_log_weight=info.proposed_log_weight,
+                **{f"{_MEASURED}{name}": values for name, values in proposals.items()},
+            )
             bar.advance(len(info.accepted), f"acceptance {np.mean(info.accepted):.3f}")
         rate = (chain.length + chain.thermalisation) / (time.perf_counter() - start)
         writer.describe(
@@ -79,19 +87,25 @@ def sample_flow(sampler: WeightedSampler, config: RunConfig, path: Path, view: V
         )
 
 
-def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarray, dict[str, Any]]:
+def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, Measurements, np.ndarray, dict[str, Any]]:
     """Measures an ensemble written by `sample_flow`.
 
     Returns:
-      the measurements, the accept decisions `[n]`, and the facts of the chain: length, acceptance, ess, tau_int and its error,
-      log_z and its error, sign_flips of M, samples_per_second, integration_error.
+      the measurements; those of all proposals with their weights, which are independent of each other, instead of accepting and
+      rejecting; the accept decisions `[n]`; and the facts: length, acceptance, ess, tau_int and its error, log_z and its error,
+      free_energy_density `-log Z / V` and its error, sign_flips of M, samples_per_second, integration_error.
     """
-    measurements = Measurements(action, "flow")
+    measurements, reweighted = Measurements(action, "flow"), Measurements(action, "importance")
     with Ensemble(path) as ensemble:
         for phi in ensemble.pieces("phi"):
             measurements.add(phi[:, np.newaxis])
         accepted, proposed = ensemble["accepted"], ensemble["proposed_log_weight"]
         attributes = ensemble.attributes
+        series = {
+            name.removeprefix(_MEASURED): ensemble[name][:, np.newaxis] for name in ensemble.names if name.startswith(_MEASURED)
+        }
+    # Relative to the largest, so that no factor overflows.
+    reweighted.add_series(series, np.exp(proposed - proposed.max())[:, np.newaxis])
     tau_int = acceptance_autocorrelation(accepted)
     log_z, log_z_error = weights.log_z(proposed)
     facts = {
@@ -102,36 +116,13 @@ def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, np.ndarr
         "tau_int_error": tau_int.error,
         "log_z": log_z,
         "log_z_error": log_z_error,
+        "free_energy_density": -log_z / action.lattice.volume,
+        "free_energy_density_error": log_z_error / action.lattice.volume,
         "sign_flips": measurements.sign_flips(),
         "samples_per_second": attributes["samples_per_second"],
         "integration_error": {kind: attributes[f"integration_error_{kind}"] for kind in ("mean", "largest")},
     }
-    return measurements, accepted, facts
-
-
-def reweight_flow(sampler: WeightedSampler, config: RunConfig, view: View) -> tuple[Measurements, dict[str, float]]:
-    """Measures as many independent samples of a flow as the chain has, with their weights, instead of accepting and rejecting.
-
-    Returns:
-      the measurements, and the facts: ess, log_z and its error, free_energy_density `-log Z / V` and its error.
-    """
-    action, length = sampler.action, config.chain.length
-    measurements, log_weight = Measurements(action, "importance"), []
-    with view.progress("reweighting", length) as bar:
-        for phi, log_weights in sampler.batches(length, "importance"):
-            log_weight.append(log_weights)
-            # Relative to the first of all, so that no factor overflows.
-            measurements.add(phi[:, np.newaxis], np.exp(log_weights - log_weight[0][0])[:, np.newaxis])
-            bar.advance(len(phi))
-    log_weight = np.concatenate(log_weight)
-    log_z, log_z_error = weights.log_z(log_weight)
-    return measurements, {
-        "ess": weights.effective_sample_size(log_weight),
-        "log_z": log_z,
-        "log_z_error": log_z_error,
-        "free_energy_density": -log_z / action.lattice.volume,
-        "free_energy_density_error": log_z_error / action.lattice.volume,
-    }
+    return measurements, reweighted, accepted, facts
 
 
 def sample_hmc(

@@ -21,7 +21,7 @@ __all__ = [
     "rejection_runs",
 ]
 
-# Combinations of observables whose variance is a smaller share of the mean one are differences of almost equal numbers.
+# Combinations of observables that fluctuate with a smaller share of the mean variance are differences of almost equal numbers.
 _SMALLEST_EIGENVALUE = 1e-2
 
 
@@ -76,19 +76,25 @@ class Agreement(NamedTuple):
         return float(stats.chi2.sf(self.chi_square, self.degrees_of_freedom))
 
 
-def agreement(measured: Sequence[tuple[np.ndarray, np.ndarray]]) -> Agreement:
-    """Whether independent samplers agree on correlated observables.
+def agreement(measured: Sequence[tuple[Sequence[Estimate], np.ndarray]]) -> Agreement:
+    """Whether independent samplers of one distribution agree on correlated observables.
 
-    The observables are turned into uncorrelated combinations first; those that are nearly redundant are left out.
+    The observables are turned into combinations that are uncorrelated on single configurations; of these, the nearly redundant ones
+    are left out. On single configurations all samplers have the same fluctuations; errors follow from different `tau_int` as well,
+    which hide that some observables are sums of others.
 
     Args:
-      measured: of each sampler, the values `[n]` of the same observables and their covariance `[n, n]`.
+      measured: of each sampler, the same n observables, with their `tau_int`, and their correlation `[n, n]` (see `correlation`).
     """
-    scale = np.sqrt(np.mean([np.diag(covariance) for _, covariance in measured], axis=0))
-    variances, directions = np.linalg.eigh(np.mean([c / np.outer(scale, scale) for _, c in measured], axis=0))
-    project = directions[:, variances > _SMALLEST_EIGENVALUE].T / scale
-    values = [project @ value for value, _ in measured]
-    inverses = [np.linalg.inv(project @ covariance @ project.T) for _, covariance in measured]
+    numbers = np.array([[(number.value, number.error, number.tau_int) for number in estimates] for estimates, _ in measured])
+    matrices = np.array([matrix for _, matrix in measured])
+    values, errors, taus = np.moveaxis(numbers, -1, 0)
+    # Of single configurations, up to a factor.
+    deviation = np.exp(np.mean(np.log(errors / np.sqrt(2 * taus)), axis=0))
+    variances, directions = np.linalg.eigh(np.mean(matrices, axis=0))
+    project = directions[:, variances > _SMALLEST_EIGENVALUE].T / deviation
+    values = values @ project.T
+    inverses = [np.linalg.inv(project @ (matrix * np.outer(e, e)) @ project.T) for matrix, e in zip(matrices, errors, strict=True)]
     common = np.linalg.solve(sum(inverses), sum(w @ value for w, value in zip(inverses, values, strict=True)))
     chi_square = sum((value - common) @ w @ (value - common) for w, value in zip(inverses, values, strict=True))
     return Agreement(float(chi_square), (len(measured) - 1) * len(project))

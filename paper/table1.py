@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lattice_flows import plots
 from lattice_flows.config import RunConfig
-from lattice_flows.production import BASELINES, ENSEMBLE, estimates, flow_sampler, measure_flow, reweight_flow, sample_flow
+from lattice_flows.production import BASELINES, ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
 from lattice_flows.statistics import Agreement, Estimate, agreement, format_estimate, pull
 from lattice_flows.training.runs import RunDirectory
 from lattice_flows.training.trainer import Summary, adopt, train
@@ -84,15 +84,13 @@ def reproduce(
     else:
         run, flow, action, summary = train(config, out, strategy, view, resume=resume)
     path = run.path / ENSEMBLE
-    sampler = flow_sampler(flow, action, config, view)
-    sample_flow(sampler, config, path, view)
+    sample_flow(flow_sampler(flow, action, config, view), config, path, view)
     view.say("measuring ...")
-    measurements, accepted, facts = measure_flow(path, action)
-    weighted, importance = reweight_flow(sampler, config, view)
+    measurements, reweighted, accepted, facts = measure_flow(path, action)
     hmc, numbers = reference(config), estimates(measurements)
     result = _result(table, config, flow_name, summary, facts, numbers, hmc)
-    result |= {"importance": importance, **details(measurements, accepted)}
-    for name, number in estimates(weighted).items():
+    result |= details(measurements, accepted)
+    for name, number in estimates(reweighted).items():
         result["observables"][name] |= {"reweighted": number and number.value, "reweighted_error": number and number.error}
     run.write_json("result.json", result)
     text = report(result)
@@ -195,12 +193,9 @@ def report(result: dict[str, Any]) -> str:
             f"| {name} | {_number(row)} | {tau} | {_number(row, 'reweighted')} | {_number(row, 'reference')} "
             f"| {_sigmas(row['pull'])} | {_number(row, 'published')} | {_sigmas(row['published_pull'])} |"
         )
-    importance = result["importance"]
-    free_energy = Estimate(importance["free_energy_density"], importance["free_energy_density_error"])
-    lines += [
-        "",
-        f"Free-energy density -log Z / V = {format_estimate(free_energy)}, from {result['chain']['length']} weighted samples.",
-    ]
+    chain = result["chain"]
+    free_energy = Estimate(chain["free_energy_density"], chain["free_energy_density_error"])
+    lines += ["", f"Free-energy density -log Z / V = {format_estimate(free_energy)}, from {chain['length']} weighted proposals."]
     verdict = "passed" if result["passed"] else "FAILED"
     lines += ["", f"{verdict}: pulls against the reference are to be within {LARGEST_PULL:g} sigma."]
     return "\n".join(lines)
@@ -238,7 +233,7 @@ def agreement_table(results: list[dict[str, Any]], baselines: Mapping[tuple[str,
         others = {sampler: baselines[table, sampler] for sampler in BASELINES if (table, sampler) in baselines}
         if not others:
             continue
-        found.append(agreement(_common([_vector(one) for one in (result, *others.values())])))
+        found.append(agreement(_shared([result, *others.values()])))
         lines.append(_agreement_row(table, f"{result['flow']}, {', '.join(others)}", found[-1]))
     if len(found) > 1:
         total, freedom = sum(one.chi_square for one in found), sum(one.degrees_of_freedom for one in found)
@@ -250,18 +245,16 @@ def _agreement_row(table: str, samplers: str, found: Agreement) -> str:
     return f"| {table} | {samplers} | {found.chi_square:.1f} | {found.degrees_of_freedom} | {found.p:.3f} |"
 
 
-def _vector(found: dict[str, Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names, values and covariance of the observables of a result or a baseline."""
-    names = found["correlation"]["of"]
-    values, errors = np.array([as_estimate(found["observables"][name])[:2] for name in names]).T
-    return names, values, np.asarray(found["correlation"]["matrix"]) * np.outer(errors, errors)
-
-
-def _common(measured: list[tuple[list[str], np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Values and covariances of those observables that all have measured."""
-    shared = [name for name in measured[0][0] if all(name in names for names, _, _ in measured)]
-    chosen = [[names.index(name) for name in shared] for names, _, _ in measured]
-    return [(values[at], matrix[np.ix_(at, at)]) for at, (_, values, matrix) in zip(chosen, measured, strict=True)]
+def _shared(measured: list[dict[str, Any]]) -> list[tuple[list[Estimate], np.ndarray]]:
+    """Those observables that all results and baselines have, and their correlation in each."""
+    correlations = [found["correlation"] for found in measured]
+    names = [name for name in correlations[0]["of"] if all(name in correlation["of"] for correlation in correlations)]
+    shared = []
+    for found, correlation in zip(measured, correlations, strict=True):
+        at = [correlation["of"].index(name) for name in names]
+        numbers = [as_estimate(found["observables"][name]) for name in names]
+        shared.append((numbers, np.asarray(correlation["matrix"])[np.ix_(at, at)]))
+    return shared
 
 
 def _figures(run: RunDirectory, result: dict[str, Any], pole_mass: Estimate | None, hmc: dict[str, Any] | None) -> None:

@@ -26,7 +26,7 @@ def main() -> int:
     flow, action, _ = load_trained(run, trained, strategy)
     out = RunDirectory.start(FLAGS.out, config, devices=strategy.extended.worker_devices)
     sample_flow(flow_sampler(flow, action, config, view), config, out.path / ENSEMBLE, view)
-    measurements, _, facts = measure_flow(out.path / ENSEMBLE, action)
+    measurements, _, _, facts = measure_flow(out.path / ENSEMBLE, action)
     observables = {name: number for name, number in estimates(measurements).items() if number is not None}
     out.write_json("result.json", {"chain": facts, "observables": {name: n._asdict() for name, n in observables.items()}})
     for name, value in facts.items():

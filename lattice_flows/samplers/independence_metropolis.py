@@ -23,11 +23,12 @@ class State(NamedTuple):
 
 
 class Info(NamedTuple):
-    """n updates: the configurations after each `[n, *shape]`, their log weights, the decisions, the weights of all proposals."""
+    """n updates: the configurations after each `[n, *shape]`, their log weights, the decisions, all proposals and their weights."""
 
     phi: np.ndarray
     log_weight: np.ndarray
     accepted: np.ndarray
+    proposed_phi: np.ndarray
     proposed_log_weight: np.ndarray
 
 
@@ -62,7 +63,7 @@ def update(state: State, phi: np.ndarray, log_weight: np.ndarray, uniform: np.nd
     last = np.maximum.accumulate(np.where(accepted, np.arange(1, len(phi) + 1), 0))
     history = np.concatenate([np.asarray(state.phi)[np.newaxis], phi])[last]
     weights = np.concatenate([[state.log_weight], log_weight])[last]
-    return State(history[-1], float(weights[-1])), Info(history, weights, accepted, log_weight)
+    return State(history[-1], float(weights[-1])), Info(history, weights, accepted, phi, log_weight)
 
 
 def chain(sampler: WeightedSampler, length: int, thermalisation: int, seed: int) -> Iterator[Info]:
