@@ -57,7 +57,7 @@ def reproduce(
       RunError, and what `training.trainer.train` raises.
     """
     wanted = list(dict.fromkeys([*((table, None) for table in tables), *figures.needed(numbers)]))
-    known = baselines(dict.fromkeys(table for table, _ in wanted))
+    known = baselines(table for table, _ in wanted)
     for table in dict.fromkeys(table for n in numbers for table in figures.FIGURES[n].ensembles):
         for sampler in BASELINES:
             if (table, sampler) not in known:

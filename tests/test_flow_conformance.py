@@ -25,12 +25,9 @@ pytestmark = pytest.mark.parametrize("name", FLOWS)
 def configuration(name, shape=(4, 4), layers=3, **flow):
     small = {"lattice": {"shape": list(shape)}, "training": {"batch_size": 64}}
     config = load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small)
-    if "layers" in config.flow.parameters:
-        adapted = {"flow": {"layers": layers}}
-    else:
-        # A differential equation has knots in time for layers; its steps are to end at them. Its Fisher matrix takes long to trace.
-        adapted = {"flow": {"knots": layers + 1, **flow}, "training": {"optimizer": {"name": "adam"}, "learning_rate": 1e-3}}
-    return load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small, adapted)
+    # A differential equation has knots in time for layers; its steps are to end at them.
+    depth = {"layers": layers} if "layers" in config.flow.parameters else {"knots": layers + 1, **flow}
+    return load(CONFIGS / "E1.yaml", CONFIGS / "flows" / f"{name}.yaml", small, {"flow": depth})
 
 
 def make(name, shape=(4, 4), layers=3, seed=11):

@@ -33,7 +33,11 @@ EXPLOITED = {
         "optimizer": {"name": "adam"},
     },
 }
-# Parts that know what to do on a lattice of other extents.
+QUICK = {
+    "flow": {"steps": 2, "features": 1, "knots": 2},
+    "training": {**EXPLOITED["training"], "steps": 40, "evaluate_every": 20, "batch_size": 32},
+}
+# Parts that know what to do on a lattice of other extents, and are compiled sooner than an integration.
 CARRIED_OVER = {
     "flow": {
         "site_maps": True,
@@ -160,21 +164,21 @@ def test_an_integrator_that_is_exploited_for_ever_stops_the_training(training, s
 
 def test_training_may_begin_with_the_weights_of_another_lattice(training, small_config):
     small, large, fresh = training("small"), training("large"), training("fresh")
-    first = small(small_config(CARRIED_OVER))[3]
+    first = small(small_config(CONTINUOUS, QUICK))[3]
     six = {"lattice": {"shape": [6, 6]}, "training": {"steps": 1, "evaluate_every": 1, "init_from": str(small.folder)}}
-    summary = large(small_config(CARRIED_OVER, six))[3]
+    summary = large(small_config(CONTINUOUS, QUICK, six))[3]
     assert summary.earlier_seconds == first.seconds > 0
-    without = fresh(small_config(CARRIED_OVER, six, {"training": {"init_from": None}}))[3]
+    without = fresh(small_config(CONTINUOUS, QUICK, six, {"training": {"init_from": None}}))[3]
     assert without.earlier_seconds == 0 and summary.ess > 2 * without.ess
     for override, error, message in [
         ({"training": {"init_from": "nowhere"}}, CheckpointError, "cannot read nowhere"),
         ({"lattice": {"shape": [4, 4, 4]}}, ConfigError, "weights of the same number of dimensions: here 3, in .*small 2"),
-        ({"flow": {"network": {"features": 2}}}, CheckpointError, r"has the shape"),
+        ({"flow": {"features": 2}}, CheckpointError, r"'equivariant_ode/log_frequencies' has the shape \(2,\), the weights \(1,\)"),
     ]:
         with pytest.raises(error, match=message):
-            training("never")(small_config(CARRIED_OVER, six, override))
-    with pytest.raises(ConfigError, match=r"weights of the same flow: here 'continuous', in .*small 'affine'"):
-        training("never")(small_config(CONTINUOUS, {"training": {"init_from": str(small.folder)}}))
+            training("never")(small_config(CONTINUOUS, QUICK, six, override))
+    with pytest.raises(ConfigError, match=r"weights of the same flow: here 'affine', in .*small 'continuous'"):
+        training("never")(small_config({"training": {"init_from": str(small.folder)}}))
     assert not training("never").folder.exists()
 
 
