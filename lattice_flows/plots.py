@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator, NullLocator, ScalarFormatter
 
-from lattice_flows.statistics import Estimate, format_estimate
-from lattice_flows.training.runs import atomic_write
+from lattice_flows.io.files import atomic_write
+from lattice_flows.measurement.errors import Estimate, format_estimate
 
 __all__ = [
     "autocorrelation_times",

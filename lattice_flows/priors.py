@@ -8,12 +8,12 @@ import tensorflow_probability as tfp
 from pydantic import PositiveFloat
 
 from lattice_flows.bijectors import FourierScaling
-from lattice_flows.config import Component, build
+from lattice_flows.config import Registry
 from lattice_flows.lattice import Lattice
 
 tfd = tfp.distributions
 
-__all__ = ["PRIORS", "build_prior", "free_field", "normal"]
+__all__ = ["PRIORS", "free_field", "normal"]
 
 
 def normal(lattice: Lattice, *, width: PositiveFloat = 1.0, learn_width: bool = False) -> tfd.Distribution:
@@ -46,10 +46,4 @@ def free_field(lattice: Lattice, *, m2: PositiveFloat = 1.0, learn_spectrum: boo
     return tfd.TransformedDistribution(normal(lattice), spectrum, name="free_field_prior")
 
 
-PRIORS = {"free_field": free_field, "normal": normal}
-
-
-def build_prior(component: Component, lattice: Lattice) -> tfd.Distribution:
-    """The prior that a configuration names. Raises `ConfigError`."""
-    with tf.name_scope("prior"):
-        return build("prior", PRIORS, component, lattice)
+PRIORS = Registry("prior", {"free_field": free_field, "normal": normal})

@@ -10,14 +10,15 @@ from statistics import median
 from typing import Any
 
 import yaml
+from lattice_flows.paper.references import PUBLISHED
 
 from lattice_flows.config import RunConfig
+from lattice_flows.io.files import atomic_write
+from lattice_flows.io.runs import RunDirectory
+from lattice_flows.progress import Progress
 from lattice_flows.seeds import sub_seed
-from lattice_flows.training.runs import RunDirectory, atomic_write
-from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import TrainingStep, build_model, train
-from lattice_flows.watch import View
-from paper.references import PUBLISHED
 
 __all__ = ["MARKS", "RUNS", "TIMES", "TRIALS", "progress_table", "record", "step_times", "trial", "trials_table", "variants_table"]
 
@@ -140,7 +141,7 @@ def variants_table(path: Path = RUNS) -> str:
     return "\n".join(lines)
 
 
-def trial(config: RunConfig, seconds: float, out: Path, view: View) -> dict[str, Any]:
+def trial(config: RunConfig, seconds: float, out: Path, progress: Progress) -> dict[str, Any]:
     """Trains for about so many seconds, compilation apart, with as many steps of the learning rate's schedule as fit.
 
     Returns:
@@ -150,7 +151,7 @@ def trial(config: RunConfig, seconds: float, out: Path, view: View) -> dict[str,
     step_seconds = median(_seconds(step, 1) for _ in range(3 * _FIRST_STEPS))
     steps = max(int(seconds / step_seconds), 1)
     training = config.training.model_copy(update={"steps": steps, "evaluate_every": -(-steps // 2)})
-    _, _, _, summary = train(config.model_copy(update={"training": training}), out, choose_strategy("cpu"), view)
+    _, _, _, summary = train(config.model_copy(update={"training": training}), out, choose_strategy("cpu"), progress)
     return {
         "parameters": summary.parameters,
         "steps": steps,

@@ -10,22 +10,22 @@ from typing import Any
 
 import tensorflow as tf
 import yaml
+from lattice_flows.paper.references import baselines
+from lattice_flows.paper.table1 import TRAINED, stored
 
-from lattice_flows.actions import build_action
+from lattice_flows.actions import ACTIONS
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
+from lattice_flows.importance import WeightedSampler
+from lattice_flows.io.files import atomic_write
 from lattice_flows.lattice import Lattice
-from lattice_flows.production import flow_sampler
+from lattice_flows.pipeline import flow_sampler
+from lattice_flows.progress import Progress
 from lattice_flows.samplers import independence_metropolis
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.local_metropolis import LocalMetropolis
-from lattice_flows.training.runs import atomic_write
-from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import adopt
-from lattice_flows.watch import View
-from lattice_flows.weights import WeightedSampler
-from paper.references import baselines
-from paper.table1 import TRAINED, stored
 
 __all__ = ["COST", "OBSERVABLE", "cost_table", "measure", "write"]
 
@@ -37,7 +37,7 @@ _INDEPENDENT = 10**6
 _THERMALISATION = 200
 
 
-def measure(table: str, folder: Path, rounds: int, view: View) -> dict[str, dict[str, float]]:
+def measure(table: str, folder: Path, rounds: int, progress: Progress) -> dict[str, dict[str, float]]:
     """Times updates of both flows, HMC and local Metropolis on an ensemble, in turn, after compilation.
 
     Flows are those of `paper/trained`; tau_int of chi_2 is that of `paper/results` and `paper/references.yaml`.
@@ -46,7 +46,7 @@ def measure(table: str, folder: Path, rounds: int, view: View) -> dict[str, dict
       table: the ensemble.
       folder: where run directories of the flows can be put.
       rounds: how often each has its turn.
-      view: where progress is shown.
+      progress: where progress is shown.
 
     Returns:
       sampler -> milliseconds_per_update (median over the rounds), tau_int of chi_2 in updates, and training_seconds.
@@ -56,11 +56,11 @@ def measure(table: str, folder: Path, rounds: int, view: View) -> dict[str, dict
         config = load(CONFIGS / f"{table}.yaml", CONFIGS / "flows" / f"{name}.yaml")
         weights = TRAINED / name / f"{table}.npz"
         _, flow, action, summary = adopt(config, folder / name / table, weights, choose_strategy("cpu"))
-        turns[name] = _flow_turn(flow_sampler(flow, action, config, view), 4 * config.chain.batch_size)
+        turns[name] = _flow_turn(flow_sampler(flow, action, config, progress), 4 * config.chain.batch_size)
         tau_int = stored(name, table)["observables"][OBSERVABLE]["tau_int"]
         rows[name] = {"tau_int": tau_int, "training_seconds": summary.seconds}
     config = load(CONFIGS / f"{table}.yaml")
-    action = build_action(config.action, Lattice(config.lattice.shape))
+    action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     turns["hmc"] = _hmc_turn(HMC(action, leapfrog_steps=config.hmc.leapfrog_steps, seed=1), config.hmc)
     turns["metropolis"] = _metropolis_turn(LocalMetropolis(action, seed=1), config.metropolis)
     for (_, name), found in baselines([table]).items():

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lattice_flows.paper.references import as_estimate, as_estimates
 from matplotlib.figure import Figure
 
 from lattice_flows import plots
-from lattice_flows.statistics import Estimate, format_estimate, power_law
-from paper.references import as_estimate, as_estimates
+from lattice_flows.measurement.errors import Estimate, format_estimate, power_law
 
 __all__ = ["FIGURES", "Drawn", "Ingredients", "exponents_table", "needed", "run_folder"]
 

@@ -8,10 +8,10 @@ import numpy as np
 import yaml
 
 from lattice_flows.config import RunConfig
-from lattice_flows.observables import Measurements
-from lattice_flows.production import estimates
-from lattice_flows.statistics import Estimate, correlation, estimate, rejection_runs
-from lattice_flows.training.runs import atomic_write
+from lattice_flows.io.files import atomic_write
+from lattice_flows.measurement.errors import Estimate, correlation, estimate, rejection_runs
+from lattice_flows.measurement.observables import Measurements
+from lattice_flows.pipeline import estimates
 
 __all__ = [
     "PUBLISHED",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import jinja2
 import markdown
+from lattice_flows.paper import figures, table1
 
-from lattice_flows.training.runs import atomic_write
-from paper import figures, table1
+from lattice_flows.io.files import atomic_write
 
 __all__ = ["write"]
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from lattice_flows.paper import figures, report, table1
+from lattice_flows.paper.references import baselines
 
 from lattice_flows import plots
 from lattice_flows.config import ConfigError, RunConfig
-from lattice_flows.production import BASELINES
-from lattice_flows.training.runs import atomic_write
-from lattice_flows.watch import View
-from paper import figures, report, table1
-from paper.references import baselines
+from lattice_flows.io.files import atomic_write
+from lattice_flows.pipeline import BASELINES
+from lattice_flows.progress import Progress
 
 __all__ = ["FIXED_ACCEPTANCE", "reproduce"]
 
@@ -26,7 +26,7 @@ def reproduce(
     flow_name: str,
     out: Path,
     strategy: tf.distribute.Strategy,
-    view: View,
+    progress: Progress,
     *,
     resume: bool = False,
     pretrained: bool = False,
@@ -44,7 +44,7 @@ def reproduce(
       flow_name: for results, and the folder of `paper/trained` to look in.
       out: output folder.
       strategy: the devices.
-      view: where progress is shown.
+      progress: where progress is shown.
       resume: go on with what `out` holds.
       pretrained: take the weights in `paper/trained` instead of training.
       with_report: write the report.
@@ -68,7 +68,7 @@ def reproduce(
         stored = f"{flow_name}{'' if stop is None else f'_{100 * stop:.0f}'}"
         how = {"resume": resume, "weights": table1.TRAINED / stored / f"{table}.npz" if pretrained else None}
         folder = figures.run_folder(out, table, stop)
-        flows[table, stop] = table1.reproduce(table, configure(table, *extra), flow_name, folder, strategy, view, **how)
+        flows[table, stop] = table1.reproduce(table, configure(table, *extra), flow_name, folder, strategy, progress, **how)
     parts = figures.Ingredients(flows, known)
     drawn = {}
     for n in numbers:
@@ -77,14 +77,14 @@ def reproduce(
     if drawn:
         captions = "\n".join(f"**Figure {n}.** {one.caption}\n" for n, one in drawn.items())
         atomic_write(out / "figures" / "captions.md", lambda file: file.write(captions.encode()))
-        view.say(f"figures in {out / 'figures'}")
+        progress.info(f"figures in {out / 'figures'}")
     if 7 in drawn:
-        view.say(figures.exponents_table(parts))
+        progress.info(figures.exponents_table(parts))
     ends = [result for (_, stop), result in flows.items() if stop is None]
     if ends:
-        view.say(table1.summary(ends))
-        view.say(table1.agreement_table(ends, parts.baselines))
+        progress.info(table1.summary(ends))
+        progress.info(table1.agreement_table(ends, parts.baselines))
     if with_report:
         report.write(out / "report.html", out, parts, drawn)
-        view.say(f"report in {out / 'report.html'}")
+        progress.info(f"report in {out / 'report.html'}")
     return all(result["passed"] for result in flows.values())

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from lattice_flows.paper.references import as_estimate, as_estimates, details, published, reference
 
 from lattice_flows import plots
 from lattice_flows.config import RunConfig
-from lattice_flows.production import BASELINES, ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
-from lattice_flows.statistics import Agreement, Estimate, agreement, format_estimate, pull
-from lattice_flows.training.runs import RunDirectory
+from lattice_flows.io.runs import RunDirectory
+from lattice_flows.measurement.errors import Agreement, Estimate, agreement, format_estimate, pull
+from lattice_flows.pipeline import BASELINES, ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
+from lattice_flows.progress import Progress
 from lattice_flows.training.trainer import Summary, adopt, train
-from lattice_flows.watch import View
-from paper.references import as_estimate, as_estimates, details, published, reference
 
 __all__ = [
     "LARGER",
@@ -53,7 +53,7 @@ def reproduce(
     flow_name: str,
     out: Path,
     strategy: tf.distribute.Strategy,
-    view: View,
+    progress: Progress,
     *,
     resume: bool,
     weights: Path | None = None,
@@ -68,7 +68,7 @@ def reproduce(
       flow_name: for the result.
       out: the run directory.
       strategy: the devices.
-      view: where progress is shown.
+      progress: where progress is shown.
       resume: go on with what `out` holds.
       weights: a `weights.npz` to take instead of training.
 
@@ -78,14 +78,14 @@ def reproduce(
     Raises:
       see `training.trainer.train`.
     """
-    view.say(f"{table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
+    progress.info(f"{table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
     if weights is not None:
         run, flow, action, summary = adopt(config, out, weights, strategy, resume=resume)
     else:
-        run, flow, action, summary = train(config, out, strategy, view, resume=resume)
+        run, flow, action, summary = train(config, out, strategy, progress, resume=resume)
     path = run.path / ENSEMBLE
-    sample_flow(flow_sampler(flow, action, config, view), config, path, view)
-    view.say("measuring ...")
+    sample_flow(flow_sampler(flow, action, config, progress), config, path, progress)
+    progress.info("measuring ...")
     measurements, reweighted, accepted, facts = measure_flow(path, action)
     hmc, numbers = reference(config), estimates(measurements)
     result = _result(table, config, flow_name, summary, facts, numbers, hmc)
@@ -96,8 +96,8 @@ def reproduce(
     text = report(result)
     run.write_text("table.md", text + "\n")
     _figures(run, result, numbers["pole_mass"], hmc)
-    view.say(text)
-    view.say(f"results in {run.path}")
+    progress.info(text)
+    progress.info(f"results in {run.path}")
     return result
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import yaml
 from absl import flags
+from lattice_flows.paper import benchmark, cost
 
 from lattice_flows import command_line
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
-from lattice_flows.watch import View
-from paper import benchmark, cost
+from lattice_flows.progress import Progress
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("step_time", [], "ensembles to time the training step of affine_conv on")
@@ -31,30 +31,30 @@ flags.DEFINE_list("record", [], "folders of finished runs of reproduce.py")
 
 
 def main() -> int:
-    view = View()
+    progress = Progress()
     for table in FLAGS.step_time:
         config = load(CONFIGS / f"{table}.yaml", CONFIGS / "flows" / "affine_conv.yaml")
         found = benchmark.step_times(config, FLAGS.torch_python, FLAGS.rounds, FLAGS.steps)
-        view.say("L = {L}: {ours_ms:.1f} ms a step, PyTorch {torch_ms:.1f} ms, ratio {ratio:.2f}".format(**found))
+        progress.info("L = {L}: {ours_ms:.1f} ms a step, PyTorch {torch_ms:.1f} ms, ratio {ratio:.2f}".format(**found))
     if FLAGS.trials:
         results: dict = {}
         for name, override in yaml.safe_load(benchmark.TRIALS.read_text()).items():
             for table in FLAGS.trials:
                 config = load(CONFIGS / f"{table}.yaml", override or {})
                 with tempfile.TemporaryDirectory() as folder:
-                    found = benchmark.trial(config, FLAGS.seconds, Path(folder) / "run", view)
+                    found = benchmark.trial(config, FLAGS.seconds, Path(folder) / "run", progress)
                 results.setdefault(name, {})[table] = found
-                view.say(f"{name}, {table}: {found}")
-        view.say(benchmark.trials_table(results))
+                progress.info(f"{name}, {table}: {found}")
+        progress.info(benchmark.trials_table(results))
     if FLAGS.cost:
         with tempfile.TemporaryDirectory() as folder:
-            cost.write({table: cost.measure(table, Path(folder), FLAGS.rounds, view) for table in FLAGS.cost})
-        view.say(cost.cost_table())
+            cost.write({table: cost.measure(table, Path(folder), FLAGS.rounds, progress) for table in FLAGS.cost})
+        progress.info(cost.cost_table())
     for folder in FLAGS.record:
         benchmark.record(Path(folder))
     if FLAGS.record:
-        view.say(benchmark.variants_table())
-        view.say(benchmark.progress_table())
+        progress.info(benchmark.variants_table())
+        progress.info(benchmark.progress_table())
     return 0
 
 

@@ -9,14 +9,14 @@ The exit code is 0 if every observable agrees with its reference within four sta
 from pathlib import Path
 
 from absl import flags
+from lattice_flows.paper.figures import FIGURES
+from lattice_flows.paper.reproduction import reproduce
+from lattice_flows.paper.table1 import LARGER, QUICK, TABLES
 
 from lattice_flows import command_line
 from lattice_flows.config import ConfigError
-from lattice_flows.training.strategy import choose_strategy
-from lattice_flows.watch import View
-from paper.figures import FIGURES
-from paper.reproduction import reproduce
-from paper.table1 import LARGER, QUICK, TABLES
+from lattice_flows.progress import Progress
+from lattice_flows.training.devices import choose_strategy
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("table", None, [*TABLES, *LARGER, "all"], "ensemble; all is E1 to E5")
@@ -40,7 +40,7 @@ def main() -> int:
     figures = list(FIGURES) if FLAGS.figure == "all" else [int(FLAGS.figure)] if FLAGS.figure else []
     how = {"resume": FLAGS.resume, "pretrained": FLAGS.pretrained, "with_report": FLAGS.report}
     flow = FLAGS.flow or configure((*tables, "E5")[0]).flow.name
-    passed = reproduce(tables, figures, configure, flow, Path(FLAGS.out), choose_strategy(FLAGS.device), View(), **how)
+    passed = reproduce(tables, figures, configure, flow, Path(FLAGS.out), choose_strategy(FLAGS.device), Progress(), **how)
     return 0 if passed else 1
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from absl import flags
 
 from lattice_flows import command_line
-from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.progress import Progress
+from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import train
-from lattice_flows.watch import View
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "configuration file", required=True)
@@ -20,7 +20,7 @@ command_line.define("init_from", "resume")
 
 def main() -> int:
     config = command_line.configuration(Path(FLAGS.config))
-    train(config, FLAGS.out, choose_strategy(FLAGS.device), View(), resume=FLAGS.resume)
+    train(config, FLAGS.out, choose_strategy(FLAGS.device), Progress(), resume=FLAGS.resume)
     return 0
 
 

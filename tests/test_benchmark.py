@@ -7,12 +7,12 @@ import sys
 
 import pytest
 import yaml
+from lattice_flows.paper import benchmark, cost
 from rich.console import Console
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
-from lattice_flows.watch import View
-from paper import benchmark, cost
+from lattice_flows.progress import Progress
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
@@ -84,7 +84,7 @@ def test_every_trial_is_a_configuration():
 
 def test_a_trial_takes_the_time_it_is_given(tmp_path, small_config):
     config = small_config(CONFIGS / "flows" / "affine_conv.yaml", {"flow": {"layers": 2}})
-    found = benchmark.trial(config, 0.5, tmp_path / "run", View(Console(file=io.StringIO())))
+    found = benchmark.trial(config, 0.5, tmp_path / "run", Progress(Console(file=io.StringIO())))
     assert found["steps"] == pytest.approx(500 / found["step_ms"], rel=0.05, abs=1) and 0 < found["acceptance"] < 1
     assert "| one | " in benchmark.trials_table({"one": {"E1": found}})
 

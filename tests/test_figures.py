@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from lattice_flows.paper import figures, references, report, table1
 
 from lattice_flows import plots
 from lattice_flows.command_line import CONFIGS
-from lattice_flows.statistics import Estimate
-from paper import figures, references, report, table1
+from lattice_flows.measurement.errors import Estimate
 
 NOTES = CONFIGS.parent / "paper" / "README.md"
 

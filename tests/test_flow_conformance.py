@@ -5,21 +5,21 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from lattice_flows.actions import build_action
+from lattice_flows.actions import ACTIONS
 from lattice_flows.bijectors import AffineCoupling
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
-from lattice_flows.flows import build_flow
+from lattice_flows.flows import FLOWS
+from lattice_flows.io.arrays import assign, read_arrays, write_arrays
 from lattice_flows.lattice import Lattice
-from lattice_flows.objectives import ESTIMATORS, reparameterisation
-from lattice_flows.training.checkpoints import assign, read_arrays, write_arrays
-from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.devices import choose_strategy
+from lattice_flows.training.objectives import ESTIMATORS, reparameterisation
 from lattice_flows.training.trainer import TrainingStep, build_model
 
-FLOWS = sorted(path.stem for path in (CONFIGS / "flows").glob("*.yaml"))
+PRESETS = sorted(path.stem for path in (CONFIGS / "flows").glob("*.yaml"))
 SHAPES = [(4, 4), (2, 2, 4), (2, 2, 2, 2)]
 
-pytestmark = pytest.mark.parametrize("name", FLOWS)
+pytestmark = pytest.mark.parametrize("name", PRESETS)
 
 
 def configuration(name, shape=(4, 4), layers=3, **flow):
@@ -32,7 +32,7 @@ def configuration(name, shape=(4, 4), layers=3, **flow):
 
 def make(name, shape=(4, 4), layers=3, seed=11):
     """A flow away from where training starts, for there some parts are the identity; one that is integrated, finely."""
-    flow = build_flow(configuration(name, shape, layers, steps=12).flow, Lattice(shape), seed)
+    flow = FLOWS.build(configuration(name, shape, layers, steps=12).flow, Lattice(shape), seed)
     rng = np.random.default_rng(seed)
     for variable in flow.trainable_variables:
         size = (0.2 if flow.exact else 0.12) / np.sqrt(variable.shape[:-1].num_elements() or 1)
@@ -153,7 +153,7 @@ def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name, shap
     flow, deeper = make(name, shape, layers=2), make(name, shape, layers=3)
     assert deeper.number_of_parameters() > flow.number_of_parameters() > 0
     assert flow.number_of_parameters() == sum(variable.shape.num_elements() for variable in flow.variables)
-    action = build_action(configuration(name).action, Lattice(shape))
+    action = ACTIONS.build(configuration(name).action, Lattice(shape))
     gradient = reparameterisation(flow, action, lambda: flow.prior.sample(16, seed=[3, 4])).gradient
     sizes = [variable.shape.num_elements() for variable in flow.trainable_variables]
     for variable, part in zip(flow.trainable_variables, tf.split(gradient, sizes), strict=True):
@@ -162,7 +162,7 @@ def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name, shap
 
 def test_all_gradient_estimators_have_the_same_mean(name):
     """Within four standard errors of the mean over 64 batches, for 5 random directions in the space of weights."""
-    flow, action = make(name, layers=2), build_action(configuration(name).action, Lattice((4, 4)))
+    flow, action = make(name, layers=2), ACTIONS.build(configuration(name).action, Lattice((4, 4)))
     directions = np.random.default_rng(7).normal(size=(5, flow.number_of_parameters())).astype(np.float32)
 
     @tf.function

@@ -8,17 +8,17 @@ from exact import free_field, single_site, two_sites_in_every_direction
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
-from lattice_flows.flows import build_flow
+from lattice_flows.flows import FLOWS
+from lattice_flows.importance import WeightedSampler, log_z
 from lattice_flows.lattice import Lattice
-from lattice_flows.observables import Measurements
+from lattice_flows.measurement.errors import Estimate, pull
+from lattice_flows.measurement.observables import Measurements
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.independence_metropolis import chain
 from lattice_flows.samplers.local_metropolis import LocalMetropolis
 from lattice_flows.seeds import sub_seed
-from lattice_flows.statistics import Estimate, pull
-from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import TrainingStep
-from lattice_flows.weights import WeightedSampler, log_z
 
 SIGMAS = 4.0
 
@@ -47,7 +47,7 @@ def by_flow(action):
     config = load(CONFIGS / "E1.yaml", {"lattice": {"shape": lattice}, "flow": {"layers": 1}, "training": {"steps": 60}})
     strategy = choose_strategy("cpu")
     with strategy.scope():
-        flow = build_flow(config.flow, action.lattice, seed=22)
+        flow = FLOWS.build(config.flow, action.lattice, 22)
     step = TrainingStep(flow, action, config.training, strategy)
     for index in range(config.training.steps):
         step(sub_seed(22, "training", index))

@@ -2,13 +2,13 @@
 
 import pytest
 import yaml
+from lattice_flows.paper import references, table1
+from lattice_flows.paper.benchmark import progress_table, variants_table
+from lattice_flows.paper.cost import cost_table
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import load
-from lattice_flows.statistics import Estimate, pull
-from paper import references, table1
-from paper.benchmark import progress_table, variants_table
-from paper.cost import cost_table
+from lattice_flows.measurement.errors import Estimate, pull
 
 
 @pytest.mark.parametrize("table", table1.TABLES)

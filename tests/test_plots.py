@@ -3,7 +3,7 @@
 import numpy as np
 
 from lattice_flows import plots
-from lattice_flows.statistics import Estimate
+from lattice_flows.measurement.errors import Estimate
 
 
 def test_every_figure_is_written(tmp_path):

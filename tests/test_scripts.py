@@ -12,7 +12,7 @@ from absl.testing import flagsaver
 
 from lattice_flows import command_line
 from lattice_flows.command_line import CONFIGS
-from lattice_flows.ensembles import Ensemble
+from lattice_flows.io.ensembles import Ensemble
 
 ROOT = CONFIGS.parent
 TINY = ("--steps=20", "--max_minutes=0.5")

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from lattice_flows.paper.references import reference
+from lattice_flows.paper.table1 import TABLES, TRAINED
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import ConfigError, load
-from lattice_flows.observables import Measurements
-from lattice_flows.statistics import pull
-from lattice_flows.training.checkpoints import CheckpointError, read_arrays
-from lattice_flows.training.runs import RunDirectory
-from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.importance import WeightedSampler, expected_acceptance
+from lattice_flows.io.arrays import CheckpointError, read_arrays
+from lattice_flows.io.runs import RunDirectory
+from lattice_flows.measurement.errors import pull
+from lattice_flows.measurement.observables import Measurements
+from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import adopt
-from lattice_flows.weights import WeightedSampler, expected_acceptance
-from paper.references import reference
-from paper.table1 import TABLES, TRAINED
 
 GOLDEN = yaml.safe_load((CONFIGS.parent / "tests" / "golden_log_q.yaml").read_text())
 AFFINE = TRAINED / "affine"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lattice_flows.importance import WeightedSampler
 from lattice_flows.seeds import sub_seed
-from lattice_flows.weights import WeightedSampler
 
 __all__ = ["Info", "State", "chain", "init", "update"]
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from pydantic import NonNegativeInt, PositiveFloat
 
-from lattice_flows.config import Component, Probability, build
+from lattice_flows.config import Probability, Registry
 
-__all__ = ["OPTIMIZERS", "Adam", "NaturalGradient", "build_optimizer"]
+__all__ = ["OPTIMIZERS", "Adam", "NaturalGradient"]
 
 Rate = Callable[[tf.Tensor], tf.Tensor]
 
@@ -129,9 +129,4 @@ def _subtract(weights: Sequence[tf.Variable], change: tf.Tensor) -> None:
         weight.assign_sub(tf.reshape(part, weight.shape))
 
 
-OPTIMIZERS = {"adam": Adam, "natural_gradient": NaturalGradient}
-
-
-def build_optimizer(component: Component, weights: Sequence[tf.Variable], rate: Rate) -> Adam | NaturalGradient:
-    """The optimiser that a configuration names. Raises `ConfigError`."""
-    return build("optimizer", OPTIMIZERS, component, weights, rate)
+OPTIMIZERS = Registry("optimizer", {"adam": Adam, "natural_gradient": NaturalGradient})

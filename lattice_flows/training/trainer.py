@@ -12,17 +12,17 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from lattice_flows.actions import ScalarPhi4, build_action
+from lattice_flows.actions import ACTIONS, ScalarPhi4
 from lattice_flows.config import ConfigError, RunConfig, TrainingConfig
-from lattice_flows.flows import Flow, build_flow
+from lattice_flows.flows import FLOWS, Flow
+from lattice_flows.importance import WeightedSampler, effective_sample_size, expected_acceptance, integration_error, log_z
+from lattice_flows.io.arrays import Checkpoints, assign, read_arrays, write_arrays
+from lattice_flows.io.runs import RunDirectory
 from lattice_flows.lattice import Lattice
-from lattice_flows.objectives import ESTIMATORS, absolute_error, reparameterisation
+from lattice_flows.progress import Progress
 from lattice_flows.seeds import sub_seed
-from lattice_flows.training.checkpoints import Checkpoints, assign, read_arrays, write_arrays
-from lattice_flows.training.optimizers import Adam, NaturalGradient, build_optimizer
-from lattice_flows.training.runs import RunDirectory
-from lattice_flows.watch import View
-from lattice_flows.weights import WeightedSampler, effective_sample_size, expected_acceptance, integration_error, log_z
+from lattice_flows.training.objectives import ESTIMATORS, absolute_error, reparameterisation
+from lattice_flows.training.optimizers import OPTIMIZERS, Adam, NaturalGradient
 
 __all__ = ["Summary", "TrainingDiverged", "TrainingStep", "adopt", "build_model", "load_trained", "train"]
 
@@ -59,7 +59,7 @@ class Summary(NamedTuple):
 def build_model(config: RunConfig) -> tuple[Flow, ScalarPhi4]:
     """The flow, with fresh weights, and the action of a configuration. Raises `ConfigError`."""
     lattice = Lattice(config.lattice.shape)
-    return build_flow(config.flow, lattice, config.seed), build_action(config.action, lattice)
+    return FLOWS.build(config.flow, lattice, config.seed), ACTIONS.build(config.action, lattice)
 
 
 def load_trained(run: RunDirectory, config: RunConfig, strategy: tf.distribute.Strategy) -> tuple[Flow, ScalarPhi4, Summary]:
@@ -144,7 +144,7 @@ class TrainingStep:
         share = config.batch_size // replicas
         with strategy.scope():
             rate = learning_rate_schedule(config)
-            self.optimizer = optimizer or build_optimizer(config.optimizer, flow.trainable_variables, rate)
+            self.optimizer = optimizer or OPTIMIZERS.build(config.optimizer, flow.trainable_variables, rate)
 
         estimators = {
             "reverse KL": ESTIMATORS[config.gradient],
@@ -202,7 +202,7 @@ def learning_rate_schedule(config: TrainingConfig):
 
 
 def train(
-    config: RunConfig, out: str | Path, strategy: tf.distribute.Strategy, view: View, *, resume: bool = False
+    config: RunConfig, out: str | Path, strategy: tf.distribute.Strategy, progress: Progress, *, resume: bool = False
 ) -> tuple[RunDirectory, Flow, ScalarPhi4, Summary]:
     """Trains the flow of a configuration in a run directory of its own, or goes on where that stands.
 
@@ -218,7 +218,7 @@ def train(
       config: the run.
       out: the run directory.
       strategy: the devices.
-      view: where progress is shown.
+      progress: where progress is shown.
       resume: go on with an earlier run in that directory.
 
     Returns:
@@ -236,14 +236,14 @@ def train(
     init_from = config.training.init_from
     earlier_seconds = 0.0 if init_from is None else _begin_with(flow, config, Path(init_from))
     run = RunDirectory.start(out, config, resume=resume, devices=strategy.extended.worker_devices)
-    loop = _Loop(config, run, flow, action, step, strategy, view)
+    loop = _Loop(config, run, flow, action, step, strategy, progress)
     if not loop.restore():
         before = init_from
         for index, stage in enumerate(config.stage_configs(), 1):
-            view.say(f"stage {index} of {len(config.stages)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
+            progress.info(f"stage {index} of {len(config.stages)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
             stage = stage.model_copy(update={"training": stage.training.model_copy(update={"init_from": before})})
             before = str(run.path / "stages" / str(index))
-            train(stage, before, strategy, view, resume=resume)
+            train(stage, before, strategy, progress, resume=resume)
             earlier_seconds = _begin_with(flow, config, Path(before))
         loop.begin(earlier_seconds)
     summary = loop.run()
@@ -277,9 +277,9 @@ class _Loop:
         action: ScalarPhi4,
         step: TrainingStep,
         strategy: tf.distribute.Strategy,
-        view: View,
+        progress: Progress,
     ):
-        self._config, self._training, self._seed, self._run, self._view = config, config.training, config.seed, run, view
+        self._config, self._training, self._seed, self._run, self._view = config, config.training, config.seed, run, progress
         self._flow, self._action, self._train_step, self._strategy = flow, action, step, strategy
         self._sampler = WeightedSampler(flow, action, _EVALUATION_BATCH, config.seed)
         self._finer_sampler = self._sampler.refined()
@@ -297,7 +297,7 @@ class _Loop:
 
     def restore(self) -> bool:
         """Takes up the newest readable checkpoint, and returns whether there is one."""
-        found = self._checkpoints.latest(self._view.say)
+        found = self._checkpoints.latest(self._view.info)
         if found is None:
             return False
         arrays, self._facts = found
@@ -309,7 +309,7 @@ class _Loop:
         if self._best_row()["step"] == self._facts["step"]:
             self.best_weights = self._weights()
         changes = "".join(f", {key} {now} instead of {was}" for key, (was, now) in self._run.changed.items())
-        self._view.say(f"resuming at step {self._facts['step']}{changes}")
+        self._view.info(f"resuming at step {self._facts['step']}{changes}")
         return True
 
     def begin(self, earlier_seconds: float) -> None:
@@ -323,7 +323,7 @@ class _Loop:
         stopped = self._reason_to_stop()
         if stopped is None:
             self._compile()
-        with self._view.progress("training", self._training.steps, facts["step"]) as bar:
+        with self._progress.bar("training", self._training.steps, facts["step"]) as bar:
             losses: list[float] = []
             start = time.perf_counter() - facts["seconds"]
             while stopped is None:
@@ -355,7 +355,7 @@ class _Loop:
         # The weights say how they came about, so that the file can go its own way.
         facts = {"summary": summary._asdict(), "config": self._config.model_dump(mode="json"), "command": sys.argv}
         write_arrays(self._run.path / WEIGHTS, self.best_weights, facts)
-        self._view.say(
+        self._view.info(
             f"trained {summary.steps} steps in {summary.seconds:.0f} s (compilation {summary.compile_seconds:.0f} s apart): "
             f"{stopped}; best model at step {best['step']}, acceptance {best['acceptance']:.3f}, ESS {best['ess']:.3f}"
         )
@@ -363,7 +363,7 @@ class _Loop:
 
     def _compile(self) -> None:
         """Traces and compiles before the clock starts; the state is put back as it was."""
-        self._view.say("compiling the training step and the sampler with XLA ...")
+        self._view.info("compiling the training step and the sampler with XLA ...")
         start = time.perf_counter()
         before = {name: value.numpy() for name, value in self._state().items()}
         for objective in {self._objective(), "reverse KL"}:
@@ -400,7 +400,7 @@ class _Loop:
         self._run.write_text("metrics.csv", _table(facts["rows"]))
         self._checkpoints.save(facts["step"], arrays, facts)
         if not self._view.console.is_terminal:
-            self._view.say(f"step {facts['step']}: {self._status(row['loss'])}, {facts['seconds']:.0f} s")
+            self._view.info(f"step {facts['step']}: {self._status(row['loss'])}, {facts['seconds']:.0f} s")
 
     def _judged(self, losses: list[float]) -> tuple[np.ndarray, float]:
         """The log weights of fresh samples and how much half the step changes them; goes over to half the step if that is too much.
@@ -435,7 +435,7 @@ class _Loop:
             raise TrainingDiverged(
                 f"{wrong}; {_MOST_HALVINGS} halvings were not enough. Try training.gradient: path, or more flow.steps"
             )
-        self._view.say(f"{wrong}; going on with half of it{', from the best model before' if exploited else ''}")
+        self._view.info(f"{wrong}; going on with half of it{', from the best model before' if exploited else ''}")
         if exploited:
             assign(self._flow.named_variables(), self.best_weights)
         facts["halvings"] += 1

@@ -7,8 +7,8 @@ from tensorflow_probability.python.mcmc.internal.leapfrog_integrator import Simp
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.errors import estimate, primary
 from lattice_flows.samplers.hmc import HMC, State
-from lattice_flows.statistics import estimate, primary
 
 SHAPES = [(4, 4), (2, 2, 4)]
 

@@ -8,8 +8,8 @@ from lattice_flows.actions import ScalarPhi4
 from lattice_flows.bijectors import FourierScaling
 from lattice_flows.flows import Flow
 from lattice_flows.lattice import Lattice
-from lattice_flows.objectives import path
 from lattice_flows.priors import normal
+from lattice_flows.training.objectives import path
 from lattice_flows.training.optimizers import Adam, NaturalGradient
 
 SIZE = 11

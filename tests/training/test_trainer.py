@@ -10,12 +10,12 @@ from rich.console import Console
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.config import ConfigError
+from lattice_flows.io.arrays import CheckpointError
+from lattice_flows.io.runs import RunDirectory
+from lattice_flows.progress import Progress
 from lattice_flows.training import trainer
-from lattice_flows.training.checkpoints import CheckpointError
-from lattice_flows.training.runs import RunDirectory
-from lattice_flows.training.strategy import choose_strategy
+from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import TrainingDiverged, TrainingStep, build_model, learning_rate_schedule, load_trained, train
-from lattice_flows.watch import View
 
 NATURAL = {"training": {"learning_rate": 0.3, "optimizer": {"name": "natural_gradient"}, "gradient": "path"}}
 
@@ -55,8 +55,8 @@ class Training:
         self.folder, self.text = folder, io.StringIO()
 
     def __call__(self, config, device="cpu", resume=False):
-        view = View(Console(file=self.text, width=400))
-        return train(config, self.folder, choose_strategy(device), view, resume=resume)
+        progress = Progress(Console(file=self.text, width=400))
+        return train(config, self.folder, choose_strategy(device), progress, resume=resume)
 
     @property
     def metrics(self):

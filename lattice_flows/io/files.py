@@ -1,0 +1,40 @@
+"""Files that appear by rename, whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+__all__ = ["RunError", "atomic_write", "writing"]
+
+
+class RunError(RuntimeError):
+    """A run directory that cannot be used or written; what it held before is untouched."""
+
+
+def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Lets `write` fill a temporary file beside `path`, then renames it.
+
+    Raises:
+      RunError: no space, no permission, or another failure of the file system; an earlier file of that name is still there.
+    """
+    part = path.with_name(path.name + ".part")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                write(file)
+            os.replace(part, path)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a failure of the file system into a `RunError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}; what was there before is untouched") from error

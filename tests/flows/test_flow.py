@@ -1,0 +1,43 @@
+"""How a configuration becomes a flow; what every flow must satisfy is in test_flow_conformance.py."""
+
+import pytest
+
+from lattice_flows.bijectors import AffineCoupling, FourierScaling, SinhArcsinh
+from lattice_flows.config import Component
+from lattice_flows.flows import FLOWS
+from lattice_flows.lattice import Lattice
+
+
+def flow(layers=2, **parts):
+    defaults = {"prior": {"name": "normal"}, "network": {"name": "dense", "hidden": [3]}}
+    return FLOWS.build(Component(name="affine", layers=layers, **(defaults | parts)), Lattice((4, 4)), 1)
+
+
+@pytest.mark.parametrize(
+    ("network", "partitions", "claimed"),
+    [
+        ("dense", ["checkerboard"], set()),
+        ("dense", ["checkerboard", "stripes"], set()),
+        ("convolutional", ["checkerboard"], {"even translation"}),
+        ("convolutional", ["stripes"], {"translation by 2"}),
+        ("propagator", ["checkerboard"], {"even translation", "rotation", "reflection", "sign"}),
+        ("propagator", ["checkerboard", "stripes"], {"translation by 2", "reflection", "sign"}),
+    ],
+)
+def test_symmetries_that_are_claimed(network, partitions, claimed):
+    hidden = {"hidden": [3]} if network == "dense" else {}
+    assert flow(network={"name": network, **hidden}, partitions=partitions).symmetries == claimed
+
+
+def test_parts_come_in_the_order_of_the_map_from_prior_to_field():
+    bijector = flow(layers=4, fourier_scaling=True, site_maps=True).bijector
+    pair = [SinhArcsinh, AffineCoupling, AffineCoupling]
+    assert [type(part) for part in bijector.bijectors[::-1]] == [*pair, FourierScaling, *pair]
+
+
+def test_initial_weights_follow_from_the_seed_and_differ_between_couplings():
+    kernels = {name: variable.numpy() for name, variable in flow().named_variables().items() if "dense_0/kernel" in name}
+    again = flow().named_variables()
+    first, second = kernels.values()
+    assert (first != second).all()
+    assert all((again[name].numpy() == kernel).all() for name, kernel in kernels.items())

@@ -1,0 +1,149 @@
+"""Observables against their definitions, site by site."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.observables import OBSERVABLES, Measurements, time_series
+from lattice_flows.pipeline import estimates
+
+SHAPES = [(4, 4), (2, 4), (2, 4, 4), (2, 2, 2, 4)]
+
+
+def correlated_fields(shape, n=400, chains=2):
+    """Fields with correlations between neighbours, `[n, chains, *shape]`."""
+    noise = np.random.default_rng(1).normal(size=(n, chains, *shape))
+    return noise + 0.6 * sum(np.roll(noise, step, axis) for step in (1, -1) for axis in range(2, noise.ndim))
+
+
+def slow_two_point(phi):
+    """`(1/V) sum_y phi_y phi_{y+x}` for every x, of one configuration."""
+    green = np.zeros(phi.shape)
+    for x in itertools.product(*map(range, phi.shape)):
+        green[x] = np.mean(phi * np.roll(phi, [-c for c in x], axis=range(phi.ndim)))
+    return green
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_time_series_are_their_definitions(shape):
+    lattice = Lattice(shape)
+    phi = correlated_fields(shape, n=3, chains=1)[:, 0]
+    series = time_series(phi, lattice.time_axes)
+    for index, field in enumerate(phi):
+        green = slow_two_point(field)
+        unit = np.eye(lattice.d, dtype=int)
+        in_time = [green.mean(axis=tuple(a for a in range(lattice.d) if a != axis - 1)) for axis in lattice.time_axes]
+        expected = {
+            "magnetization": field.mean(),
+            "absolute_magnetization": abs(field.mean()),
+            "magnetization_2": green.sum() / lattice.volume,
+            "magnetization_4": field.mean() ** 4,
+            "phi_2": np.mean(field**2),
+            "phi_4": np.mean(field**4),
+            "nearest": np.mean([green[tuple(step)] for step in unit]),
+            "zero_momentum_green": np.mean(in_time, axis=0)[: max(shape) // 2 + 1],
+        }
+        assert series.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(series[name][index], value, rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+def test_a_weight_counts_like_as_many_configurations():
+    shape = (4, 4)
+    phi = correlated_fields(shape, n=300, chains=1)
+    weight = np.random.default_rng(2).integers(0, 4, size=(300, 1))
+    weighted, repeated = (Measurements(ScalarPhi4(Lattice(shape), m2=-1.0, lam=0.8), "test") for _ in range(2))
+    weighted.add(phi, 0.1 * weight)
+    repeated.add(np.repeat(phi, weight[:, 0], axis=0))
+    for name, ours in estimates(weighted).items():
+        if ours is not None:
+            assert ours.value == pytest.approx(repeated.estimate(name).value, rel=1e-6, abs=1e-12), name
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_observables_are_their_definitions(shape):
+    lattice = Lattice(shape)
+    action = ScalarPhi4(lattice, m2=-1.0, lam=0.8)
+    phi = correlated_fields(shape)
+    measurements = Measurements(action, "test")
+    for start in (0, 150):
+        measurements.add(phi[start : start + 150 if start == 0 else None])
+    flat = phi.reshape(-1, *shape)
+    mean_field = flat.mean()
+    green = np.mean([slow_two_point(field) for field in flat], axis=0) - mean_field**2
+    magnetization = flat.reshape(len(flat), -1).mean(axis=1)
+    spectrum = np.fft.fftn(green).real
+    minimal = np.mean([spectrum[tuple(int(axis == time) for axis in lattice.axes)] for time in lattice.time_axes])
+    xi = np.sqrt(green.sum() / minimal - 1) / (2 * np.sin(np.pi / max(shape)))
+    gradient_form = np.mean(action(flat)) / lattice.volume
+    force = 2 * (action.m2 + 2 * lattice.d) * flat**2 + 4 * action.lam * flat**4
+    force = force - 2 * flat * sum(np.roll(flat, step, axis) for step in (1, -1) for axis in lattice.axes)
+    expected = {
+        "magnetization": mean_field,
+        "absolute_magnetization": np.mean(np.abs(magnetization)),
+        "phi_squared": np.mean(flat**2),
+        "phi_fourth": np.mean(flat**4),
+        "two_point_susceptibility": green.sum(),
+        "ising_energy": np.mean([green[tuple(step)] for step in np.eye(lattice.d, dtype=int)]),
+        "binder_cumulant": 1 - np.mean(magnetization**4) / (3 * np.mean(magnetization**2) ** 2),
+        "second_moment_correlation_length": xi,
+        "action_density": gradient_form,
+        "schwinger_dyson": np.mean(force),
+    }
+    assert expected.keys() == OBSERVABLES.keys() - {"pole_mass", "pole_mass_times_l"}
+    for name, value in expected.items():
+        found = measurements.estimate(name)
+        assert found.value == pytest.approx(value, rel=1e-8), name
+        assert found.error > 0, name
+
+
+def test_pole_mass_of_a_free_field_drawn_exactly():
+    lattice, m2 = Lattice((8, 8)), 0.3
+    rng = np.random.default_rng(5)
+    spectrum = 1 / np.sqrt(2 * (lattice.momentum_squared() + m2))
+    noise = np.fft.fftn(rng.normal(size=(20000, 8, 8)), axes=(1, 2))
+    phi = np.fft.ifftn(noise * spectrum, axes=(1, 2)).real
+    measurements = Measurements(ScalarPhi4(lattice, m2=m2, lam=0.0), "exact")
+    measurements.add(phi[:, np.newaxis])
+    exact = np.arccosh(1 + m2 / 2)
+    mass = measurements.estimate("pole_mass")
+    assert abs(mass.value - exact) < 4 * mass.error and mass.error < 0.02 * exact
+    times_l = measurements.estimate("pole_mass_times_l")
+    assert times_l.value == pytest.approx(8 * mass.value) and times_l.error == pytest.approx(8 * mass.error)
+    for effective in measurements.effective_mass:
+        effective.gamma_method()
+        assert abs(effective.value - exact) < 4 * effective.dvalue
+    assert mass.tau_int == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_an_ensemble_does_not_determine_is_none():
+    measurements = Measurements(ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.0), "noise")
+    measurements.add(np.random.default_rng(6).normal(size=(100, 1, 4, 4)))
+    found = estimates(measurements)
+    assert found["pole_mass"] is None and found["pole_mass_times_l"] is None
+    assert found["phi_squared"] is not None
+
+
+def test_refusals():
+    measurements = Measurements(ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.0), "test")
+    with pytest.raises(ValueError, match=r"shape \[n, chains, \(4, 4\)\], got \(10, 4, 4\)"):
+        measurements.add(np.zeros((10, 4, 4)))
+    measurements.add(np.random.default_rng(7).normal(size=(10, 1, 4, 4)))
+    measurements.estimate("phi_squared")
+    with pytest.raises(ValueError, match="measurements are complete"):
+        measurements.add(np.zeros((10, 1, 4, 4)))
+
+
+def test_a_part_is_the_measurement_of_its_configurations_alone():
+    phi, action = correlated_fields((4, 4)), ScalarPhi4(Lattice((4, 4)), m2=-4.0, lam=7.0)
+    whole, alone = Measurements(action, "test"), Measurements(action, "test")
+    whole.add(phi[:150])
+    whole.add(phi[150:])
+    alone.add(phi[100:300])
+    part = whole.part(100, 300)
+    assert whole.part(0, 400, 1).estimate("phi_squared").value == pytest.approx(np.mean(phi[:, 0] ** 2))
+    assert part.configurations == 400 and whole.configurations == 800
+    assert part.estimate("two_point_susceptibility") == pytest.approx(alone.estimate("two_point_susceptibility"))

@@ -1,0 +1,28 @@
+"""Device names. The tests run with two logical CPU devices and no GPU."""
+
+import pytest
+import tensorflow as tf
+
+from lattice_flows.training.devices import DeviceError, choose_strategy
+
+
+@pytest.mark.parametrize(("device", "replicas"), [("cpu", 1), ("cpu:1", 1), ("all", 1), ("cpu:0,cpu:1", 2)])
+def test_devices(device, replicas):
+    strategy = choose_strategy(device)
+    assert strategy.num_replicas_in_sync == replicas
+    assert isinstance(strategy, tf.distribute.MirroredStrategy if replicas > 1 else tf.distribute.OneDeviceStrategy)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu:7", r"device 'gpu:7' is not there; available: cpu:0, cpu:1"),
+        ("cpu:0,cpu:2", r"device 'cpu:2' is not there"),
+        ("tpu", r"unknown device 'tpu:0': write cpu, gpu"),
+        ("", r"unknown device ':0'|unknown device ''"),
+        ("cpu:1,cpu:1", r"a device is named twice in 'cpu:1,cpu:1'"),
+    ],
+)
+def test_devices_that_are_not_there(device, message):
+    with pytest.raises(DeviceError, match=message):
+        choose_strategy(device)
