@@ -19,7 +19,7 @@ from lattice_flows.config import load
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.io.files import atomic_write
 from lattice_flows.lattice import Lattice
-from lattice_flows.pipeline import flow_sampler
+from lattice_flows.production import flow_sampler
 from lattice_flows.progress import Progress
 from lattice_flows.samplers import independence_metropolis
 from lattice_flows.samplers.hmc import HMC

@@ -11,7 +11,7 @@ from lattice_flows.config import RunConfig
 from lattice_flows.io.files import atomic_write
 from lattice_flows.measurement.errors import Estimate, correlation, estimate, rejection_runs
 from lattice_flows.measurement.observables import Measurements
-from lattice_flows.pipeline import estimates
+from lattice_flows.production import estimates
 
 __all__ = [
     "PUBLISHED",

@@ -11,7 +11,7 @@ from lattice_flows.paper.references import baselines
 from lattice_flows import plots
 from lattice_flows.config import ConfigError, RunConfig
 from lattice_flows.io.files import atomic_write
-from lattice_flows.pipeline import BASELINES
+from lattice_flows.production import BASELINES
 from lattice_flows.progress import Progress
 
 __all__ = ["FIXED_ACCEPTANCE", "reproduce"]

@@ -14,7 +14,7 @@ from lattice_flows import plots
 from lattice_flows.config import RunConfig
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.measurement.errors import Agreement, Estimate, agreement, format_estimate, pull
-from lattice_flows.pipeline import BASELINES, ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
+from lattice_flows.production import BASELINES, ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
 from lattice_flows.progress import Progress
 from lattice_flows.training.trainer import Summary, adopt, train
 

@@ -14,7 +14,7 @@ from lattice_flows import command_line
 from lattice_flows.actions import ACTIONS
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.lattice import Lattice
-from lattice_flows.pipeline import BASELINES, ENSEMBLE
+from lattice_flows.production import BASELINES, ENSEMBLE
 from lattice_flows.progress import Progress
 from lattice_flows.training.devices import choose_strategy
 

@@ -8,7 +8,7 @@ from lattice_flows.paper import table1
 
 from lattice_flows import command_line
 from lattice_flows.io.runs import RunDirectory
-from lattice_flows.pipeline import ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
+from lattice_flows.production import ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
 from lattice_flows.progress import Progress
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import load_trained

@@ -8,7 +8,7 @@ import pytest
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.observables import OBSERVABLES, Measurements, time_series
-from lattice_flows.pipeline import estimates
+from lattice_flows.production import estimates
 
 SHAPES = [(4, 4), (2, 4), (2, 4, 4), (2, 2, 2, 4)]
 

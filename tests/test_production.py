@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lattice_flows.command_line import CONFIGS
 from lattice_flows.io.ensembles import Ensemble
-from lattice_flows.pipeline import flow_sampler, measure_flow, sample_flow, sample_hmc, sample_metropolis
+from lattice_flows.production import flow_sampler, measure_flow, sample_flow, sample_hmc, sample_metropolis
 from lattice_flows.progress import Progress
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import build_model
