@@ -8,8 +8,8 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()]
 )
 
-from lattice_flows.command_line import CONFIGS
-from lattice_flows.config import load
+
+from lattice_flows.config import CONFIGS, load
 
 # The default flow and natural gradients take many seconds to compile, a small dense network and Adam do not.
 SMALL = {
@@ -18,7 +18,7 @@ SMALL = {
         "layers": 2,
         "partitions": ["checkerboard"],
         "fourier_scaling": False,
-        "site_maps": False,
+        "element_wise_maps": False,
         "network": {"name": "dense", "hidden": [4]},
     },
     "training": {

@@ -9,15 +9,13 @@ from typing import Any
 
 from absl import app, flags
 
-from lattice_flows.config import ConfigError, RunConfig, load, nearest
+from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load, nearest
 from lattice_flows.io.arrays import CheckpointError
 from lattice_flows.io.files import RunError
 from lattice_flows.training.devices import DeviceError
 from lattice_flows.training.trainer import TrainingDiverged
 
 __all__ = ["CONFIGS", "Change", "configuration", "define", "main"]
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,32 +1,38 @@
 """Configurations of runs, typed and checked. No TensorFlow."""
 
+from lattice_flows.config.aliases import translated
 from lattice_flows.config.errors import ConfigError, nearest
+from lattice_flows.config.loader import CONFIGS, find, load
 from lattice_flows.config.registry import Registry
 from lattice_flows.config.schema import (
     ChainConfig,
     Component,
-    HMCConfig,
-    MetropolisConfig,
+    LatticeConfig,
     Numbers,
     Probability,
     RunConfig,
+    SamplerConfig,
+    ScheduleConfig,
     Sizes,
     TrainingConfig,
-    load,
 )
 
 __all__ = [
+    "CONFIGS",
     "ChainConfig",
     "Component",
     "ConfigError",
-    "HMCConfig",
-    "MetropolisConfig",
+    "LatticeConfig",
     "Numbers",
     "Probability",
     "Registry",
     "RunConfig",
+    "SamplerConfig",
+    "ScheduleConfig",
     "Sizes",
     "TrainingConfig",
+    "find",
     "load",
     "nearest",
+    "translated",
 ]

@@ -19,12 +19,19 @@ __all__ = ["Registry"]
 class Registry(dict[str, Callable]):
     """Name -> constructor of all parts of one kind.
 
-    Example:
+    A parameter that is a part itself is annotated with its registry, `prior: Annotated[Component, PRIORS]`. It is then checked and
+    completed with its defaults together with the part that it belongs to.
 
     ```python
-    ACTIONS = Registry("action", {"scalar_phi4": ScalarPhi4})
-    ACTIONS["mine"] = MyAction                                          # or @ACTIONS.register("mine") above the class
-    action = ACTIONS.build(Component(name="mine", m2=1.0), lattice)
+    from lattice_flows.config import Component, Registry
+
+    SHAPES = Registry("shape")
+
+    @SHAPES.register("rectangle")
+    def rectangle(lattice, *, height: float = 1.0, width: float):
+        return height * width
+
+    print(SHAPES.build(Component(name="rectangle", width=2.0), lf.Lattice((4, 4))))   # 2.0
     ```
 
     Args:
@@ -55,30 +62,45 @@ class Registry(dict[str, Callable]):
             raise ConfigError(f"unknown {self.kind} {name!r}: {nearest(name, self)}")
         return self[name]
 
-    def complete(self, component: Component) -> dict[str, Any]:
+    def complete(self, component: Component | Mapping[str, Any] | str) -> dict[str, Any]:
         """The checked keyword parameters of a component, defaults included.
+
+        Args:
+          component: a component, its dump, or a name alone.
 
         Raises:
           ConfigError: an unknown name, or an unknown, missing or mistyped parameter.
         """
-        fields = {
-            name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        component = Component.model_validate(component)
+        known = {
+            name: parameter
             for name, parameter in inspect.signature(self.find(component.name)).parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         }
+        fields = {name: (parameter.annotation, _default(parameter, ...)) for name, parameter in known.items()}
         model = pydantic.create_model(self.kind, __base__=Checked, **fields)
+        given = {key: value for key, value in component.parameters.items() if key in known or key not in component.inherited}
+        for name, parameter in known.items():
+            if isinstance(given.get(name), Mapping) and isinstance(_default(parameter), Component):
+                given[name] = {"name": parameter.default.name, **given[name]}
         try:
-            checked = model.model_validate(component.parameters)
+            checked = model.model_validate(given)
         except pydantic.ValidationError as error:
             raise ConfigError(f"{self.kind} {component.name!r}: {explain(error, model)}") from None
-        return {name: getattr(checked, name) for name in fields}
+        return {name: _completed(getattr(checked, name), parameter) for name, parameter in known.items()}
 
-    def build(self, component: Component, *arguments) -> Any:
+    def completed(self, component: Component | Mapping[str, Any] | str) -> Component:
+        """The component with every parameter written out, as a run records it. Raises `ConfigError` as `complete` does."""
+        component = Component.model_validate(component)
+        return Component(name=component.name, **self.complete(component))
+
+    def build(self, component: Component | Mapping[str, Any] | str, *arguments) -> Any:
         """Calls what is registered under the component's name with the arguments and its checked parameters.
 
         Raises:
           ConfigError: as `complete`, or a value that the constructor refuses.
         """
+        component = Component.model_validate(component)
         parameters = self.complete(component)
         try:
             return self[component.name](*arguments, **parameters)
@@ -86,3 +108,13 @@ class Registry(dict[str, Callable]):
             raise
         except ValueError as error:
             raise ConfigError(f"{self.kind} {component.name!r}: {error}") from None
+
+
+def _default(parameter: inspect.Parameter, missing: Any = None) -> Any:
+    return missing if parameter.default is parameter.empty else parameter.default
+
+
+def _completed(value: Any, parameter: inspect.Parameter) -> Any:
+    """A checked value; a component whose annotation names its registry gets its own defaults."""
+    registries = [item for item in getattr(parameter.annotation, "__metadata__", ()) if isinstance(item, Registry)]
+    return registries[0].completed(value) if registries and isinstance(value, Component) else value

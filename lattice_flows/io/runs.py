@@ -25,7 +25,7 @@ from lattice_flows.io.files import RunError, atomic_write, writing
 __all__ = ["RunDirectory"]
 
 # What a resumed run may change: how it goes on, not what it samples or with which flow.
-_FREE_ON_RESUME = ("training.", "chain.", "hmc.", "metropolis.")
+_FREE_ON_RESUME = ("training.", "chain.", "samplers.")
 
 
 class RunDirectory:

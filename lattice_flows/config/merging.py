@@ -1,0 +1,47 @@
+"""How one configuration is put on top of another. No TensorFlow.
+
+Mappings are merged key by key. A mapping with a different ``name`` replaces the one below it whole, so that another network does
+not inherit the old one's options. The action alone keeps the parameters that both actions take, such as the bare mass.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lattice_flows.config.aliases import translated
+
+__all__ = ["on_top"]
+
+
+def on_top(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One whole configuration, or a part of it, on top of another one."""
+    above = translated(above, below)
+    merged = _merged(below, {key: value for key, value in above.items() if key != "action"})
+    if "action" in above:
+        merged["action"] = _action(below.get("action"), above["action"])
+    return merged
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """`above` on top of `below`; a component may be given by its name alone."""
+    if isinstance(below, Mapping) and "name" in below and isinstance(above, str):
+        above = {"name": above}
+    if isinstance(above, Mapping) and "name" not in above and isinstance(below, str):
+        below = {"name": below}
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    if "name" in above and above["name"] != below.get("name", above["name"]):
+        return dict(above)
+    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
+
+
+def _action(below: Any, above: Any) -> Any:
+    """The action on top of another one, whose parameters are kept and marked as inherited if the name is different."""
+    below, above = ({"name": action} if isinstance(action, str) else action for action in (below, above))
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    marked = below.get("inherited", ())
+    if above.get("name", below.get("name")) != below.get("name"):
+        marked = [key for key in below if key not in ("name", "inherited")]
+    merged = {**{key: value for key, value in below.items() if key != "inherited"}, **above}
+    marked = [key for key in marked if key not in above]
+    return merged | {"inherited": marked} if marked else merged
