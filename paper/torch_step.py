@@ -3,7 +3,7 @@
 Reads numbers from standard input, makes as many steps, and prints the seconds they took. PyTorch is no dependency of this project:
 run it with any Python that has it.
 
-    python paper/torch_step.py 14 5.113 64
+    python paper/torch_step.py 14 -4.0 5.113 64       # L, m2, lam, batch
 """
 
 import itertools
@@ -12,7 +12,7 @@ import time
 
 import torch
 
-LAYERS, CHANNELS, M2 = 16, (1, 8, 8, 2), -4.0
+LAYERS, CHANNELS = 16, (1, 8, 8, 2)
 
 
 def network() -> torch.nn.Sequential:
@@ -24,7 +24,7 @@ def network() -> torch.nn.Sequential:
 
 
 def main() -> None:
-    extent, lam, batch = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    extent, m2, lam, batch = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
     networks = torch.nn.ModuleList(network() for _ in range(LAYERS))
     optimizer = torch.optim.Adam(networks.parameters(), lr=1e-3)
     coordinate = torch.arange(extent)
@@ -39,7 +39,7 @@ def main() -> None:
             loss = loss - (active * scale).sum((1, 2))
             phi = torch.where(active > 0, phi * torch.exp(scale) + shift, phi)
         neighbours = phi.roll(1, 1) + phi.roll(1, 2)
-        loss = (loss + ((M2 + 4) * phi**2 + lam * phi**4 - 2 * phi * neighbours).sum((1, 2))).mean()
+        loss = (loss + ((m2 + 4) * phi**2 + lam * phi**4 - 2 * phi * neighbours).sum((1, 2))).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

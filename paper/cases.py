@@ -1,0 +1,83 @@
+"""Which runs the reproduction has: their configurations, folders, stored weights and stored results."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load
+from lattice_flows.measurement.result import Result
+
+__all__ = ["LARGER", "QUICK", "RESULTS", "STOPS", "TABLES", "TRAINED", "Case", "stored"]
+
+TABLES = ("E1", "E2", "E3", "E4", "E5")
+# Beyond the paper, on the same line of constant physics.
+LARGER = ("L16", "L20", "L32", "L64")
+# The acceptances at which the paper compares flows.
+STOPS = (0.5, 0.7)
+QUICK = {
+    "training": {"steps": 100, "evaluate_every": 50, "target_acceptance": None},
+    "chain": {"length": 20000},
+}
+TRAINED = Path(__file__).with_name("trained")
+RESULTS = Path(__file__).with_name("results")
+_FIXED_ACCEPTANCE = Path(__file__).with_name("fixed_acceptance.yaml")
+
+
+class Case(NamedTuple):
+    """One run of the reproduction.
+
+    Attributes:
+      table: the ensemble, of `TABLES` or `LARGER`.
+      stop: the acceptance at which training stops; None for a training to its end.
+    """
+
+    table: str
+    stop: float | None = None
+
+    def configuration(self, overrides: Sequence[Mapping[str, Any] | Path] = (), *, quick: bool = False) -> RunConfig:
+        """The configuration of the run.
+
+        From the weakest to the strongest: the ensemble's file, the presets among the overrides (files, such as a flow), the settings
+        of a quick run, those of a training that stops early, and the other overrides (mappings, such as single flags).
+
+        Args:
+          overrides: presets and mappings.
+          quick: a small run.
+
+        Raises:
+          ConfigError: a file or an entry that cannot be used.
+        """
+        layers: list[Mapping[str, Any] | Path] = [override for override in overrides if isinstance(override, Path)]
+        if quick:
+            layers.append(QUICK)
+        if self.stop is not None:
+            layers += [_FIXED_ACCEPTANCE, {"training": {"target_acceptance": self.stop}}]
+        layers += [override for override in overrides if not isinstance(override, Path)]
+        return load(CONFIGS / f"{self.table}.yaml", *layers)
+
+    def folder(self, out: Path) -> Path:
+        """The run directory below an output folder."""
+        return (out if self.stop is None else out / f"at_{100 * self.stop:.0f}") / self.table
+
+    def stored_as(self, flow_name: str) -> str:
+        """The folder of the run in `paper/trained` and `paper/results`, such as "affine" or "affine_50"."""
+        return flow_name if self.stop is None else f"{flow_name}_{100 * self.stop:.0f}"
+
+    def weights(self, flow_name: str) -> Path:
+        """The stored weights of a flow.
+
+        Raises:
+          ConfigError: there are none.
+        """
+        path = TRAINED / self.stored_as(flow_name) / f"{self.table}.npz"
+        if not path.exists():
+            known = sorted(str(file.relative_to(TRAINED).with_suffix("")) for file in TRAINED.glob("*/*.npz"))
+            wanted = path.relative_to(TRAINED).with_suffix("")
+            raise ConfigError(f"no pretrained weights {wanted} available: train without --pretrained. Available: {', '.join(known)}")
+        return path
+
+
+def stored(flow_name: str, case: Case) -> Result:
+    """The result in `paper/results` of a flow, as it was measured."""
+    return Result.from_json(json.loads((RESULTS / case.stored_as(flow_name) / f"{case.table}.json").read_text()))

@@ -1,0 +1,70 @@
+"""Finished runs of `scripts/reproduce.py`, kept in `paper/runs.yaml` with what they cost and what they reached."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from lattice_flows.paper.records import RUNS, read_record, record_file, write_record
+
+from lattice_flows.io.runs import RunDirectory
+from lattice_flows.measurement.result import Result
+
+__all__ = ["MARKS", "record"]
+
+# Acceptances, for the training time until they are reached.
+MARKS = (0.5, 0.7, 0.85)
+_HEAD = "Finished runs, by flow, ensemble and seed; written by scripts/benchmark.py --record."
+
+
+def record(run: Path, path: Path | None = None) -> Path:
+    """Adds a finished run to a file of runs, in place of an earlier one of the same flow, ensemble and seed.
+
+    Runs with a target acceptance are kept apart from those of the same flow without one.
+
+    Args:
+      run: a run directory of `scripts/reproduce.py`.
+      path: the file; None for `paper/runs.yaml` of this clone.
+
+    Returns:
+      the file.
+
+    Raises:
+      OSError: the run has no result.
+      RunError: it has no configuration, or the file cannot be written.
+    """
+    path = record_file(RUNS, path)
+    result = Result.from_json(json.loads((run / "result.json").read_text()))
+    target = RunDirectory.open(run)[1].training.target_acceptance
+    label = result.flow if target is None else f"{result.flow} to {target:.0%}"
+    entries = read_record(path)
+    entries.setdefault(label, {}).setdefault(result.table, {})[result.seed] = _entry(run, result)
+    write_record(path, _HEAD, entries)
+    return path
+
+
+def _entry(run: Path, result: Result) -> dict[str, Any]:
+    environment = json.loads((run / "environment.json").read_text())
+    with (run / "metrics.csv").open() as file:
+        history = [[round(float(row[key]), 4) for key in ("seconds", "acceptance", "ess")] for row in csv.DictReader(file)]
+    taus = [number.tau_int for number in result.observables.values() if number is not None]
+    training, chain = result.training, result.chain
+    return {
+        "command": " ".join(["python", *environment["command"]]),
+        "machine": f"{environment['cpu_count']} CPUs, {environment['platform']}",
+        "tensorflow": environment["tensorflow"],
+        "commit": environment["commit"],
+        "parameters": training["parameters"],
+        "steps": training["steps"],
+        "seconds": round(training["seconds"], 1),
+        "compile_seconds": round(training["compile_seconds"], 1),
+        "seconds_to": {mark: next((round(t, 1) for t, a, _ in history if a >= mark), None) for mark in MARKS},
+        "history": history,
+        "acceptance": round(chain["acceptance"], 4),
+        "ess": round(chain["ess"], 4),
+        "tau_int": round(chain["tau_int"], 4),
+        "tau_int_of_observables": [round(min(taus), 2), round(max(taus), 2)],
+        "largest_pull": round(max(map(abs, result.pulls().values())), 2),
+        "integration_error": chain["integration_error"]["mean"],
+        "samples_per_second": round(chain["samples_per_second"]),
+    }
