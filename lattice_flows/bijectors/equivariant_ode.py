@@ -64,9 +64,9 @@ _DENSE = 200
 class EquivariantODE(AugmentedBijector):
     """The flow of the field above, by a Runge-Kutta method of fixed step in a compiled loop.
 
-    The map is inverted, and its log-determinant known, up to the error of the integration: `refined` has half the step, and tells
-    how large that is. Gradients are those of the discrete map: the loop keeps the field before every step and differentiates one
-    step at a time. Computes in the type of its argument; the log-determinant is float64 whatever that is.
+    The map is inverted, and its log-determinant known, up to the error of the integration; `with_integration_steps` of twice as many
+    tells how large that is. Gradients are those of the discrete map: the loop keeps the field before every step and differentiates
+    one step at a time. Computes in the type of its argument; the log-determinant is float64 whatever that is.
 
     Example:
 
@@ -82,8 +82,9 @@ class EquivariantODE(AugmentedBijector):
       steps: of the integration.
       integrator: a name in `INTEGRATORS`.
       spacing: of the frequencies `omega_f` at the start, `spacing, 2 spacing, ...`.
-      reach: length of the longest displacement that sites feel each other over; None for all.
-      like: an ODE whose variables are to be shared instead of made.
+      kernel_radius: length of the longest displacement over which sites feel each other; None for all.
+      variables: the kernels `[knots, features + 1, classes]` and the logarithms of the frequencies `[features]`, to be shared with
+        another equation; None makes them.
 
     Raises:
       ValueError: an unknown integrator, or fewer than two knots.
@@ -98,8 +99,8 @@ class EquivariantODE(AugmentedBijector):
         steps: int,
         integrator: str = "tsit5",
         spacing: float = 0.7,
-        reach: float | None = None,
-        like: "EquivariantODE | None" = None,
+        kernel_radius: float | None = None,
+        variables: tuple[tf.Variable, tf.Variable] | None = None,
         name: str = "equivariant_ode",
     ):
         parameters = dict(locals())
@@ -108,8 +109,8 @@ class EquivariantODE(AugmentedBijector):
         if knots < 2:
             raise ValueError(f"knots must be 2 or more, for the start and the end, got {knots}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
-        self._settings = {"features": features, "knots": knots, "integrator": integrator, "spacing": spacing, "reach": reach}
-        displacements, members = _classes(lattice, reach)
+        self._kernel_radius = kernel_radius
+        displacements, members = _classes(lattice, kernel_radius)
         if lattice.volume <= _DENSE:
             self._axes, self._transforms = (lattice.volume,), [lattice.hartley()]
         else:
@@ -119,15 +120,14 @@ class EquivariantODE(AugmentedBijector):
         self._spectra = _along_axes(members.reshape(-1, *self._axes), eigenvalues, np.tensordot)
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
-        if like is None:
-            self._weights = tf.Variable(tf.zeros([knots, features + 1, len(displacements)]), name=f"{name}/weights")
+        if variables is None:
+            weights = tf.Variable(tf.zeros([knots, features + 1, len(displacements)]), name=f"{name}/weights")
             frequencies = spacing * np.arange(1, features + 1)
-            self._log_frequencies = tf.Variable(np.log(frequencies).astype(np.float32), name=f"{name}/log_frequencies")
-        else:
-            self._weights, self._log_frequencies = like._weights, like._log_frequencies
+            variables = weights, tf.Variable(np.log(frequencies).astype(np.float32), name=f"{name}/log_frequencies")
+        self._weights, self._log_frequencies = variables
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
-    def carried_over(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
+    def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Its kernels by name, from those of the like ODE on another lattice, if there are any.
 
         A kernel keeps what it gives to a displacement. Half an extent is reached both ways, so that its class may have more
@@ -137,7 +137,7 @@ class EquivariantODE(AugmentedBijector):
         if name not in arrays:
             return {}
         there, members_there = _classes(lattice, None)
-        here, members_here = _classes(self._lattice, self._settings["reach"])
+        here, members_here = _classes(self._lattice, self._kernel_radius)
         kernels = np.zeros([*arrays[name].shape[:-1], len(here)], np.float32)
         # Classes are in the order of length, so that what was within another reach comes first.
         counterparts = {tuple(displacement): index for index, displacement in enumerate(there[: arrays[name].shape[-1]])}
@@ -147,9 +147,14 @@ class EquivariantODE(AugmentedBijector):
                 kernels[..., index] = share * arrays[name][..., other]
         return {name: kernels}
 
-    def refined(self) -> "EquivariantODE":
-        """The same differential equation, with the same variables, integrated with half the step."""
-        return EquivariantODE(self._lattice, steps=2 * self._steps, like=self, name=self.name, **self._settings)
+    @property
+    def integration_steps(self) -> int:
+        """The number of steps."""
+        return self._steps
+
+    def with_integration_steps(self, steps: int) -> "EquivariantODE":
+        """Returns the same differential equation, with the same variables, integrated in another number of steps."""
+        return self.copy(steps=steps, variables=(self._weights, self._log_frequencies))
 
     def _velocity(self, phi: tf.Tensor, kernels: tf.Tensor, frequencies: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The field's velocity `[n, *axes]` and its divergence `[n]`, for kernels `[features + 1, classes]`."""
@@ -221,10 +226,10 @@ class EquivariantODE(AugmentedBijector):
         return x, {"fldj": -log_det, "ildj": log_det}
 
 
-def _classes(lattice: Lattice, reach: float | None) -> tuple[np.ndarray, np.ndarray]:
+def _classes(lattice: Lattice, kernel_radius: float | None) -> tuple[np.ndarray, np.ndarray]:
     """The displacements within reach, one of each class, `[classes, d]`, and who belongs to these, `[classes, volume]`."""
     displacements, classes = lattice.displacement_classes()
-    near = np.flatnonzero(np.sum(displacements**2, axis=1) <= (np.inf if reach is None else reach**2))
+    near = np.flatnonzero(np.sum(displacements**2, axis=1) <= (np.inf if kernel_radius is None else kernel_radius**2))
     return displacements[near], (classes == near[:, np.newaxis]).astype(float)
 
 

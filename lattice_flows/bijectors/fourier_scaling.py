@@ -55,7 +55,7 @@ class FourierScaling(tfp.bijectors.Bijector):
         self._log_scale = tf.Variable(log_scale.astype(np.float32), trainable=trainable, name=f"{name}/log_scale")
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
-    def carried_over(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
+    def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Its weight by name, from that of the like part on another lattice, if there is one: interpolated in momentum squared."""
         name = self._log_scale.name.split(":")[0]
         if name not in arrays:

@@ -11,8 +11,8 @@ from lattice_flows.bijectors import EquivariantODE, equivariant_ode
 from lattice_flows.lattice import Lattice
 
 
-def ode(shape, steps=2, integrator="rk4", reach=None, strength=0.06):
-    made = EquivariantODE(Lattice(shape), features=2, knots=3, steps=steps, integrator=integrator, reach=reach)
+def ode(shape, steps=2, integrator="rk4", kernel_radius=None, strength=0.06):
+    made = EquivariantODE(Lattice(shape), features=2, knots=3, steps=steps, integrator=integrator, kernel_radius=kernel_radius)
     weights = next(variable for variable in made.trainable_variables if "weights" in variable.name)
     weights.assign(np.random.default_rng(2).normal(scale=strength, size=weights.shape))
     return made, weights.numpy().astype(float)
@@ -61,7 +61,7 @@ def test_the_error_falls_with_the_order_of_the_method(integrator, order):
     x, ends = fields((4, 6)), []
     for _ in range(3):
         ends.append((made.forward(x), made.forward_log_det_jacobian(x, 2)))
-        made = made.refined()
+        made = made.with_integration_steps(2 * made.integration_steps)
     for coarse, middle, fine in zip(*ends, strict=True):
         ratio = np.max(np.abs(coarse - middle)) / np.max(np.abs(middle - fine))
         assert ratio > 0.7 * 2**order
@@ -97,7 +97,7 @@ def test_the_gradient_is_that_of_the_discrete_map(gradient):
 
 
 def test_sites_out_of_reach_are_not_felt():
-    made, weights = ode((7, 7), steps=1, reach=1.0)
+    made, weights = ode((7, 7), steps=1, kernel_radius=1.0)
     assert weights.shape[-1] == 2
     x = np.zeros((1, 7, 7))
     x[0, 3, 3] = 1.0
@@ -116,7 +116,9 @@ def test_the_start_is_the_identity():
 
 def test_a_refined_equation_shares_its_variables():
     made, _ = ode((4, 4))
-    assert [id(v) for v in made.refined().trainable_variables] == [id(v) for v in made.trainable_variables]
+    assert [id(v) for v in made.with_integration_steps(2 * made.integration_steps).trainable_variables] == [
+        id(v) for v in made.trainable_variables
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,29 +133,29 @@ def test_bad_input(wrong, message):
         EquivariantODE(Lattice((4, 4)), **({"features": 2, "knots": 2, "steps": 3} | wrong))
 
 
-def test_kernels_are_carried_over_to_another_lattice():
+def test_kernels_are_transferred_to_another_lattice():
     """A field that repeats itself does not feel the difference, if kernels reach no further than half the smaller extent."""
     small, _ = ode((4, 4))
     large, _ = ode((8, 8))
     names = [small._weights.name.split(":")[0], small._log_frequencies.name.split(":")[0]]
     arrays = dict(zip(names, (small._weights.numpy(), small._log_frequencies.numpy()), strict=True))
-    large._weights.assign(large.carried_over(arrays, Lattice((4, 4)))[names[0]])
+    large._weights.assign(large.transferred(arrays, Lattice((4, 4)))[names[0]])
     x = fields((4, 4))
     repeated = np.tile(x, (1, 2, 2))
     np.testing.assert_allclose(large.forward(repeated), np.tile(small.forward(x), (1, 2, 2)), atol=1e-6)
     np.testing.assert_allclose(large.forward_log_det_jacobian(repeated, 2), 4 * small.forward_log_det_jacobian(x, 2), atol=1e-5)
-    back = small.carried_over(large.carried_over(arrays, Lattice((4, 4))), Lattice((8, 8)))[names[0]]
+    back = small.transferred(large.transferred(arrays, Lattice((4, 4))), Lattice((8, 8)))[names[0]]
     inner = np.all(Lattice((4, 4)).displacement_classes()[0] < 2, axis=1)
     np.testing.assert_allclose(back[..., inner], arrays[names[0]][..., inner])
-    assert small.carried_over({}, Lattice((8, 8))) == {}
+    assert small.transferred({}, Lattice((8, 8))) == {}
 
 
-def test_kernels_are_carried_over_to_another_reach():
-    far, near = ode((6, 6))[0], ode((6, 6), reach=2)[0]
+def test_kernels_are_transferred_to_another_reach():
+    far, near = ode((6, 6))[0], ode((6, 6), kernel_radius=2)[0]
     name = far._weights.name.split(":")[0]
-    of_near = near.carried_over({name: far._weights.numpy()}, Lattice((6, 6)))[name]
+    of_near = near.transferred({name: far._weights.numpy()}, Lattice((6, 6)))[name]
     np.testing.assert_array_equal(of_near, far._weights[..., : of_near.shape[-1]])
-    of_far = far.carried_over({name: of_near}, Lattice((6, 6)))[name]
+    of_far = far.transferred({name: of_near}, Lattice((6, 6)))[name]
     np.testing.assert_array_equal(of_far[..., : of_near.shape[-1]], of_near)
     assert of_near.shape[-1] < of_far.shape[-1] and not np.any(of_far[..., of_near.shape[-1] :])
 

@@ -30,7 +30,7 @@ def test_symmetries_that_are_claimed(network, partitions, claimed):
 
 
 def test_parts_come_in_the_order_of_the_map_from_prior_to_field():
-    bijector = flow(layers=4, fourier_scaling=True, site_maps=True).bijector
+    bijector = flow(layers=4, fourier_scaling=True, element_wise_maps=True).bijector
     pair = [SinhArcsinh, AffineCoupling, AffineCoupling]
     assert [type(part) for part in bijector.bijectors[::-1]] == [*pair, FourierScaling, *pair]
 

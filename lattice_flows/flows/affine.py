@@ -1,0 +1,75 @@
+"""Coupling flows."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from pydantic import Field, PositiveInt
+
+from lattice_flows.bijectors import AffineCoupling, FourierScaling, SinhArcsinh
+from lattice_flows.config import Component
+from lattice_flows.flows.components import build_prior, component
+from lattice_flows.flows.flow import Flow
+from lattice_flows.lattice import Lattice
+from lattice_flows.networks import NETWORKS
+from lattice_flows.seeds import sub_seed
+
+__all__ = ["affine"]
+
+Partitions = Annotated[tuple[Literal["checkerboard", "stripes"], ...], Field(strict=False, min_length=1)]
+
+FREE_FIELD = Component(name="free_field")
+PROPAGATOR = Component(name="propagator")
+
+
+def affine(
+    lattice: Lattice,
+    seed: int = 1,
+    *,
+    layers: PositiveInt = 16,
+    prior: Component = FREE_FIELD,
+    network: Component = PROPAGATOR,
+    partitions: Partitions = ("checkerboard", "stripes"),
+    fourier_scaling: bool = True,
+    element_wise_maps: bool = True,
+) -> Flow:
+    """Builds a flow of couplings, in pairs of which each transforms one half of the lattice given the other (arXiv:1904.12072).
+
+    Args:
+      lattice: the lattice; every extent must be even.
+      seed: master seed of the initial weights.
+      layers: number of couplings.
+      prior: the distribution of z.
+      network: the conditioner, one for each coupling.
+      partitions: the halves of successive pairs, repeated: the colours of the checkerboard, or every other hyperplane along one
+        axis after the other. On the checkerboard alone, sites of one colour never see each other.
+      fourier_scaling: puts a trained scaling in momentum space between pairs.
+      element_wise_maps: puts a trained element-wise map before each pair. An affine map of a Gaussian has Gaussian tails, and those
+        of a quartic potential are shorter.
+
+    Returns:
+      The flow.
+
+    Raises:
+      ConfigError: an unknown part or parameter.
+      ValueError: an odd extent.
+    """
+    bijectors = []
+    for layer in range(layers):
+        pair, half = divmod(layer, 2)
+        kind = partitions[pair % len(partitions)]
+        colours = lattice.parity() if kind == "checkerboard" else lattice.stripes(pair // len(partitions) % lattice.d)
+        with tf.name_scope(f"coupling_{layer}"):
+            if half == 0 and fourier_scaling and pair > 0:
+                bijectors.append(FourierScaling(lattice))
+            if half == 0 and element_wise_maps:
+                bijectors.append(SinhArcsinh(lattice.d))
+            rng = np.random.default_rng(sub_seed(seed, "initialisation", layer).view(np.uint32))
+            conditioner = NETWORKS.build(component(network), lattice, colours == half, ("even", "odd"), rng)
+        bijectors.append(AffineCoupling(conditioner, active=colours == half, name=f"coupling_{layer}"))
+    symmetries = conditioner.symmetries
+    if "stripes" in partitions:
+        left = {"even translation": {"translation by 2"}, "rotation": set()}
+        symmetries = frozenset().union(*(left.get(symmetry, {symmetry}) for symmetry in symmetries))
+    return Flow(lattice, build_prior(prior, lattice), tfp.bijectors.Chain(bijectors[::-1], name="chain"), symmetries)

@@ -1,0 +1,61 @@
+"""Continuous flows."""
+
+from typing import Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from lattice_flows.bijectors import EquivariantODE
+from lattice_flows.config import Component
+from lattice_flows.flows.components import build_prior
+from lattice_flows.flows.flow import Flow
+from lattice_flows.lattice import Lattice
+
+__all__ = ["continuous"]
+
+FREE_FIELD = Component(name="free_field")
+
+
+def continuous(
+    lattice: Lattice,
+    seed: int = 1,
+    *,
+    prior: Component = FREE_FIELD,
+    features: PositiveInt = 6,
+    knots: PositiveInt = 5,
+    steps: PositiveInt = 12,
+    integrator: Literal["rk4", "tsit5"] = "tsit5",
+    spacing: PositiveFloat = 0.7,
+    kernel_radius: PositiveFloat | None = None,
+) -> Flow:
+    """Builds a neural differential equation with all symmetries of the lattice (arXiv:2207.00283); see `EquivariantODE`.
+
+    It starts as the identity, so nothing depends on the seed.
+
+    Args:
+      lattice: the lattice; extents may be odd.
+      seed: not used.
+      prior: the distribution of z.
+      features: number of sine functions of a site.
+      knots: number of knots of the time dependence, 2 or more.
+      steps: number of integration steps at the start of training; training doubles them where log weights need it.
+      integrator: "rk4" or "tsit5".
+      spacing: of the sine functions' frequencies at the start.
+      kernel_radius: length of the longest displacement over which sites feel each other; None for all.
+
+    Returns:
+      The flow.
+
+    Raises:
+      ConfigError: an unknown prior.
+      ValueError: fewer than two knots.
+    """
+    ode = EquivariantODE(
+        lattice,
+        features=features,
+        knots=knots,
+        steps=steps,
+        integrator=integrator,
+        spacing=spacing,
+        kernel_radius=kernel_radius,
+    )
+    return Flow(lattice, build_prior(prior, lattice), ode, frozenset({"translation", "rotation", "reflection", "sign"}))

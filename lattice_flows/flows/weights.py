@@ -1,0 +1,122 @@
+"""The weights of flows in files, together with the integration steps that make their density accurate."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from lattice_flows.flows.flow import Flow
+from lattice_flows.io.arrays import CheckpointError, read_arrays, write_arrays
+from lattice_flows.lattice import Lattice
+
+__all__ = ["assign", "load_weights", "save_weights", "transfer_weights"]
+
+_STEPS, _SHAPE = "integration_steps", "lattice_shape"
+
+
+def assign(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray]) -> None:
+    """Sets every variable to the array of its name.
+
+    Args:
+      variables: the variables by name.
+      arrays: arrays of the same names and shapes.
+
+    Raises:
+      CheckpointError: names or shapes differ. No variable has changed then.
+    """
+    missing, unknown = sorted(variables.keys() - arrays.keys()), sorted(arrays.keys() - variables.keys())
+    if missing or unknown:
+        raise CheckpointError(f"the weights belong to another flow: missing {missing[:3]}, unknown {unknown[:3]}")
+    for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise CheckpointError(f"{name!r} has the shape {tuple(variable.shape)}, the weights {arrays[name].shape}")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def save_weights(path: str | Path, flow: Flow, diagnostics: Mapping[str, Any] | None = None) -> None:
+    """Writes the weights of a flow, its lattice and its integration steps.
+
+    Args:
+      path: the file, `*.npz`.
+      flow: the flow.
+      diagnostics: anything that JSON can hold, to be read back with the weights.
+
+    Raises:
+      RunError: the file cannot be written.
+    """
+    own = {_SHAPE: list(flow.lattice.shape), _STEPS: flow.integration_steps}
+    write_arrays(Path(path), flow.named_variables(), {**(diagnostics or {}), **own})
+
+
+def load_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
+    """Gives a flow the weights and the integration steps of a file, in place.
+
+    A file without integration steps leaves those of the flow.
+
+    Args:
+      path: the file, written by `save_weights`.
+      flow: a flow of the same kind, on the same lattice.
+
+    Returns:
+      The diagnostics that were saved with the weights.
+
+    Raises:
+      CheckpointError: the file is missing or damaged, or its weights do not fit. The flow has not changed then.
+    """
+    arrays, diagnostics = read_arrays(Path(path))
+    _check_steps(path, diagnostics, flow)
+    assign(flow.named_variables(), arrays)
+    _set_steps(diagnostics, flow)
+    return diagnostics
+
+
+def transfer_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
+    """Gives a flow the weights of the same kind of flow on a lattice of other extents, and its integration steps, in place.
+
+    Args:
+      path: the file, written by `save_weights`.
+      flow: the flow, on a lattice of the same number of dimensions.
+
+    Returns:
+      The diagnostics that were saved with the weights.
+
+    Raises:
+      CheckpointError: the file is missing or damaged, or its weights do not fit. The flow has not changed then.
+    """
+    arrays, diagnostics = read_arrays(Path(path))
+    lattice = Lattice(_shape(path, diagnostics))
+    if lattice.d != flow.lattice.d:
+        raise CheckpointError(
+            f"the weights in {path} belong to a lattice of {lattice.d} dimensions, the flow has {flow.lattice.d}; "
+            "weights can be transferred between lattices of the same number of dimensions"
+        )
+    _check_steps(path, diagnostics, flow)
+    assign(flow.named_variables(), flow.transferred(arrays, lattice))
+    _set_steps(diagnostics, flow)
+    return diagnostics
+
+
+def _shape(path: str | Path, diagnostics: Mapping[str, Any]) -> list[int]:
+    if _SHAPE in diagnostics:
+        return diagnostics[_SHAPE]
+    try:
+        return diagnostics["config"]["lattice"]["shape"]
+    except (KeyError, TypeError):
+        raise CheckpointError(f"{path} does not say which lattice its weights belong to; save them by `save_weights`") from None
+
+
+def _check_steps(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -> None:
+    there, here = diagnostics.get(_STEPS), flow.integration_steps
+    if there is not None and there.keys() != here.keys():
+        raise CheckpointError(
+            f"the weights in {path} belong to another flow: they come with integration steps of {sorted(there)}, "
+            f"the flow integrates {sorted(here)}"
+        )
+
+
+def _set_steps(diagnostics: Mapping[str, Any], flow: Flow) -> None:
+    if diagnostics.get(_STEPS) is not None:
+        flow.set_integration_steps(diagnostics[_STEPS])

@@ -1,0 +1,91 @@
+"""Weights in files: what is stored, what is restored, and what is refused."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lattice_flows.flows import affine, assign, continuous, load_weights, save_weights, transfer_weights
+from lattice_flows.io.arrays import CheckpointError, read_arrays, write_arrays
+from lattice_flows.lattice import Lattice
+
+
+def ode(shape=(4, 4), steps=3, **settings):
+    return continuous(Lattice(shape), features=2, knots=2, steps=steps, integrator="rk4", **settings)
+
+
+def disturbed(flow, seed=1):
+    rng = np.random.default_rng(seed)
+    for variable in flow.variables:
+        variable.assign_add(rng.normal(scale=0.1, size=variable.shape))
+    return flow
+
+
+def test_weights_come_back_with_their_integration_steps(tmp_path):
+    flow, other = disturbed(ode()), ode()
+    flow.set_integration_steps({"equivariant_ode": 6})
+    save_weights(tmp_path / "weights.npz", flow, {"acceptance": 0.7})
+    diagnostics = load_weights(tmp_path / "weights.npz", other)
+    assert diagnostics["acceptance"] == 0.7 and other.integration_steps == {"equivariant_ode": 6}
+    phi = np.random.default_rng(2).normal(size=(3, 4, 4))
+    np.testing.assert_array_equal(other.log_prob(phi), flow.log_prob(phi))
+
+
+def test_old_files_leave_the_steps_of_the_flow(tmp_path):
+    write_arrays(tmp_path / "weights.npz", disturbed(ode()).named_variables(), {"summary": {}})
+    flow = ode(steps=5)
+    load_weights(tmp_path / "weights.npz", flow)
+    assert flow.integration_steps == {"equivariant_ode": 5}
+
+
+def test_weights_go_to_another_lattice_with_their_steps(tmp_path):
+    flow, larger = disturbed(ode()), ode((6, 6))
+    flow.set_integration_steps({"equivariant_ode": 12})
+    save_weights(tmp_path / "weights.npz", flow)
+    transfer_weights(tmp_path / "weights.npz", larger)
+    assert larger.integration_steps == {"equivariant_ode": 12}
+    expected = flow.transferred({name: variable.numpy() for name, variable in flow.named_variables().items()}, flow.lattice)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(flow.named_variables()[name], array)
+    log_frequencies = "equivariant_ode/log_frequencies"
+    np.testing.assert_array_equal(larger.named_variables()[log_frequencies], flow.named_variables()[log_frequencies])
+
+
+def test_an_old_file_says_its_lattice_in_its_configuration(tmp_path):
+    flow = disturbed(ode())
+    write_arrays(tmp_path / "weights.npz", flow.named_variables(), {"config": {"lattice": {"shape": [4, 4]}}})
+    transfer_weights(tmp_path / "weights.npz", ode((6, 6)))
+    write_arrays(tmp_path / "nowhere.npz", flow.named_variables())
+    with pytest.raises(CheckpointError, match=r"nowhere.npz does not say which lattice its weights belong to"):
+        transfer_weights(tmp_path / "nowhere.npz", ode((6, 6)))
+
+
+def test_weights_of_another_number_of_dimensions_are_refused(tmp_path):
+    save_weights(tmp_path / "weights.npz", ode())
+    with pytest.raises(CheckpointError, match=r"lattice of 2 dimensions, the flow has 1"):
+        transfer_weights(tmp_path / "weights.npz", ode((6,)))
+
+
+def test_weights_of_another_kind_of_flow_are_refused(tmp_path):
+    save_weights(tmp_path / "weights.npz", ode())
+    flow = affine(Lattice((4, 4)), layers=2)
+    before = [variable.numpy() for variable in flow.variables]
+    with pytest.raises(CheckpointError, match=r"integration steps of \['equivariant_ode'\], the flow integrates \[\]"):
+        load_weights(tmp_path / "weights.npz", flow)
+    for variable, array in zip(flow.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, array)
+
+
+def test_the_lattice_and_the_steps_are_in_the_file(tmp_path):
+    save_weights(tmp_path / "weights.npz", ode())
+    assert read_arrays(tmp_path / "weights.npz")[1] == {"lattice_shape": [4, 4], "integration_steps": {"equivariant_ode": 3}}
+
+
+def test_arrays_that_do_not_fit_are_refused_and_change_nothing():
+    variables = {"a": tf.Variable([1.0, 2.0]), "b": tf.Variable(3.0)}
+    with pytest.raises(CheckpointError, match=r"missing \['b'\], unknown \['z'\]"):
+        assign(variables, {"a": np.zeros(2), "z": np.zeros(())})
+    with pytest.raises(CheckpointError, match=r"'b' has the shape \(\), the weights \(3,\)"):
+        assign(variables, {"a": np.zeros(2), "b": np.zeros(3)})
+    np.testing.assert_array_equal(variables["a"], [1.0, 2.0])
+    assign(variables, {"a": np.zeros(2), "b": np.ones(())})
+    assert variables["b"].numpy() == 1
