@@ -1,0 +1,77 @@
+"""TensorFlow's own log lines, kept off the screen.
+
+TensorFlow's C++ libraries print a dozen lines, one of them an error on every machine without a GPU. `TF_CPP_MIN_LOG_LEVEL=3`
+silences those that come after the import. Those of the import itself ignore every setting, so standard error is held back then.
+A user who sets `TF_CPP_MIN_LOG_LEVEL` sees what he asks for; 0 shows everything. Exceptions and Python's warnings always show.
+"""
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+__all__ = ["quiet_tensorflow"]
+
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_STDERR = 2
+# As absl writes them: "I0000 00:00:1795667641.383447 10784 port.cc:153] ..."
+_LOG_LINE = re.compile(
+    rb"[IWE]\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog|To enable the following instructions: "
+)
+
+
+def quiet_tensorflow() -> None:
+    """Makes TensorFlow's import, here or later, a quiet one. Does nothing if the user has set `TF_CPP_MIN_LOG_LEVEL`."""
+    if _LEVEL not in os.environ:
+        os.environ[_LEVEL] = "3"
+        if "tensorflow" not in sys.modules:
+            sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow once, as Python would, and wraps its execution."""
+
+    def find_spec(self, name, path=None, target=None) -> importlib.machinery.ModuleSpec | None:
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def quietly(module):
+                with _log_lines_held_back():
+                    execute(module)
+
+            spec.loader.exec_module = quietly
+        return spec
+
+
+@contextlib.contextmanager
+def _log_lines_held_back() -> Iterator[None]:
+    """Standard error, also of C++, without log lines; with them if an exception is raised."""
+    failed = True
+    with tempfile.TemporaryFile() as held, contextlib.ExitStack() as stack:
+        try:
+            screen = os.dup(_STDERR)
+        except OSError:  # there is no standard error
+            yield
+            return
+        stack.callback(os.close, screen)
+        os.dup2(held.fileno(), _STDERR)
+        try:
+            yield
+            failed = False
+        finally:
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                sys.stderr.flush()
+            os.dup2(screen, _STDERR)
+            held.seek(0)
+            for line in held:
+                if failed or not _LOG_LINE.match(line):
+                    os.write(_STDERR, line)
