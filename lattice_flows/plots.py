@@ -100,7 +100,7 @@ def rejection_histogram(samplers: Mapping[str, tuple[Sequence[int], int]], title
     """How often r proposals in a row were rejected, in each million updates.
 
     Args:
-      samplers: label -> what `statistics.rejection_runs` counts, and the number of updates.
+      samplers: label -> number of runs of r rejections for r = 0, 1, ... (see `measurement.rejection_runs`), and number of updates.
       title: of the figure.
     """
     figure = Figure()

@@ -1,14 +1,12 @@
-"""Which runs the reproduction has: their configurations, folders, stored weights and stored results."""
+"""Which runs the reproduction has: their configurations and folders, and where their weights and results are stored."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load
-from lattice_flows.measurement.result import Result
 
-__all__ = ["LARGER", "QUICK", "RESULTS", "STOPS", "TABLES", "TRAINED", "Case", "stored"]
+__all__ = ["FIGURES", "LARGER", "QUICK", "RESULTS", "STOPS", "TABLES", "TRAINED", "Case", "needed"]
 
 TABLES = ("E1", "E2", "E3", "E4", "E5")
 # Beyond the paper, on the same line of constant physics.
@@ -38,8 +36,8 @@ class Case(NamedTuple):
     def configuration(self, overrides: Sequence[Mapping[str, Any] | Path] = (), *, quick: bool = False) -> RunConfig:
         """The configuration of the run.
 
-        From the weakest to the strongest: the ensemble's file, the presets among the overrides (files, such as a flow), the settings
-        of a quick run, those of a training that stops early, and the other overrides (mappings, such as single flags).
+        From the weakest to the strongest: the ensemble's file, the presets among the overrides (files, such as a flow), the
+        settings of a quick run, those of a training that stops early, and the other overrides (mappings, such as single flags).
 
         Args:
           overrides: presets and mappings.
@@ -74,10 +72,23 @@ class Case(NamedTuple):
         if not path.exists():
             known = sorted(str(file.relative_to(TRAINED).with_suffix("")) for file in TRAINED.glob("*/*.npz"))
             wanted = path.relative_to(TRAINED).with_suffix("")
-            raise ConfigError(f"no pretrained weights {wanted} available: train without --pretrained. Available: {', '.join(known)}")
+            raise ConfigError(
+                f"no pretrained weights {wanted} available: train without --pretrained. Available: {', '.join(known)}"
+            )
         return path
 
 
-def stored(flow_name: str, case: Case) -> Result:
-    """The result in `paper/results` of a flow, as it was measured."""
-    return Result.from_json(json.loads((RESULTS / case.stored_as(flow_name) / f"{case.table}.json").read_text()))
+# Figure of the paper -> the runs that it is drawn from.
+FIGURES: dict[int, tuple[Case, ...]] = {
+    2: tuple(Case("E5", stop) for stop in STOPS),
+    3: (Case("E5"),),
+    4: (Case("E5"),),
+    5: tuple(Case(table) for table in TABLES),
+    6: (Case("E5"),),
+    7: tuple(Case(table, stop) for table in TABLES for stop in STOPS),
+}
+
+
+def needed(figures: Sequence[int]) -> list[Case]:
+    """The runs that figures of the paper are drawn from, those trained to the end first."""
+    return sorted({case for n in figures for case in FIGURES[n]}, key=lambda case: (case.stop or 0, case.table))

@@ -1,13 +1,14 @@
 """What tables and figures are made of: the results of flows and of baselines."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from lattice_flows.paper.cases import Case
+from lattice_flows.paper.cases import RESULTS, Case
 
 from lattice_flows.measurement.result import Result
 
-__all__ = ["Ingredients"]
+__all__ = ["Ingredients", "stored"]
 
 
 class Ingredients(NamedTuple):
@@ -39,3 +40,8 @@ class Ingredients(NamedTuple):
         used: Iterable[tuple[tuple, Result]] = (*self.flows.items(), *self.baselines.items())
         seeds = sorted({result.seed for (table, _), result in used if table in tables})
         return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+
+
+def stored(flow_name: str, case: Case) -> Result:
+    """The result in `paper/results` of a flow."""
+    return Result.from_json(json.loads((RESULTS / case.stored_as(flow_name) / f"{case.table}.json").read_text()))

@@ -47,7 +47,8 @@ def _entry(run: Path, result: Result) -> dict[str, Any]:
     environment = json.loads((run / "environment.json").read_text())
     with (run / "metrics.csv").open() as file:
         history = [[round(float(row[key]), 4) for key in ("seconds", "acceptance", "ess")] for row in csv.DictReader(file)]
-    taus = [number.tau_int for number in result.observables.values() if number is not None]
+    taus = [row.estimate.tau_int for row in result.observables.values() if row.estimate is not None]
+    pulls = [abs(row.pull) for row in result.observables.values() if row.pull is not None]
     training, chain = result.training, result.chain
     return {
         "command": " ".join(["python", *environment["command"]]),
@@ -64,7 +65,7 @@ def _entry(run: Path, result: Result) -> dict[str, Any]:
         "ess": round(chain["ess"], 4),
         "tau_int": round(chain["tau_int"], 4),
         "tau_int_of_observables": [round(min(taus), 2), round(max(taus), 2)],
-        "largest_pull": round(max(map(abs, result.pulls().values())), 2),
+        "largest_pull": round(max(pulls), 2),
         "integration_error": chain["integration_error"]["mean"],
         "samples_per_second": round(chain["samples_per_second"]),
     }

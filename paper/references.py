@@ -1,156 +1,85 @@
-"""The numbers that results are compared with: the paper's own, and those of our HMC."""
+"""Numbers that results are compared with: those of the paper and of other codes, and those of our baselines."""
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
+from lattice_flows.paper.records import REFERENCES, read_record, record_file, write_record
 
-from lattice_flows.config import RunConfig
-from lattice_flows.io.files import atomic_write
-from lattice_flows.measurement.errors import Estimate, correlation, estimate, rejection_runs
-from lattice_flows.measurement.observables import Measurements
-from lattice_flows.production import estimates
+from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.result import Result
 
-__all__ = [
-    "PUBLISHED",
-    "REFERENCES",
-    "as_estimate",
-    "as_estimates",
-    "baselines",
-    "details",
-    "entry",
-    "published",
-    "reference",
-    "write",
-]
+__all__ = ["baselines", "common_network", "published", "record", "reference"]
 
-PUBLISHED = Path(__file__).with_name("published.yaml")
-REFERENCES = Path(__file__).with_name("references.yaml")
-_DIGITS = 7
-# Observables that are followed from a small part of the configurations to all of them.
-_FOLLOWED = ("two_point_susceptibility", "ising_energy")
-_HALVINGS = 7
-_SHORTEST = 16  # configurations of a chain
+_PUBLISHED = Path(__file__).with_name("published.yaml")
+_HEAD = "Baselines, each with the command that made it: [value, error, tau_int in measured configurations, its error]."
 
 
-def published(table: str, config: RunConfig) -> dict[str, Estimate]:
-    """Observables that the paper gives for an ensemble; none if the configuration is not that of the paper."""
-    row = yaml.safe_load(PUBLISHED.read_text())["table1"].get(table)
-    if row is None:
-        return {}
-    ours = (config.lattice.shape, config.action.parameters["m2"], config.action.parameters["lam"])
-    if ours != ((row["L"], row["L"]), row["m2"], row["lam"]):
-        return {}
-    return {"pole_mass_times_l": Estimate(*row["pole_mass_L"])}
+def published(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> dict[str, Estimate]:
+    """Observables that the paper gives for a lattice and an action, by name; none if these are not the paper's.
 
-
-def reference(config: RunConfig) -> dict[str, Any] | None:
-    """The HMC numbers for the lattice and action of a configuration, None if there are none.
-
-    Returns:
-      the entry of `references.yaml`, with `Estimate`s under "observables" (by name), and lists of them under "zero_momentum_green"
-      and "effective_mass".
+    Args:
+      lattice_shape: the extents.
+      action: the action's registered name under "name", and its parameters.
     """
-    for samplers in _read(REFERENCES).values():
-        found = samplers.get("hmc")
-        if (
-            found is not None
-            and tuple(found["lattice_shape"]) == config.lattice.shape
-            and found["action"] == config.action.model_dump()
-        ):
-            return as_estimates(found) | {"observables": {name: as_estimate(row) for name, row in found["observables"].items()}}
+    for row in _published()["table1"].values():
+        of_the_paper = {"name": "scalar_phi4", "m2": row["m2"], "lam": row["lam"]}
+        if (tuple(lattice_shape), dict(action)) == ((row["L"], row["L"]), of_the_paper):
+            return {"pole_mass_times_l": Estimate(*row["pole_mass_L"])}
+    return {}
+
+
+def common_network() -> dict[str, float]:
+    """Ensemble -> acceptance that public codes reach with the common convolutional network."""
+    return _published()["reimplementations"]["tutorial_network"]["acceptance"]
+
+
+def reference(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> Result | None:
+    """The result of HMC for a lattice and an action, None if there is none. Arguments as for `published`."""
+    for samplers in _references().values():
+        entry = samplers.get("hmc")
+        if entry is not None and (tuple(entry["lattice_shape"]), entry["action"]) == (tuple(lattice_shape), dict(action)):
+            return Result.from_entry("hmc", entry)
     return None
 
 
-def baselines(tables: Iterable[str]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Ensemble and sampler -> entry of `references.yaml`, as it stands there, for those of some ensembles that there are."""
-    entries = _read(REFERENCES)
-    return {(table, sampler): found for table in tables for sampler, found in entries.get(table, {}).items()}
-
-
-def as_estimate(row: Any) -> Estimate:
-    """An observable of a result (a mapping) or of a baseline (a list)."""
-    names = ("value", "error", "tau_int", "tau_int_error")
-    return Estimate(*(row[name] for name in names)) if isinstance(row, Mapping) else Estimate(*row)
-
-
-def as_estimates(found: dict[str, Any]) -> dict[str, Any]:
-    """The same with `Estimate`s in its curves, None where one is unknown."""
-    curves = ("zero_momentum_green", "effective_mass")
-    return found | {curve: [point and Estimate(*point) for point in found[curve]] for curve in curves}
-
-
-def entry(
-    config: RunConfig, measurements: Measurements, accepted: np.ndarray | None, facts: dict[str, Any], command: str
-) -> dict[str, Any]:
-    """What is kept of a baseline run; numbers are [value, error, tau_int, its error], tau_int in measured configurations."""
+def baselines(tables: Iterable[str]) -> dict[tuple[str, str], Result]:
+    """Ensemble and sampler -> result, of all baselines of some ensembles."""
+    entries = _references()
     return {
-        "command": command,
-        "lattice_shape": list(config.lattice.shape),
-        "action": config.action.model_dump(),
-        "seed": config.seed,
-        **{name: _rounded(value) for name, value in facts.items() if not name.endswith("_per_second")},
-        "observables": {name: _numbers(number) for name, number in estimates(measurements).items() if number is not None},
-        **details(measurements, accepted),
+        (table, sampler): Result.from_entry(sampler, entry) for table in tables for sampler, entry in entries.get(table, {}).items()
     }
 
 
-def details(measurements: Measurements, accepted: np.ndarray | None) -> dict[str, Any]:
-    """What figures and comparisons need of any ensemble, beside its observables.
+def record(result: Result, name: str, path: Path | None = None) -> Path:
+    """Adds a baseline to a file of references, or replaces it there.
+
+    Args:
+      result: of the baseline.
+      name: of the ensemble.
+      path: the file; None for `paper/references.yaml` of this clone.
 
     Returns:
-      zero_momentum_green and effective_mass (numbers for each time, None where unknown), correlation (of the observables that are
-      known, by name, then a row for each), errors (of chi_2 and E from 1/128, 1/64, ..., 1 of the configurations, as far as there
-      are enough), and, where updates are of the whole lattice, rejection_runs, as `statistics` counts them.
+      the file.
+
+    Raises:
+      RunError: the file cannot be written.
     """
-    known = [name for name, number in estimates(measurements).items() if number is not None]
-    parts = _parts(measurements)
-    found = {
-        "zero_momentum_green": [_numbers(estimate(point)) for point in measurements.zero_momentum_green],
-        "effective_mass": [point and _numbers(estimate(point)) for point in measurements.effective_mass],
-        "correlation": {
-            "of": known,
-            "matrix": [
-                [_rounded(float(number)) for number in row]
-                for row in correlation([measurements.observable(name) for name in known])
-            ],
-        },
-        "errors": {
-            "configurations": [part.configurations for part in parts],
-            **{name: [_rounded(part.estimate(name).error) for part in parts] for name in _FOLLOWED},
-        },
-    }
-    return found if accepted is None else found | {"rejection_runs": rejection_runs(accepted).tolist()}
+    path = record_file(REFERENCES, path)
+    entries = read_record(path)
+    entries.setdefault(name, {})[result.sampler] = result.to_entry()
+    write_record(path, _HEAD, dict(sorted(entries.items())), sort_keys=False, default_flow_style=None)
+    _references.cache_clear()
+    return path
 
 
-def _parts(measurements: Measurements) -> list[Measurements]:
-    """Ever larger parts, each twice the one before: the beginning of one chain, all of it, then more chains."""
-    length, chains = measurements.series("phi_2").shape
-    parts = [(length, chains)]
-    while len(parts) <= _HALVINGS and (chains > 1 or length >= 2 * _SHORTEST):
-        length, chains = (length, chains // 2) if chains > 1 else (length // 2, chains)
-        parts.append((length, chains))
-    return [measurements.part(0, length, chains) for length, chains in reversed(parts)]
+@functools.cache
+def _published() -> dict[str, Any]:
+    return yaml.safe_load(_PUBLISHED.read_text())
 
 
-def write(path: Path, name: str, sampler: str, new: dict[str, Any]) -> None:
-    """Adds or replaces one entry of a file of references. Raises `RunError` where it cannot be written."""
-    entries = _read(path) if path.exists() else {}
-    entries.setdefault(name, {})[sampler] = new
-    head = "# Baselines, each with the command that made it: [value, error, tau_int in measured configurations, its error].\n"
-    text = head + yaml.safe_dump(dict(sorted(entries.items())), sort_keys=False, width=120, default_flow_style=None)
-    atomic_write(path, lambda file: file.write(text.encode()))
-
-
-def _read(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    return yaml.safe_load(path.read_text()) or {}
-
-
-def _numbers(number: Estimate) -> list[float]:
-    return [_rounded(value) for value in number]
-
-
-def _rounded(value: Any) -> Any:
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+@functools.cache
+def _references() -> dict[str, dict[str, dict[str, Any]]]:
+    return read_record(REFERENCES)

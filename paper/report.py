@@ -1,23 +1,36 @@
-"""One self-contained HTML page with everything that a reproduction has found."""
+"""One self-contained HTML page with everything that a reproduction has found. The packages that it needs are the extra `report`."""
 
 import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import jinja2
-import markdown
-from lattice_flows.paper import figures, table1
+from lattice_flows.paper import tables
+from lattice_flows.paper.figures import Drawn
+from lattice_flows.paper.ingredients import Ingredients
 
+from lattice_flows.config import ConfigError
 from lattice_flows.io.files import atomic_write
+from lattice_flows.measurement.result import LARGEST_PULL
 
-__all__ = ["write"]
+__all__ = ["check", "write"]
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
+_TEMPLATE = Path(__file__).with_name("report.html.j2")
 _OF_A_RUN = {"training_history": "Training", "rejection_runs": "Rejections in a row"}
 
 
-def write(path: Path, out: Path, parts: figures.Ingredients, drawn: Mapping[int, figures.Drawn]) -> None:
+def check() -> None:
+    """Whether a report can be written; asked before a long run.
+
+    Raises:
+      ConfigError: a package is missing.
+    """
+    _packages()
+
+
+def write(path: Path, out: Path, parts: Ingredients, drawn: Mapping[int, Drawn]) -> None:
     """Writes the report of a reproduction.
 
     Args:
@@ -27,37 +40,48 @@ def write(path: Path, out: Path, parts: figures.Ingredients, drawn: Mapping[int,
       drawn: the figures, by number, for their captions.
 
     Raises:
+      ConfigError: a package is missing.
       RunError: the page cannot be written.
     """
-    ends = {table: result for (table, stop), result in parts.flows.items() if stop is None}
-    folders = {key: figures.run_folder(out, *key) for key in parts.flows}
+    jinja2, markdown = _packages()
+
+    def html(text: str) -> Any:
+        return jinja2.utils.markupsafe.Markup(markdown.markdown(text, extensions=["tables"]))
+
+    ends = parts.fully_trained()
+    folders = {case: case.folder(out) for case in parts.flows}
     environment = json.loads((next(iter(folders.values())) / "environment.json").read_text())
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(TEMPLATE.read_text())
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(_TEMPLATE.read_text())
     page = template.render(
-        passed=all(result["passed"] for result in parts.flows.values()),
-        largest_pull=table1.LARGEST_PULL,
-        summary=_html(table1.summary(list(parts.flows.values()))),
-        agreement=_html(table1.agreement_table(list(ends.values()), parts.baselines)) if ends else "",
-        exponents=_html(figures.exponents_table(parts)) if 7 in drawn else "",
+        passed=all(result.passed for result in parts.flows.values()),
+        largest_pull=LARGEST_PULL,
+        summary=html(tables.summary(list(parts.flows.values()))),
+        agreement=html(tables.agreement_table(ends, parts.baselines)) if ends else "",
+        exponents=html(tables.exponents_table(parts)) if 7 in drawn else "",
         figures={n: (_image(out / "figures" / f"figure_{n}.png"), one.caption) for n, one in drawn.items()},
         runs=[
-            {
-                "report": _html(table1.report(result)),
-                "figures": {
-                    title: _image(folders[key] / "figures" / f"{name}.png")
-                    for name, title in _OF_A_RUN.items()
-                    if (folders[key] / "figures" / f"{name}.png").exists()
-                },
-            }
-            for key, result in parts.flows.items()
+            {"report": html(tables.case_table(result)), "figures": _figures(folders[case])} for case, result in parts.flows.items()
         ],
         environment=environment,
     )
     atomic_write(path, lambda file: file.write(page.encode()))
 
 
-def _html(text: str) -> jinja2.utils.markupsafe.Markup:
-    return jinja2.utils.markupsafe.Markup(markdown.markdown(text, extensions=["tables"]))
+def _packages() -> tuple[ModuleType, ModuleType]:
+    try:
+        import jinja2
+        import markdown
+    except ImportError as error:
+        raise ConfigError(
+            f"--report needs {error.name}, which is not installed: pip install 'lattice-flows[report]', or run without --report"
+        ) from None
+    return jinja2, markdown
+
+
+def _figures(run: Path) -> dict[str, str]:
+    """Title -> image, for those diagnostic figures that a run has."""
+    images = {title: run / "figures" / f"{name}.png" for name, title in _OF_A_RUN.items()}
+    return {title: _image(png) for title, png in images.items() if png.exists()}
 
 
 def _image(png: Path) -> str:

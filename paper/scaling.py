@@ -51,7 +51,7 @@ def _taus(parts: Ingredients) -> dict[str, dict[str, dict[int, Estimate]]]:
             flow = parts.flows[Case(table, stop)]
             taus, extent = found.setdefault(f"{flow.flow} flow at {stop:.0%}", {}), max(flow.lattice_shape)
             for name in OBSERVABLES:
-                number = flow.observables[name]
+                number = flow.estimate(name)
                 taus.setdefault(name, {})[extent] = Estimate(number.tau_int, number.tau_int_error)
             taus.setdefault("rejections", {})[extent] = Estimate(flow.chain["tau_int"], flow.chain["tau_int_error"])
     return found

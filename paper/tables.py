@@ -1,0 +1,230 @@
+"""All tables of the reproduction, as Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from lattice_flows.paper import scaling
+from lattice_flows.paper.comparison import sampler_agreement
+from lattice_flows.paper.ingredients import Ingredients
+from lattice_flows.paper.recorded_runs import MARKS
+from lattice_flows.paper.records import COST, RUNS, read_record
+from lattice_flows.paper.references import common_network
+
+from lattice_flows.measurement.agreement import Agreement
+from lattice_flows.measurement.errors import Estimate, format_estimate
+from lattice_flows.measurement.result import LARGEST_PULL, Result
+
+if TYPE_CHECKING:  # tables are printed without TensorFlow
+    from lattice_flows.paper.ablations import Ablation
+
+__all__ = [
+    "ablations_table",
+    "agreement_table",
+    "case_table",
+    "cost_table",
+    "exponents_table",
+    "progress_table",
+    "summary",
+    "variants_table",
+]
+
+# Seconds of training.
+_TIMES = (5, 15, 60, 240)
+_END = float("inf")
+# Configurations that the cost of training is spread over.
+_INDEPENDENT = 10**6
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Table I, a row for each result, and with what it leaves out: how the flow was trained and how well it samples."""
+    columns = "ensemble, L, lam, m_p L, paper, chi_2, parameters, steps, training [s], acceptance, ESS, tau_int, log Z"
+    return _markdown(columns.split(", "), map(_summary_row, results))
+
+
+def _summary_row(result: Result) -> list[Any]:
+    training, chain = result.training, result.chain
+    return [
+        result.table,
+        max(result.lattice_shape),
+        f"{result.parameters['lam']:g}",
+        _number(result.estimate("pole_mass_times_l")),
+        _number(result.observables["pole_mass_times_l"].published),
+        _number(result.estimate("two_point_susceptibility")),
+        training["parameters"],
+        training["steps"],
+        f"{training['seconds']:.0f}",
+        f"{chain['acceptance']:.4f}",
+        f"{chain['ess']:.4f}",
+        format_estimate(Estimate(chain["tau_int"], chain["tau_int_error"])),
+        format_estimate(Estimate(chain["log_z"], chain["log_z_error"])),
+    ]
+
+
+def case_table(result: Result) -> str:
+    """A result: the row of Table I, and below it every observable beside the reference's and the paper's."""
+    shape = " x ".join(map(str, result.lattice_shape))
+    columns = "observable, flow, tau_int, reweighted, reference (HMC or exact), pull, paper, pull"
+    rows = [
+        [
+            name,
+            _number(row.estimate),
+            "" if row.estimate is None else f"{row.estimate.tau_int:.2f}",
+            _number(row.reweighted),
+            _number(row.reference),
+            _sigmas(row.pull),
+            _number(row.published),
+            _sigmas(row.published_pull),
+        ]
+        for name, row in result.observables.items()
+    ]
+    chain = result.chain
+    free_energy = Estimate(chain["free_energy_density"], chain["free_energy_density_error"])
+    lines = [
+        f"## {result.table}: {shape}, flow {result.flow}, seed {result.seed}",
+        summary([result]),
+        _markdown(columns.split(", "), rows),
+        f"Free-energy density -log Z / V = {format_estimate(free_energy)}, from {chain['length']} weighted proposals.",
+        f"{'passed' if result.passed else 'FAILED'}: pulls against the reference are to be within {LARGEST_PULL:g} sigma.",
+    ]
+    return "\n\n".join(lines)
+
+
+def agreement_table(results: Sequence[Result], baselines: Mapping[tuple[str, str], Result]) -> str:
+    """How well the samplers agree on all observables at once, on each ensemble and on all.
+
+    Args:
+      results: of flows; those on ensembles without baselines are left out.
+      baselines: ensemble and sampler -> result.
+    """
+    rows, found = [], []
+    for result in results:
+        others = {sampler: baseline for (table, sampler), baseline in baselines.items() if table == result.table}
+        if others:
+            found.append(sampler_agreement([result, *others.values()]))
+            rows.append(_agreement_row(result.table, ", ".join([result.flow, *others]), found[-1]))
+    if len(found) > 1:
+        total = Agreement(sum(one.chi_square for one in found), sum(one.degrees_of_freedom for one in found))
+        rows.append(_agreement_row("all", "", total))
+    return _markdown(["ensemble", "samplers", "chi-square", "degrees of freedom", "p"], rows)
+
+
+def _agreement_row(table: str, samplers: str, found: Agreement) -> list[Any]:
+    return [table, samplers, f"{found.chi_square:.1f}", found.degrees_of_freedom, f"{found.p:.3f}"]
+
+
+def exponents_table(parts: Ingredients) -> str:
+    """The dynamical exponents of figure 7, and tau_int on E1 and E5."""
+    rows = [
+        [sampler, name, *(format_estimate(law.taus[L]) for L in (min(law.taus), max(law.taus))), format_estimate(law.z)]
+        for sampler, observables in scaling.power_laws(parts).items()
+        for name, law in observables.items()
+    ]
+    return _markdown(["sampler", "observable", "tau_int, L = 6", "L = 14", "z"], rows)
+
+
+def variants_table(path: Path = RUNS) -> str:
+    """The runs of a file, medians over seeds; a mark that half of the seeds do not reach has no time."""
+    marks = [f"to {mark:.0%} [s]" for mark in MARKS]
+    columns = ["flow", "ensemble", "seeds", "parameters", "steps", "training [s]", *marks, "acceptance", "ESS", "tau_int"]
+    columns += ["of observables", "largest pull", "ms a step", "fields a second"]
+    entries = [(flow, table, seeds) for flow, tables in read_record(path).items() for table, seeds in tables.items()]
+    return _markdown(columns, (_variant_row(flow, table, list(seeds.values())) for flow, table, seeds in entries))
+
+
+def _variant_row(flow: str, table: str, runs: Sequence[Mapping[str, Any]]) -> list[Any]:
+    def middle(key: str) -> float:
+        return median(run[key] for run in runs)
+
+    reached = [[run["seconds_to"][mark] for run in runs] for mark in MARKS]
+    lowest, highest = map(median, zip(*(run["tau_int_of_observables"] for run in runs), strict=True))
+    return [
+        flow,
+        table,
+        len(runs),
+        runs[0]["parameters"],
+        f"{middle('steps'):.0f}",
+        f"{middle('seconds'):.0f}",
+        *(
+            "" if 2 * times.count(None) >= len(times) else f"{median(_END if t is None else t for t in times):.0f}"
+            for times in reached
+        ),
+        f"{middle('acceptance'):.3f}",
+        f"{middle('ess'):.3f}",
+        f"{middle('tau_int'):.2f}",
+        f"{lowest:.2f} to {highest:.2f}",
+        f"{max(run['largest_pull'] for run in runs):.1f}",
+        f"{1e3 * median(run['seconds'] / run['steps'] for run in runs):.0f}",
+        f"{middle('samples_per_second'):.0f}",
+    ]
+
+
+def progress_table(path: Path = RUNS) -> str:
+    """Acceptance and ESS against training time, for all runs without a target.
+
+    They are medians over seeds of the last evaluation before each time. Beside them stands the acceptance that public codes reach
+    with the common network.
+    """
+    elsewhere = common_network()
+    runs = {flow: tables for flow, tables in read_record(path).items() if " to " not in flow}
+    rows = []
+    for table in sorted({table for tables in runs.values() for table in tables}):
+        for flow, tables in runs.items():
+            histories = [run["history"] for run in tables.get(table, {}).values() if "history" in run]
+            if histories:
+                trained = f"{median(history[-1][0] for history in histories):.0f}"
+                reached = [_reached(histories, seconds) for seconds in (*_TIMES, _END)]
+                rows.append([table, flow, *reached, trained, elsewhere.get(table, "")])
+    times = [f"{seconds} s" for seconds in _TIMES]
+    return _markdown(["ensemble", "flow", *times, "the end", "training [s]", "common network elsewhere"], rows)
+
+
+def _reached(histories: Sequence[Sequence[Sequence[float]]], seconds: float) -> str:
+    """Acceptance and ESS after so many seconds; nothing for times before the first evaluation or after the end."""
+    before = [[row for row in history if row[0] <= seconds][-1:] for history in histories]
+    if not all(before) or (seconds < _END and min(history[-1][0] for history in histories) <= seconds):
+        return ""
+    return ", ".join(f"{median(column):.3f}" for column in list(zip(*(rows[0] for rows in before), strict=True))[1:])
+
+
+def ablations_table(results: Mapping[str, Mapping[str, "Ablation"]]) -> str:
+    """What was reached, by ablation and ensemble."""
+    tables = list(next(iter(results.values())))
+    of_each = ["parameters", "ms a step", "steps", "acceptance", "ESS"]
+    columns = [f"{table}: {column}" if column == of_each[0] else column for table in tables for column in of_each]
+    rows = []
+    for name, by_table in results.items():
+        cells = [name]
+        for found in (by_table[table] for table in tables):
+            cells += [found.parameters, f"{found.step_ms:.1f}", found.steps, f"{found.acceptance:.3f}", f"{found.ess:.3f}"]
+        rows.append(cells)
+    return _markdown(["ablation", *columns], rows)
+
+
+def cost_table(path: Path = COST) -> str:
+    """The cost of an independent configuration, `2 tau_int` updates; training is spread over 10^6 of them."""
+    columns = "ensemble, sampler, ms an update, tau_int of chi_2, ms an independent configuration"
+    rows = []
+    for table, samplers in yaml.safe_load(path.read_text())["ensembles"].items():
+        for sampler, row in samplers.items():
+            update = row["milliseconds_per_update"]
+            independent = 2 * row["tau_int"] * update
+            with_training = independent + 1e3 * row["training_seconds"] / _INDEPENDENT
+            tau_int = f"{row['tau_int']:.2f}"
+            rows.append([table, sampler, f"{update:.3g}", tau_int, f"{independent:.3g}", f"{with_training:.3g}"])
+    return _markdown([*columns.split(", "), "with training, for 10^6"], rows)
+
+
+def _number(number: Estimate | None) -> str:
+    return "" if number is None else format_estimate(number)
+
+
+def _sigmas(pull: float | None) -> str:
+    return "" if pull is None else f"{pull:+.2f}"
+
+
+def _markdown(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])

@@ -1,0 +1,53 @@
+"""Which runs there are, and what they are run with."""
+
+import pytest
+from lattice_flows.paper.cases import LARGER, QUICK, STOPS, TABLES, TRAINED, Case
+from lattice_flows.paper.ingredients import stored
+
+from lattice_flows.config import CONFIGS, ConfigError, load
+
+
+@pytest.mark.parametrize("table", [*TABLES, *LARGER])
+def test_every_ensemble_has_a_configuration(table):
+    config = Case(table).configuration()
+    assert config == load(CONFIGS / f"{table}.yaml")
+    assert config.flow.name == ("affine" if table in TABLES else "continuous")
+
+
+def test_what_stands_on_top_of_what():
+    """File, preset, quick run, early stop, flags: the later win, in whatever order presets and flags are given."""
+    flags = {"training": {"batch_size": 32}, "seed": 5}
+    preset = CONFIGS / "flows" / "continuous.yaml"
+    for overrides in ([preset, flags], [flags, preset]):
+        config = Case("E1", 0.5).configuration(overrides, quick=True)
+        assert config.flow.name == "continuous" and config.seed == 5
+        assert config.chain.length == QUICK["chain"]["length"]
+        assert config.training.batch_size == 32 and config.training.optimizer.name == "adam"
+        assert config.training.steps == 5000 and config.training.target_acceptance == 0.5
+
+
+def test_flags_go_before_the_settings_of_a_case():
+    assert Case("E1", 0.5).configuration([{"training": {"target_acceptance": 0.6}}]).training.target_acceptance == 0.6
+    assert Case("E1").configuration([{"chain": {"length": 3000}}], quick=True).chain.length == 3000
+
+
+def test_where_a_run_is(tmp_path):
+    assert Case("E1").folder(tmp_path) == tmp_path / "E1"
+    assert Case("E1", 0.7).folder(tmp_path) == tmp_path / "at_70" / "E1"
+
+
+@pytest.mark.parametrize("case", [Case(table, stop) for table in TABLES for stop in (None, *STOPS)])
+def test_weights_and_results_are_stored(case):
+    assert case.weights("affine").parent.parent == TRAINED and case.weights("affine").exists()
+    result = stored("affine", case)
+    assert (result.table, result.flow) == (case.table, "affine")
+    assert result.lattice_shape == case.configuration().lattice.shape
+
+
+def test_weights_that_are_not_stored_are_named():
+    with pytest.raises(ConfigError, match=r"no pretrained weights continuous/L20 available: .*continuous/E5"):
+        Case("L20").weights("continuous")
+
+
+def test_trained_weights_are_small():
+    assert sum(path.stat().st_size for path in TRAINED.rglob("*.npz")) < 2**20

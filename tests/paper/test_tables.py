@@ -1,0 +1,78 @@
+"""Tables of the reproduction, and that those of the documents are made of the stored numbers."""
+
+import dataclasses
+
+import pytest
+from lattice_flows.paper import tables
+from lattice_flows.paper.cases import STOPS, TABLES, Case
+from lattice_flows.paper.ingredients import Ingredients, stored
+from lattice_flows.paper.references import baselines
+
+from lattice_flows.config import CONFIGS
+from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.result import ObservableResult
+
+README = (CONFIGS.parent / "README.md").read_text()
+NOTES = (CONFIGS.parent / "paper" / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def parts():
+    cases = [Case(table, stop) for table in TABLES for stop in (None, *STOPS)]
+    return Ingredients({case: stored("affine", case) for case in cases}, baselines(TABLES))
+
+
+def result(sigmas):
+    """A result with two observables that are so far from their reference."""
+    row = ObservableResult(
+        Estimate(1.0, 0.1, 0.5, 0.01), reweighted=Estimate(1.1, 0.1), reference=Estimate(1.0 - 0.1 * sigmas, 0.0)
+    )
+    rows = {"pole_mass_times_l": row, "two_point_susceptibility": row, "unknown": ObservableResult(None)}
+    chain = {"acceptance": 0.5, "ess": 0.4, "tau_int": 1.5, "tau_int_error": 0.1, "log_z": 7.0, "log_z_error": 0.02}
+    chain |= {"length": 9, "free_energy_density": -0.2, "free_energy_density_error": 0.001}
+    return dataclasses.replace(stored("affine", Case("E1")), observables=rows, chain=chain)
+
+
+def test_a_case_is_shown_with_errors_and_the_verdict():
+    text = tables.case_table(result(-2.0))
+    assert "## E1: 6 x 6, flow affine, seed 1" in text
+    assert "| pole_mass_times_l | 1.00(10) | 0.50 | 1.10(10) | 1.2 | -2.00 |  |  |" in text
+    assert "| unknown |  |  |  |  |  |  |  |" in text
+    assert "| 0.5000 | 0.4000 | 1.50(10) | 7.000(20) |" in text
+    assert "Free-energy density -log Z / V = -0.2000(10), from 9 weighted proposals." in text
+    assert text.endswith("passed: pulls against the reference are to be within 4 sigma.")
+    assert "FAILED" in tables.case_table(result(-4.5))
+
+
+def test_columns_and_rows_of_all_tables_have_equal_lengths(parts):
+    shown = [tables.summary(list(parts.flows.values())), tables.exponents_table(parts)]
+    shown += [tables.agreement_table(parts.fully_trained(), parts.baselines), tables.variants_table(), tables.progress_table()]
+    for text in shown:
+        assert len({line.count("|") for line in text.splitlines()}) == 1 and "|---" in text
+
+
+def test_ensembles_without_baselines_are_left_out_of_the_agreement(parts):
+    only = {key: baseline for key, baseline in parts.baselines.items() if key[0] == "E2"}
+    rows = tables.agreement_table(parts.fully_trained(), only).splitlines()[2:]
+    assert len(rows) == 1 and rows[0].startswith("| E2 | affine, hmc, metropolis |")
+
+
+@pytest.mark.parametrize("flow", ["affine", "continuous"])
+def test_the_results_in_the_readme_are_those_of_the_result_files(flow):
+    assert tables.summary([stored(flow, Case(table)) for table in TABLES]) in README + NOTES
+
+
+@pytest.mark.parametrize("flow", ["affine", "continuous"])
+def test_the_agreement_in_the_notes_is_that_of_the_results(parts, flow):
+    text = tables.agreement_table([stored(flow, Case(table)) for table in TABLES], parts.baselines)
+    assert [row.split("|")[1].strip() for row in text.splitlines()[2:]] == [*TABLES, "all"]
+    assert text in NOTES and float(text.splitlines()[-1].split("|")[-2]) > 0.01
+
+
+def test_the_exponents_in_the_notes_are_those_of_the_results(parts):
+    assert tables.exponents_table(parts) in NOTES
+
+
+@pytest.mark.parametrize("made", [tables.variants_table, tables.progress_table, tables.cost_table])
+def test_the_tables_of_runs_in_the_notes_are_those_of_the_recorded_runs(made):
+    assert made() in NOTES
