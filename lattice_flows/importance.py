@@ -1,11 +1,14 @@
-"""Log weights `w = -S(phi) - log q(phi)` of flow samples, and what follows from them alone. Everything in float64."""
+"""Importance weights of flow samples, `log_weight = -S(phi) - log q(phi)`, and what follows from them alone. All in float64."""
 
+import copy
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
+from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
 from lattice_flows.seeds import sub_seed
 
@@ -15,6 +18,18 @@ __all__ = ["WeightedSampler", "effective_sample_size", "expected_acceptance", "i
 class WeightedSampler:
     """Draws fields with their log weights, in compiled batches of fixed size, on the (first) device that holds the flow.
 
+    Samplers of one flow with the same action and batch size share one compiled function, so the sampler that judged a training is
+    already compiled when the Markov chain begins. A sampler keeps the integration steps that the flow had when it was made.
+
+    Example:
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
+    flow = lf.flows.affine(action.lattice, layers=2)
+    sampler = lattice_flows.importance.WeightedSampler(flow, action, batch_size=64, seed=1)
+    log_weight = sampler.log_weights(100, "example")
+    ```
+
     Args:
       flow: what is drawn from.
       action: `phi [batch, *shape] -> [batch]`.
@@ -22,30 +37,32 @@ class WeightedSampler:
       seed: master seed; batch i of a purpose is always the same.
 
     Attributes:
-      flow: what is drawn from.
+      flow: what is drawn from, with the integration steps of then.
       action: what the weights are for.
       batch_size: fields in a compiled call.
       integration_error: see `integration_error`; zero for an exact flow, and until `integrated` has found it.
     """
 
-    def __init__(self, flow: Flow, action: Callable[[tf.Tensor], tf.Tensor], batch_size: int, seed: int):
-        self.flow, self.action, self.batch_size = flow, action, batch_size
+    def __init__(self, flow: Flow, action: Action, batch_size: int, seed: int):
+        self.flow, self.action, self.batch_size = copy.copy(flow), action, batch_size
         self.integration_error = {"mean": 0.0, "largest": 0.0}
         self._seed = seed
-        # An integration is less exact than float32, and takes half the time in it.
-        dtype = tf.float64 if flow.exact else tf.float32
         # Where the weights are, not wherever TensorFlow would put the computation by itself.
         self._device = next((variable.device for variable in flow.variables), None)
-
-        @tf.function(jit_compile=True)
-        def draw(seed):
-            phi, log_q = flow.sample_and_log_prob(batch_size, seed, dtype)
-            return phi, -action(tf.cast(phi, tf.float64)) - log_q
-
-        self._draw = draw
+        compiled = _COMPILED[self.flow] = _COMPILED.setdefault(flow, {})
+        key = (action, batch_size, tuple(flow.integration_steps.items()))
+        if key not in compiled:
+            compiled[key] = _compiled_draw(flow, action, batch_size)
+        self._draw = compiled[key]
 
     def batches(self, n: int, purpose: str, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields `phi [b, *shape]` and `log_weight [b]` until n fields are drawn; the last batch is cut to fit."""
+        """Yields `phi [b, *shape]` and `log_weight [b]` until n fields are drawn; the last batch is cut to fit.
+
+        Args:
+          n: number of fields.
+          purpose: of the random numbers.
+          start: number of the first batch.
+        """
         for index in range(start, start + -(-n // self.batch_size)):
             with tf.device(self._device):
                 phi, log_weight = self._draw(tf.constant(sub_seed(self._seed, purpose, index)))
@@ -53,21 +70,28 @@ class WeightedSampler:
             yield phi.numpy()[:wanted], log_weight.numpy()[:wanted]
 
     def log_weights(self, n: int, purpose: str, start: int = 0) -> np.ndarray:
-        """The log weights `[n]` of `batches`."""
+        """Returns the log weights `[n]` of `batches`."""
         return np.concatenate([log_weight for _, log_weight in self.batches(n, purpose, start)])
 
     def refined(self) -> "WeightedSampler | None":
-        """The same samples, integrated with half the step; None if the flow is exact."""
+        """Returns a sampler of the same fields, integrated with half the step; None if the flow is exact."""
         finer = self.flow.refined()
-        return finer and WeightedSampler(finer, self.action, self.batch_size, self._seed)
+        if finer is None:
+            return None
+        # The variables are the same, so what is compiled for one serves the other.
+        _COMPILED[finer] = _COMPILED[self.flow]
+        return WeightedSampler(finer, self.action, self.batch_size, self._seed)
 
     def integrated(self, tolerance: float, samples: int, info: Callable[[str], None]) -> "WeightedSampler":
-        """The first in a series of samplers, each with half the step of the one before, whose log weights are right.
+        """Halves the step of the integration until log weights are accurate.
 
         Args:
-          tolerance: of the mean change of log weights when the step is halved once more.
-          samples: that it is found from.
+          tolerance: largest mean change of log weights when the step is halved once more.
+          samples: number of samples that this mean is taken over.
           info: is told of every halving.
+
+        Returns:
+          the first sampler that is accurate; this one, for an exact flow.
         """
         sampler = self
         while (finer := sampler.refined()) is not None:
@@ -77,6 +101,24 @@ class WeightedSampler:
             info(f"the integration is wrong by {mean:.1e} in log weights on average: halving its step")
             sampler = finer
         return sampler
+
+
+# By flow, then by action, batch size and integration steps. The values must not refer to the flow itself, or it would never go.
+_COMPILED: weakref.WeakKeyDictionary[Flow, dict[tuple, Callable]] = weakref.WeakKeyDictionary()
+
+
+def _compiled_draw(flow: Flow, action: Action, batch_size: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """A function of a seed that draws fields and their log weights from a flow as it is now; its weights may change later on."""
+    flow = copy.copy(flow)
+    # An integration is less exact than float32, and takes half the time in it.
+    dtype = tf.float64 if flow.exact else tf.float32
+
+    @tf.function(jit_compile=True)
+    def draw(seed):
+        phi, log_q = flow.sample_and_log_prob(batch_size, seed, dtype)
+        return phi, -action(tf.cast(phi, tf.float64)) - log_q
+
+    return draw
 
 
 def integration_error(log_weight: np.ndarray, finer: np.ndarray) -> dict[str, float]:

@@ -1,6 +1,13 @@
-"""Losses whose minimum is the target density, and estimators of their gradients.
+"""Losses that the target density minimises, and estimators of their gradients.
 
-A loss is a function of `log q(phi) + S(phi)`, `[n]`, of samples of the flow. An estimator draws samples and sums over them.
+A loss is a function of `log q(phi) + S(phi)`, `[n]`, at samples of the flow, with one value for each sample. To add one, write the
+function and register it:
+
+    @LOSSES.register("squared_error")
+    def squared_error(log_q_plus_action):
+        return (log_q_plus_action - tf.stop_gradient(tf.reduce_mean(log_q_plus_action))) ** 2
+
+An estimator draws samples and sums the gradient of any loss over them.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,33 +15,42 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from lattice_flows.actions import Action
+from lattice_flows.config import Registry
 from lattice_flows.flows import Flow
 
-__all__ = ["ESTIMATORS", "GradientEstimate", "absolute_error", "path", "reparameterisation", "reverse_kl", "scores"]
+__all__ = ["ESTIMATORS", "LOSSES", "GradientEstimate", "absolute_error", "path", "reparameterisation", "reverse_kl", "scores"]
 
-Action = Callable[[tf.Tensor], tf.Tensor]
 Draw = Callable[[], tf.Tensor]
+Loss = Callable[[tf.Tensor], tf.Tensor]
 
 
 def reverse_kl(log_q_plus_action: tf.Tensor) -> tf.Tensor:
     """Reverse Kullback-Leibler divergence up to the constant log Z: `log q + S` (arXiv:1904.12072, eqs. 13-14).
 
-    Its mean is bounded from below by `-log Z`; a lower value means that log q is wrong.
+    Its mean is bounded from below by `-log Z`. A lower value means that log q is wrong.
     """
     return log_q_plus_action
 
 
 def absolute_error(log_q_plus_action: tf.Tensor) -> tf.Tensor:
-    """`|log q + S + log Z|` (arXiv:1904.12072, eq. B2), which the paper used before the KL loss at L = 14.
+    """`|log q + S + log Z|` (arXiv:1904.12072, eq. B2), with which the paper begins its training at L = 14.
 
-    log Z is estimated from the samples themselves, by minus the mean of `log q + S`; with several devices, by each from its own.
+    log Z is estimated by minus the mean of `log q + S` over the samples themselves; each of several devices uses its own samples.
     """
     return tf.abs(log_q_plus_action - tf.stop_gradient(tf.reduce_mean(log_q_plus_action)))
 
 
+LOSSES = Registry("loss", {"reverse_kl": reverse_kl, "absolute_error": absolute_error})
+
+
 class GradientEstimate(NamedTuple):
-    """Sums over samples of the flow: `log q + S`; the gradient of the loss with respect to the flow's variables, flattened and
-    joined `[size]`; and, if it was asked for, Fisher's matrix `score score^T`, `[size, size]`.
+    """Sums over samples of the flow.
+
+    Attributes:
+      log_q_plus_action: `log q + S`, a scalar in float64.
+      gradient: of the loss with respect to the flow's variables, flattened and joined, `[size]`.
+      fisher: the Fisher matrix `score score^T`, `[size, size]`, if it was asked for.
     """
 
     log_q_plus_action: tf.Tensor
@@ -43,16 +59,16 @@ class GradientEstimate(NamedTuple):
 
 
 def reparameterisation(
-    flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, loss: Callable[[tf.Tensor], tf.Tensor] = reverse_kl
+    flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, loss: Loss = reverse_kl
 ) -> GradientEstimate:
-    """The gradient of the loss of samples, through the samples and through log q.
+    """The gradient of a loss through the samples and through log q.
 
     Args:
       flow: the flow.
       action: `phi [batch, *shape] -> [batch]`.
-      draw: gives prior samples `[n, *shape]`.
-      with_fisher: whether Fisher's matrix is wanted.
-      loss: `reverse_kl` or `absolute_error`.
+      draw: returns prior samples `[n, *shape]`.
+      with_fisher: whether to compute the Fisher matrix.
+      loss: a function like those in `LOSSES`.
     """
     with tf.GradientTape() as tape:
         phi, log_q = flow.push_forward(draw())
@@ -62,12 +78,14 @@ def reparameterisation(
     return GradientEstimate(tf.reduce_sum(exponent), _joined(tape, total, flow.trainable_variables), matrix)
 
 
-def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False) -> GradientEstimate:
+def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, loss: Loss = reverse_kl) -> GradientEstimate:
     """The gradient of the reverse KL divergence through the samples alone (arXiv:2207.08219; 2206.09016).
 
-    The explicit dependence of log q on the weights has a gradient whose mean is zero, and only adds noise; without it the variance
-    vanishes where q is the target. Arguments as for `reparameterisation`.
+    The explicit dependence of log q on the weights contributes a term of mean zero, which only adds noise. Without it the variance
+    vanishes where q is the target. For any other loss this term has a mean, so `reparameterisation` takes over. Arguments as there.
     """
+    if loss is not reverse_kl:
+        return reparameterisation(flow, action, draw, with_fisher=with_fisher, loss=loss)
     with tf.GradientTape() as tape:
         phi, log_q = flow.push_forward(draw())
     fixed = tf.identity(phi)
@@ -75,7 +93,7 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False) -
         force_tape.watch(fixed)
         exponent = action(fixed)
         if not with_fisher:
-            # tf.identity defeats the bijector's cache, which would give back z instead of inverting the map.
+            # tf.identity defeats the bijector's cache, which would return z instead of inverting the map.
             exponent += flow.log_prob(tf.identity(fixed))
     force, matrix = force_tape.gradient(exponent, fixed), None
     if with_fisher:
@@ -85,7 +103,7 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False) -
     return GradientEstimate(total, _joined(tape, phi, flow.trainable_variables, force), matrix)
 
 
-ESTIMATORS = {"path": path, "reparameterisation": reparameterisation}
+ESTIMATORS = Registry("gradient estimator", {"path": path, "reparameterisation": reparameterisation})
 
 
 def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

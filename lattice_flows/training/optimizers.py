@@ -1,21 +1,37 @@
-"""Optimisers for all weights of a flow as one vector.
+"""Optimisers that treat all weights of a flow as one vector.
 
-A flow has hundreds of small variables, and arithmetic on each by itself costs as much as a good part of the gradient; here only the
-last subtraction is done for each. To be called inside a `tf.function`; with several devices in the cross-replica context, where
-gradients are those of all replicas. `variables` is the state, to be saved with the weights.
+A flow has hundreds of small variables, and arithmetic on each of them costs as much as a good part of the gradient; here only the
+last subtraction runs over variables. Call `apply` inside a `tf.function`; with several devices, in the cross-replica context, with
+gradients summed over replicas. `variables` is the state, which checkpoints save with the weights.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 from pydantic import NonNegativeInt, PositiveFloat
 
 from lattice_flows.config import Probability, Registry
 
-__all__ = ["OPTIMIZERS", "Adam", "NaturalGradient"]
+__all__ = ["OPTIMIZERS", "Adam", "NaturalGradient", "Optimizer"]
 
 Rate = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Optimizer(Protocol):
+    """What a training step needs of an optimiser.
+
+    Attributes:
+      needs_fisher: whether `apply` takes the Fisher matrix after the gradient.
+      variables: the state.
+    """
+
+    needs_fisher: bool
+    variables: list[tf.Variable]
+
+    def apply(self, gradient: tf.Tensor, *fisher: tf.Tensor) -> None:
+        """Updates the weights."""
 
 
 class Adam:
@@ -23,10 +39,10 @@ class Adam:
 
     Args:
       weights: float32 variables.
-      rate: the learning rate against the number of updates made.
+      rate: the learning rate as a function of the number of updates made.
       beta_1: decay of the first moment.
       beta_2: decay of the second moment.
-      gradient_clip: largest norm of the gradient of all weights together.
+      gradient_clip: largest norm of the gradient with respect to all weights.
     """
 
     needs_fisher = False
@@ -46,7 +62,7 @@ class Adam:
         self.variables = [self._updates, self._moments]
 
     def apply(self, gradient: tf.Tensor) -> None:
-        """Makes an update with the gradient `[size]` with respect to `weights`, flattened and joined."""
+        """Updates the weights, given the gradient `[size]` with respect to all of them, flattened and joined."""
         extended = tf.distribute.get_strategy().extended
         extended.update(self._moments, self._update, (self._updates, gradient, *self._weights))
 
@@ -62,22 +78,22 @@ class Adam:
 
 
 class NaturalGradient:
-    """Steepest descent in the metric of the distributions themselves (Amari, Neural Computation 10 (1998) 251).
+    """Steepest descent in the metric of the distributions (Amari, Neural Computation 10 (1998) 251).
 
         change = rate (F + damping diag F + ridge)^-1 gradient,    F = < d log q / d theta  d log q / d theta^T >_q
 
-    F, Fisher's matrix, is the second derivative of the loss at its minimum: near it this is Newton's method, at the price of a
-    matrix with the square of the number of weights, so for flows of some thousand weights at most. F is averaged over past steps.
+    The Fisher matrix F is the second derivative of the loss at its minimum, so near the minimum this is Newton's method. It stores
+    a matrix with the square of the number of weights, which limits it to a few thousand weights. F is averaged over past steps.
 
     Args:
       weights: float32 variables.
-      rate: the learning rate against the number of updates made, 1 for Newton's step.
-      memory: decay of F's average per step. The samples it remembers should outnumber the weights.
-      damping: relative, for what is lost in the noise of F.
-      ridge: absolute; weights of order one then change by no more than the gradient over this.
-      warm_up: number of updates that average F alone and change no weights: in a start that is good already, steps in a metric
-        known from few samples would do harm.
-      trust: largest `rate^2 gradient.change / 2` of a step, about the relative entropy between the flows before and after it.
+      rate: the learning rate as a function of the number of updates made; 1 is Newton's step.
+      decay: of the moving average of F, per step. The samples in the average should outnumber the weights.
+      damping: relative to the diagonal of F, against the noise of F.
+      ridge: absolute; bounds the change of a weight by the gradient over this.
+      largest_kl_step: largest `rate^2 gradient.change / 2` of a step, about the relative entropy of the flows before and after.
+      warm_up: number of updates that only average F and change no weights. A start that is already good would suffer from steps in
+        a metric known from few samples.
     """
 
     needs_fisher = True
@@ -87,21 +103,21 @@ class NaturalGradient:
         weights: Sequence[tf.Variable],
         rate: Rate,
         *,
-        memory: Probability = 0.95,
+        decay: Probability = 0.95,
         damping: PositiveFloat = 1e-3,
         ridge: PositiveFloat = 1.0,
-        trust: PositiveFloat = 0.05,
+        largest_kl_step: PositiveFloat = 0.05,
         warm_up: NonNegativeInt = 0,
     ):
         size = _size(weights)
-        self._weights, self._rate, self._memory = weights, rate, memory
-        self._damping, self._ridge, self._trust, self._warm_up = damping, ridge, trust, warm_up
+        self._weights, self._rate, self._decay = weights, rate, decay
+        self._damping, self._ridge, self._largest_kl_step, self._warm_up = damping, ridge, largest_kl_step, warm_up
         self._updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self._fisher = tf.Variable(tf.zeros([size, size]), name="fisher")
         self.variables = [self._updates, self._fisher]
 
     def apply(self, gradient: tf.Tensor, fisher: tf.Tensor) -> None:
-        """Makes an update with the gradient `[size]` with respect to `weights`, flattened and joined, and F `[size, size]`."""
+        """Updates the weights, given the joined gradient with respect to all of them `[size]`, and F `[size, size]`."""
         extended = tf.distribute.get_strategy().extended
         extended.update(self._fisher, self._update, (self._updates, gradient, fisher, *self._weights))
 
@@ -111,12 +127,12 @@ class NaturalGradient:
         rate = self._rate(updates)
         count = tf.cast(updates.assign_add(1), tf.float32)
         # The first steps take the plain mean of what there is.
-        average.assign_add(tf.maximum(1 - self._memory, 1 / count) * (fisher - average))
+        average.assign_add(tf.maximum(1 - self._decay, 1 / count) * (fisher - average))
         metric = tf.cast(average, tf.float64)
         metric += tf.linalg.diag(self._damping * tf.linalg.diag_part(metric) + self._ridge)
         column = tf.cast(gradient, tf.float64)[:, tf.newaxis]
         change = tf.cast(tf.linalg.cholesky_solve(tf.linalg.cholesky(metric), column)[:, 0], tf.float32)
-        rate = tf.minimum(rate, tf.sqrt(2 * self._trust / tf.tensordot(gradient, change, 1)))
+        rate = tf.minimum(rate, tf.sqrt(2 * self._largest_kl_step / tf.tensordot(gradient, change, 1)))
         _subtract(weights, tf.where(count > self._warm_up, rate, 0.0) * change)
 
 

@@ -1,0 +1,176 @@
+"""Trainings and trained flows of configurations, in run folders. Configurations are taken apart here and nowhere below."""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from lattice_flows.actions import ACTIONS, Action
+from lattice_flows.config import ConfigError, RunConfig
+from lattice_flows.config.aliases import translated
+from lattice_flows.flows import FLOWS, Flow, load_weights, save_weights
+from lattice_flows.io.arrays import read_arrays
+from lattice_flows.io.runs import RunDirectory
+from lattice_flows.lattice import Lattice
+from lattice_flows.progress import Progress
+from lattice_flows.training.devices import strategy_of
+from lattice_flows.training.optimizers import OPTIMIZERS
+from lattice_flows.training.stages import WEIGHTS, weights_file
+from lattice_flows.training.state import Summary
+from lattice_flows.training.trainer import Trainer
+
+__all__ = ["Trained", "build_model", "completed", "open_trained", "recorded_config", "start_from_pretrained", "train_run"]
+
+
+class Trained(NamedTuple):
+    """A trained flow and the run folder that holds it."""
+
+    run: RunDirectory
+    flow: Flow
+    action: Action
+    summary: Summary
+
+
+def completed(config: RunConfig) -> RunConfig:
+    """The configuration with every parameter of its parts written out, as run folders and weights files record it.
+
+    Raises:
+      ConfigError: an unknown part or parameter.
+    """
+    optimizer = OPTIMIZERS.completed(config.training.optimizer)
+    return config.model_copy(
+        update={
+            "action": ACTIONS.completed(config.action),
+            "flow": FLOWS.completed(config.flow),
+            "training": config.training.model_copy(update={"optimizer": optimizer}),
+        }
+    )
+
+
+def build_model(config: RunConfig, strategy: tf.distribute.Strategy | None = None) -> tuple[Flow, Action]:
+    """Builds the flow of a configuration, with fresh weights, and the action.
+
+    Args:
+      config: `lattice`, `action`, `flow` and `seed` are used.
+      strategy: the devices; None for TensorFlow's default.
+
+    Raises:
+      ConfigError: an unknown part, or a parameter that cannot be used.
+    """
+    lattice = Lattice(config.lattice.shape)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        return FLOWS.build(config.flow, lattice, config.seed), ACTIONS.build(config.action, lattice)
+
+
+def train_run(
+    config: RunConfig,
+    out: str | Path,
+    strategy: tf.distribute.Strategy | None = None,
+    progress: Progress | None = None,
+    *,
+    resume: bool = False,
+) -> Trained:
+    """Trains the flow of a configuration in a run folder of its own, or goes on where that stands.
+
+    Leaves `metrics.csv`, checkpoints and the weights of the best model, and in `stages/1`, `stages/2`, ... the runs of the
+    configuration's stages, each of which begins with the weights of the one before. Nothing is written before the configuration has
+    proved usable.
+
+    Args:
+      config: of the run.
+      out: the run folder.
+      strategy: the devices; None for TensorFlow's default.
+      progress: where progress is shown; None for silence.
+      resume: go on with an earlier run in that folder.
+
+    Returns:
+      the run folder, the best model, the action, and what was done.
+
+    Raises:
+      ConfigError: a part of the configuration that cannot be built.
+      RunError: the folder is in use, belongs to another configuration, or cannot be written.
+      CheckpointError: every checkpoint is damaged, or the weights to begin with are missing or do not fit.
+      TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
+    """
+    progress, config = progress or Progress(quiet=True), completed(config)
+    flow, action = build_model(config, strategy)
+    trainer = Trainer(flow, action, config.training, seed=config.seed, strategy=strategy, progress=progress)
+    run = _start(out, config, flow, strategy, resume)
+    if not trainer.restore(run):
+        before = config.training.init_from
+        for index, stage in enumerate(config.stage_configs(), 1):
+            progress.info(f"stage {index} of {len(config.stages)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
+            stage = stage.model_copy(update={"training": stage.training.model_copy(update={"init_from": before})})
+            before = str(run.path / "stages" / str(index))
+            train_run(stage, before, strategy, progress, resume=resume)
+            trainer.begin_with(before)
+    return Trained(run, flow, action, trainer.run(run, {"config": config.model_dump(mode="json"), "command": sys.argv}))
+
+
+def start_from_pretrained(
+    config: RunConfig, out: str | Path, weights: str | Path, strategy: tf.distribute.Strategy | None = None, *, resume: bool = False
+) -> Trained:
+    """Makes a run folder with weights that were trained before, in place of `train_run`.
+
+    Args:
+      config: of the run.
+      out: the run folder.
+      weights: the weights file of the earlier run, or its folder.
+      strategy: the devices; None for TensorFlow's default.
+      resume: go on with an earlier run in that folder.
+
+    Raises:
+      ConfigError: the weights belong to another lattice, action or flow.
+      CheckpointError: they are missing or damaged.
+      RunError: the folder is in use or cannot be written.
+    """
+    path = weights_file(weights)
+    config = completed(config)
+    different = {
+        key: pair
+        for key, pair in config.differences(completed(recorded_config(path))).items()
+        if key.split(".")[0] in ("lattice", "action", "flow")
+    }
+    if different:
+        listed = ", ".join(f"{key} {there!r}, not {here!r}" for key, (here, there) in different.items())
+        raise ConfigError(f"the weights in {path.name} were trained with {listed}")
+    flow, action = build_model(config, strategy)
+    diagnostics = load_weights(path, flow)
+    run = _start(out, config, flow, strategy, resume)
+    save_weights(run.path / WEIGHTS, flow, diagnostics)
+    return Trained(run, flow, action, Summary(**diagnostics["summary"]))
+
+
+def open_trained(path: str | Path, strategy: tf.distribute.Strategy | None = None) -> Trained:
+    """Opens a run folder with a finished training: the best model, on the devices of a strategy, and what was done.
+
+    Raises:
+      RunError: no run is there.
+      CheckpointError: the run has no weights, or they are damaged.
+    """
+    run, config = RunDirectory.open(path)
+    flow, action = build_model(config, strategy)
+    return Trained(run, flow, action, Summary(**load_weights(run.path / WEIGHTS, flow)["summary"]))
+
+
+def recorded_config(path: Path) -> RunConfig:
+    """The configuration that a weights file was trained with.
+
+    Raises:
+      CheckpointError: the file is missing or damaged.
+      ConfigError: it does not say.
+    """
+    recorded = read_arrays(path)[1].get("config")
+    if recorded is None:
+        raise ConfigError(
+            f"{path} does not say which flow its weights belong to: build the flow yourself, and load them by "
+            "lattice_flows.flows.load_weights(path, flow)"
+        )
+    return RunConfig.checked(translated(recorded), str(path))
+
+
+def _start(out: str | Path, config: RunConfig, flow: Flow, strategy: tf.distribute.Strategy | None, resume: bool) -> RunDirectory:
+    devices = (strategy or strategy_of(flow.variables)).extended.worker_devices
+    return RunDirectory.start(out, config, resume=resume, devices=devices)

@@ -1,0 +1,61 @@
+"""Whether a flow that is integrated needs a smaller step."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lattice_flows.flows import Flow
+from lattice_flows.importance import integration_error, log_z
+
+__all__ = ["MOST_HALVINGS", "IntegrationCheck", "check_integration", "halve_the_step"]
+
+MOST_HALVINGS = 4
+# Halving the step may change log weights by this share of their spread.
+_LARGEST_SHARE = 0.1
+_SIGMAS = 5
+
+
+class IntegrationCheck(NamedTuple):
+    """What halving the step of the integration tells.
+
+    Attributes:
+      error: mean absolute change of the log weights.
+      too_coarse: whether the error matters, or is exploited.
+      exploited: whether the loss lies below its bound `-log Z`: training then lowers the loss by making log q wrong.
+      description: what was found, in words.
+    """
+
+    error: float
+    too_coarse: bool
+    exploited: bool
+    description: str
+
+
+def check_integration(log_weight: np.ndarray, finer: np.ndarray, losses: Sequence[float]) -> IntegrationCheck:
+    """Compares the log weights of samples with those of half the step.
+
+    The step is too coarse if half of it changes log weights by more than a tenth of their spread on average, or if the mean loss
+    lies below its bound by more than five standard deviations.
+
+    Args:
+      log_weight: `[n]`, with the present step.
+      finer: `[m]`, m <= n, of the first m of these samples, with half the step.
+      losses: of recent training steps with the present step of the integration; may be empty.
+    """
+    error = integration_error(log_weight[: len(finer)], finer)["mean"]
+    # By quartiles: a few outliers must not hide an error.
+    spread = np.subtract(*np.quantile(log_weight, [0.75, 0.25])) / 1.349
+    log_z_finer, bound_error = log_z(finer)
+    noise = np.hypot(bound_error, np.std(losses) / np.sqrt(len(losses))) if losses else np.inf
+    exploited = bool(losses) and bool(np.mean(losses) < -log_z_finer - _SIGMAS * noise)
+    description = f"half the step of the integration changes log weights by {error:.2g}"
+    if exploited:
+        below = f"the loss {np.mean(losses):.3f} is below its bound -log Z = {-log_z_finer:.3f}"
+        description += f", and {below}: training exploits the integrator"
+    return IntegrationCheck(error, exploited or bool(error > _LARGEST_SHARE * spread), exploited, description)
+
+
+def halve_the_step(flow: Flow) -> None:
+    """Doubles the number of integration steps of a flow, in place."""
+    flow.set_integration_steps({name: 2 * steps for name, steps in flow.integration_steps.items()})

@@ -1,0 +1,38 @@
+"""Beginning a training with the weights of an earlier one, such as a stage on a smaller lattice."""
+
+from pathlib import Path
+
+from lattice_flows.flows import Flow, transfer_weights
+from lattice_flows.training.state import Summary
+
+__all__ = ["WEIGHTS", "begin_with", "weights_file"]
+
+WEIGHTS = "weights.npz"
+
+
+def weights_file(path: str | Path) -> Path:
+    """The weights file that a path names: itself, or `weights.npz` in a run folder."""
+    path = Path(path)
+    return path / WEIGHTS if path.is_dir() else path
+
+
+def begin_with(flow: Flow, path: str | Path) -> float:
+    """Gives a flow the weights of an earlier training, in place; the lattice there may have other extents.
+
+    The integration steps that the earlier training accepted come with them, unless the flow has more.
+
+    Args:
+      flow: of the same kind as the earlier one.
+      path: a run folder or a weights file.
+
+    Returns:
+      the training time that is behind these weights, in seconds.
+
+    Raises:
+      CheckpointError: the file is missing or damaged, or its weights do not fit.
+    """
+    own = flow.integration_steps
+    diagnostics = transfer_weights(weights_file(path), flow)
+    flow.set_integration_steps({name: max(own[name], steps) for name, steps in flow.integration_steps.items()})
+    summary = Summary(**diagnostics["summary"]) if "summary" in diagnostics else None
+    return summary.seconds + summary.earlier_seconds if summary else 0.0

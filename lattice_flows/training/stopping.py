@@ -1,0 +1,46 @@
+"""When a training ends: reasons to stop, and losses that are no longer finite."""
+
+from lattice_flows.config import TrainingConfig
+from lattice_flows.training.state import TrainingState
+
+__all__ = ["TrainingDiverged", "check_finite", "reason_to_stop"]
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a finite number, or no step of the integration is small enough."""
+
+
+def reason_to_stop(settings: TrainingConfig, state: TrainingState) -> str | None:
+    """Why a training ends here, in words, or None if it goes on.
+
+    Before the first evaluation, only the number of steps can end it.
+
+    Args:
+      settings: `steps`, `target_acceptance` and `max_minutes` are used.
+      state: of the training.
+    """
+    best = state.best
+    if best is not None and settings.target_acceptance is not None and best.acceptance >= settings.target_acceptance:
+        return f"acceptance reached {settings.target_acceptance}"
+    if state.step >= settings.steps:
+        return "all steps done"
+    if best is not None and settings.max_minutes is not None and state.seconds >= 60 * settings.max_minutes:
+        return f"{settings.max_minutes:g} minutes are over"
+    return None
+
+
+def check_finite(loss: float, settings: TrainingConfig, state: TrainingState) -> None:
+    """Refuses a loss that is not a finite number.
+
+    Raises:
+      TrainingDiverged: with the state that is kept, and what to change.
+    """
+    if loss - loss == 0:
+        return
+    last = [evaluation.step for evaluation in state.evaluations[-1:]]
+    kept = f"the state of step {last[0]} is kept" if last else "no evaluation had been reached, so nothing was kept"
+    raise TrainingDiverged(
+        f"the loss became {loss} at step {state.step}; {kept}. "
+        f"Go on from there, or start again, with a smaller training.learning_rate (now {settings.learning_rate:g}) "
+        f"or a larger training.batch_size (now {settings.batch_size})"
+    )
