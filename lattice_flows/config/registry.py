@@ -77,7 +77,7 @@ class Registry(dict[str, Callable]):
             for name, parameter in inspect.signature(self.find(component.name)).parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         }
-        fields = {name: (parameter.annotation, _default(parameter, ...)) for name, parameter in known.items()}
+        fields = {name: (_annotation(parameter), _default(parameter, ...)) for name, parameter in known.items()}
         model = pydantic.create_model(self.kind, __base__=Checked, **fields)
         given = {key: value for key, value in component.parameters.items() if key in known or key not in component.inherited}
         for name, parameter in known.items():
@@ -110,11 +110,15 @@ class Registry(dict[str, Callable]):
             raise ConfigError(f"{self.kind} {component.name!r}: {error}") from None
 
 
+def _annotation(parameter: inspect.Parameter) -> Any:
+    return Any if parameter.annotation is parameter.empty else parameter.annotation
+
+
 def _default(parameter: inspect.Parameter, missing: Any = None) -> Any:
     return missing if parameter.default is parameter.empty else parameter.default
 
 
 def _completed(value: Any, parameter: inspect.Parameter) -> Any:
-    """A checked value; a component whose annotation names its registry gets its own defaults."""
+    """A checked value; a component whose annotation names its registry is checked and completed too."""
     registries = [item for item in getattr(parameter.annotation, "__metadata__", ()) if isinstance(item, Registry)]
     return registries[0].completed(value) if registries and isinstance(value, Component) else value

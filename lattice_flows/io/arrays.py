@@ -1,4 +1,4 @@
-"""Weights on disk: NumPy archives of plain arrays, no pickles."""
+"""Weights on disk: NumPy archives of plain arrays, no pickles. No TensorFlow."""
 
 import json
 import zipfile
@@ -7,26 +7,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from lattice_flows.io.files import atomic_write
 
-__all__ = ["CheckpointError", "Checkpoints", "assign", "read_arrays", "write_arrays"]
+__all__ = ["CheckpointError", "Checkpoints", "read_arrays", "write_arrays"]
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is damaged or belongs to something else."""
+    """A checkpoint that is damaged or belongs to another flow."""
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> None:
-    """Writes named arrays (or variables), with facts that JSON can hold beside them. Raises `RunError` where that fails."""
+_DIAGNOSTICS = "__facts__"  # as files of all versions call them
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any], diagnostics: Mapping[str, Any] | None = None) -> None:
+    """Writes named arrays (or variables), and diagnostics that JSON can hold.
+
+    Raises:
+      RunError: the file cannot be written.
+    """
     plain = {name: np.asarray(value) for name, value in arrays.items()}
-    text = np.array(json.dumps(dict(facts or {})))
-    atomic_write(path, lambda file: np.savez(file, __facts__=text, **plain))
+    plain[_DIAGNOSTICS] = np.array(json.dumps(dict(diagnostics or {})))
+    atomic_write(path, lambda file: np.savez(file, **plain))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Reads back arrays and facts.
+    """Reads back arrays and diagnostics.
 
     Raises:
       CheckpointError: the file is missing or damaged (every array carries a checksum).
@@ -34,25 +40,9 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        return arrays, json.loads(str(arrays.pop("__facts__")))
+        return arrays, json.loads(str(arrays.pop(_DIAGNOSTICS)))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"cannot read {path}: {error}") from error
-
-
-def assign(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray]) -> None:
-    """Sets every variable to the array of its name.
-
-    Raises:
-      CheckpointError: names or shapes differ; no variable has been changed then.
-    """
-    missing, unknown = sorted(variables.keys() - arrays.keys()), sorted(arrays.keys() - variables.keys())
-    if missing or unknown:
-        raise CheckpointError(f"the weights belong to another flow: missing {missing[:3]}, unknown {unknown[:3]}")
-    for name, variable in variables.items():
-        if tuple(variable.shape) != arrays[name].shape:
-            raise CheckpointError(f"{name!r} has the shape {tuple(variable.shape)}, the weights {arrays[name].shape}")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
 
 
 class Checkpoints:
@@ -69,17 +59,17 @@ class Checkpoints:
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("step_*.npz"), reverse=True)
 
-    def save(self, step: int, arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Adds a state and drops the oldest. Raises `RunError` where that fails."""
-        write_arrays(self._folder / f"step_{step:09d}.npz", arrays, facts)
+    def save(self, step: int, arrays: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> None:
+        """Adds a state and drops the oldest. Raises `RunError` if it cannot be written."""
+        write_arrays(self._folder / f"step_{step:09d}.npz", arrays, diagnostics)
         for path in self._paths()[self._keep :]:
             path.unlink()
 
     def latest(self, warn: Callable[[str], None]) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """The newest readable state, None where none was ever saved.
+        """The newest readable state, None if none was ever saved.
 
         Args:
-          warn: is told of every damaged checkpoint that is passed over.
+          warn: called with a message for every damaged checkpoint that is skipped.
 
         Raises:
           CheckpointError: all are damaged.

@@ -1,6 +1,7 @@
-"""The run directory: everything a run leaves, and nothing anywhere else. Files appear by rename, whole or not at all."""
+"""The run directory holds everything that a run leaves. Files appear by rename, whole or not at all. No TensorFlow."""
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -10,21 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
-import pyerrors as pe
-import scipy
-import tensorflow as tf
-import tensorflow_probability as tfp
-import tf_keras
-
 from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
 from lattice_flows.io.files import RunError, atomic_write, writing
 
 __all__ = ["RunDirectory"]
 
-# What a resumed run may change: how it goes on, not what it samples or with which flow.
+_PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors")
+# What a resumed run may change: how it continues, not what it samples or with which flow.
 _FREE_ON_RESUME = ("training.", "chain.", "samplers.")
 
 
@@ -41,14 +35,23 @@ class RunDirectory:
         self.path, self.resumed, self.changed = path, resumed, dict(changed or {})
 
     @classmethod
-    def start(cls, path: str | Path, config: RunConfig, *, resume: bool = False, devices: Sequence[str] = ()) -> "RunDirectory":
-        """Makes the folder with `config.yaml` and `environment.json`, or takes up an earlier run.
+    def start(
+        cls,
+        path: str | Path,
+        config: RunConfig,
+        *,
+        resume: bool = False,
+        devices: Sequence[str] = (),
+        available: Sequence[str] = (),
+    ) -> "RunDirectory":
+        """Makes the folder with `config.yaml` and `environment.json`, or continues an earlier run.
 
         Args:
           path: the folder.
           config: of the run.
-          resume: go on with what the folder holds; an empty or missing folder is started as usual.
+          resume: continue the run that the folder holds; an empty or missing folder is started as usual.
           devices: what the run computes on, for the record.
+          available: what it could compute on, for the record.
 
         Raises:
           RunError: the folder is in use and `resume` is not set, the earlier run had another seed, lattice, action or flow, or
@@ -58,11 +61,11 @@ class RunDirectory:
         with writing(path):
             used = path.is_dir() and any(path.iterdir())
         if used and not resume:
-            raise RunError(f"the output folder {path} is already in use: give --resume to go on with it, or another name")
+            raise RunError(f"the output folder {path} is already in use: give --resume to continue that run, or another name")
         changed: dict[str, tuple[Any, Any]] = {}
         if used:
             if not (path / "config.yaml").exists():
-                raise RunError(f"cannot resume in {path}: it holds no config.yaml, so it is no run of this program")
+                raise RunError(f"cannot resume in {path}: it holds no config.yaml, so it is not a run of this program")
             changed = load(path / "config.yaml").differences(config)
             other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME)}
             if other:
@@ -72,7 +75,7 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
         run = cls(path, used, changed)
         run.write_text("config.yaml", config.dump())
-        run.write_json("environment.json", _environment(config.seed, devices))
+        run.write_json("environment.json", _environment(config.seed, devices, available))
         return run
 
     @classmethod
@@ -80,40 +83,46 @@ class RunDirectory:
         """An existing run and its configuration.
 
         Raises:
-          RunError: no run is there.
+          RunError: the folder holds no run.
         """
         path = Path(path)
         if not (path / "config.yaml").exists():
-            raise RunError(f"there is no run in {path}: it holds no config.yaml")
+            raise RunError(f"{path} is not a run folder: it holds no config.yaml")
         return cls(path, True), load(path / "config.yaml")
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes or replaces a text file. Raises `RunError` where that fails."""
+        """Writes or replaces a text file. Raises `RunError` if that fails."""
         atomic_write(self.path / name, lambda file: file.write(text.encode()))
 
     def write_json(self, name: str, content: Any) -> None:
-        """Writes or replaces a JSON file. Raises `RunError` where that fails."""
+        """Writes or replaces a JSON file. Raises `RunError` if that fails."""
         self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def _environment(seed: int, devices: Sequence[str]) -> dict[str, Any]:
-    packages = (tf, tfp, tf_keras, np, scipy, h5py, pe)
+def _environment(seed: int, devices: Sequence[str], available: Sequence[str]) -> dict[str, Any]:
     return {
         "lattice_flows": __version__,
         "commit": _commit(),
         "python": platform.python_version(),
-        **{package.__name__: package.__version__ for package in packages},
+        **{name: _version(name) for name in _PACKAGES},
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
-        "devices_there": [device.name for device in tf.config.list_logical_devices()],
+        "devices_there": list(available),
         "devices_used": list(devices),
         "seed": seed,
         "command": sys.argv,
     }
 
 
+def _version(package: str) -> str | None:
+    """The version of an installed package, None if it is not installed under its own name."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None
+
+
 def _commit() -> str | None:
-    """The state of the source, where it is a git checkout; "-dirty" behind it tells of changes."""
+    """The commit of the source, if it is a git checkout, with "-dirty" behind it if files have changed."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
         return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()

@@ -2,27 +2,36 @@
 
 import json
 import resource
+import subprocess
+import sys
 
+import pyerrors
 import pytest
+import tensorflow as tf
+import yaml
 
 from lattice_flows.config import load
-from lattice_flows.io.files import RunError
+from lattice_flows.io import files
+from lattice_flows.io.files import RunError, refuse_installed
 from lattice_flows.io.runs import RunDirectory
 
 
 def test_a_new_run_says_what_it_is(tmp_path, small_config):
     config = small_config()
-    run = RunDirectory.start(tmp_path / "deep" / "run", config)
+    run = RunDirectory.start(tmp_path / "deep" / "run", config, devices=["cpu:1"], available=["cpu:0", "cpu:1"])
     assert not run.resumed
     assert load(run.path / "config.yaml") == config
     environment = json.loads((run.path / "environment.json").read_text())
     assert environment["seed"] == config.seed
-    assert environment.keys() >= {"tensorflow", "tensorflow_probability", "numpy", "devices_used", "platform", "command"}
+    packages = {"tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors"}
+    assert environment.keys() >= packages | {"devices_there", "devices_used", "platform", "command", "commit", "python"}
+    assert environment["tensorflow"] == tf.__version__ and environment["pyerrors"] == pyerrors.__version__
+    assert environment["devices_used"] == ["cpu:1"] and environment["devices_there"] == ["cpu:0", "cpu:1"]
 
 
 def test_a_folder_in_use_is_refused(tmp_path, small_config):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(RunError, match=r"already in use: give --resume to go on with it, or another name"):
+    with pytest.raises(RunError, match=r"already in use: give --resume to continue that run, or another name"):
         RunDirectory.start(tmp_path, small_config())
     with pytest.raises(RunError, match=r"it holds no config.yaml"):
         RunDirectory.start(tmp_path, small_config(), resume=True)
@@ -40,7 +49,7 @@ def test_resuming(tmp_path, small_config):
 
 
 def test_opening_what_is_not_there(tmp_path):
-    with pytest.raises(RunError, match=r"there is no run in .*: it holds no config.yaml"):
+    with pytest.raises(RunError, match=r".* is not a run folder: it holds no config.yaml"):
         RunDirectory.open(tmp_path)
 
 
@@ -65,3 +74,33 @@ def test_no_permission(tmp_path, small_config, place, monkeypatch):
     with pytest.raises(RunError, match=rf"cannot write {place}"):
         RunDirectory.start(place, small_config())
     assert (tmp_path / "file").read_text() == "not a folder"
+
+
+def test_a_run_folder_of_an_earlier_version_is_resumed(tmp_path, small_config):
+    config = small_config()
+    tree = yaml.safe_load(config.dump())
+    baselines = tree.pop("samplers")
+    hmc, metropolis = baselines["hmc"], baselines["metropolis"]
+    tree["hmc"] = {"trajectories": hmc.pop("updates"), "save_every": hmc.pop("thinning"), **hmc}
+    thinning = metropolis.pop("thinning")
+    tree["metropolis"] = {"configurations": metropolis.pop("updates") // thinning, "sweeps_between": thinning, **metropolis}
+    tree["flow"]["site_maps"] = tree["flow"].pop("element_wise_maps")
+    for new in ("loss", "initial_loss", "initial_loss_steps"):
+        del tree["training"][new]
+    tree["training"]["absolute_error_steps"] = 0
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    assert RunDirectory.open(tmp_path)[1] == config
+    assert RunDirectory.start(tmp_path, config, resume=True).changed == {}
+
+
+def test_reading_and_writing_needs_no_tensorflow():
+    modules = "lattice_flows.io.runs, lattice_flows.io.arrays, lattice_flows.io.ensembles"
+    code = f"import sys, {modules}; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_files_of_an_installed_package_are_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_PACKAGE", tmp_path / "lattice_flows")
+    refuse_installed(tmp_path / "paper" / "runs.yaml")
+    with pytest.raises(RunError, match=r"runs.yaml belongs to the installed package .* in a clone of the repository"):
+        refuse_installed(tmp_path / "lattice_flows" / "paper" / "runs.yaml")

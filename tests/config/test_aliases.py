@@ -1,0 +1,70 @@
+"""Earlier keys mean what they meant."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from lattice_flows.paper.cases import TRAINED
+
+from lattice_flows.config import CONFIGS, ConfigError, load, translated
+
+
+def test_every_earlier_key_has_its_place():
+    earlier = {
+        "flow": {"reach": 3.0, "site_maps": True, "layers": 2},
+        "training": {"absolute_error_steps": 10, "optimizer": {"memory": 0.9, "trust": 0.1, "ridge": 1.0}},
+        "hmc": {"chains": 8, "trajectories": 100, "save_every": 5},
+        "metropolis": {"configurations": 20, "sweeps_between": 3, "chains": 4},
+    }
+    before = json.dumps(earlier)
+    assert translated(earlier) == {
+        "flow": {"kernel_radius": 3.0, "element_wise_maps": True, "layers": 2},
+        "training": {
+            "initial_loss": "absolute_error",
+            "initial_loss_steps": 10,
+            "optimizer": {"decay": 0.9, "largest_kl_step": 0.1, "ridge": 1.0},
+        },
+        "samplers": {
+            "hmc": {"chains": 8, "updates": 100, "thinning": 5},
+            "metropolis": {"updates": 60, "thinning": 3, "chains": 4},
+        },
+    }
+    assert json.dumps(earlier) == before
+
+
+def test_configurations_count_in_the_thinning_below():
+    config = load(CONFIGS / "E1.yaml", {"samplers": {"metropolis": {"thinning": 4}}}, {"metropolis": {"configurations": 20}})
+    assert config.sampler("metropolis").updates == 80
+    assert load(CONFIGS / "E1.yaml", {"metropolis": {"configurations": 20}}).sampler("metropolis").updates == 200
+
+
+def test_stages_may_use_earlier_keys(tmp_path):
+    (tmp_path / "old.yaml").write_text("include: L64.yaml\nstages: [{flow: {reach: 2.0}, training: {optimizer: {trust: 0.1}}}]")
+    (stage,) = load(tmp_path / "old.yaml").stage_configs()
+    assert stage.flow.parameters["kernel_radius"] == 2.0 and stage.training.optimizer.parameters["largest_kl_step"] == 0.1
+
+
+def test_a_key_and_its_earlier_name_cannot_both_be_given():
+    with pytest.raises(ConfigError, match=r"'flow.reach' and 'flow.kernel_radius' are both given: .* keep 'flow.kernel_radius'"):
+        load(CONFIGS / "L16.yaml", {"flow": {"reach": 2.0, "kernel_radius": 3.0}})
+    with pytest.raises(ConfigError, match=r"'hmc' and 'samplers.hmc' are both given"):
+        translated({"hmc": {"chains": 1}, "samplers": {"hmc": {"chains": 2}}})
+
+
+@pytest.mark.parametrize("flow", ["affine", "continuous"])
+@pytest.mark.parametrize("table", ["E1", "E5"])
+def test_shipped_weights_have_the_present_lattice_action_and_flow(flow, table):
+    with np.load(TRAINED / flow / f"{table}.npz") as archive:
+        trained = json.loads(str(archive["__facts__"]))["config"]
+    config = load(CONFIGS / f"{table}.yaml", CONFIGS / "flows" / f"{flow}.yaml")
+    of_the_flow = {key: trained[key] for key in ("lattice", "action", "flow")}
+    assert not [key for key in config.differences(of_the_flow) if key.split(".")[0] in of_the_flow]
+    load(CONFIGS / "E1.yaml", trained)  # the whole dump
+
+
+def test_earlier_stages_are_loaded_from_a_dump(tmp_path):
+    config = load(CONFIGS / "L64.yaml")
+    text = config.dump().replace("largest_kl_step", "trust").replace("kernel_radius", "reach")
+    (tmp_path / "config.yaml").write_text(text)
+    assert load(tmp_path / "config.yaml") == config and yaml.safe_load(text)["flow"]["reach"] == 9.0
