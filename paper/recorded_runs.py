@@ -7,6 +7,7 @@ from typing import Any
 
 from lattice_flows.paper.records import RUNS, read_record, record_file, write_record
 
+from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.measurement.result import Result
 
@@ -30,10 +31,11 @@ def record(run: Path, path: Path | None = None) -> Path:
       the file.
 
     Raises:
-      OSError: the run has no result.
-      RunError: it has no configuration, or the file cannot be written.
+      RunError: the folder holds no finished run, or the file cannot be written.
     """
     path = record_file(RUNS, path)
+    if not (run / "result.json").exists():
+        raise RunError(f"there is no finished run in {run}: it holds no result.json")
     result = Result.from_json(json.loads((run / "result.json").read_text()))
     target = RunDirectory.open(run)[1].training.target_acceptance
     label = result.flow if target is None else f"{result.flow} to {target:.0%}"

@@ -1,90 +1,167 @@
-"""All that a call of `scripts/reproduce.py` makes: ensembles, figures, and the report."""
+"""What one call of `scripts/reproduce.py` makes: results on ensembles, figures, and the report."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from lattice_flows.paper import figures, report, table1
+from lattice_flows.paper import report, run_figures
+from lattice_flows.paper.cases import Case, needed
+from lattice_flows.paper.comparison import compared
+from lattice_flows.paper.figures import Drawn, draw
+from lattice_flows.paper.ingredients import Ingredients
 from lattice_flows.paper.references import baselines
+from lattice_flows.paper.tables import agreement_table, case_table, exponents_table, summary
 
 from lattice_flows import plots
 from lattice_flows.config import ConfigError, RunConfig
 from lattice_flows.io.files import atomic_write
-from lattice_flows.production import BASELINES
+from lattice_flows.measurement.result import Result
+from lattice_flows.pipeline import start_from_pretrained, train_run
+from lattice_flows.production import measure_run, sample_run
 from lattice_flows.progress import Progress
 
-__all__ = ["FIXED_ACCEPTANCE", "reproduce"]
+__all__ = ["reproduce", "reproduce_case"]
 
-FIXED_ACCEPTANCE = Path(__file__).with_name("fixed_acceptance.yaml")
+_BASELINES = ("hmc", "metropolis")
 
 
 def reproduce(
     tables: Sequence[str],
-    numbers: Sequence[int],
-    configure: Callable[..., RunConfig],
-    flow_name: str,
-    out: Path,
-    strategy: tf.distribute.Strategy,
-    progress: Progress,
+    figures: Sequence[int],
+    overrides: Sequence[Mapping[str, Any] | Path] = (),
+    flow_name: str | None = None,
+    out: str | Path = "runs",
+    strategy: tf.distribute.Strategy | None = None,
+    progress: Progress | None = None,
     *,
+    quick: bool = False,
     resume: bool = False,
     pretrained: bool = False,
     with_report: bool = False,
 ) -> bool:
-    """Regenerates ensembles and figures, and everything that they need.
+    """Regenerates results on ensembles and figures, and everything that they need.
 
     The run of an ensemble is left in `out/<ensemble>`, with a training that was stopped at an acceptance of 50 % in
     `out/at_50/<ensemble>`, figures and their captions in `out/figures`, the report in `out/report.html`.
 
     Args:
-      tables: ensembles.
-      numbers: figures of the paper.
-      configure: the configuration of an ensemble with further entries (mappings or files) in it.
-      flow_name: for results, and the folder of `paper/trained` to look in.
+      tables: ensembles, of `cases.TABLES` or `cases.LARGER`.
+      figures: numbers of figures of the paper.
+      overrides: what stands on top of the ensembles' configurations: presets (files) and mappings, see `Case.configuration`.
+      flow_name: for results, and the folder of `paper/trained` to look in; None for the name of each configuration's flow.
       out: output folder.
-      strategy: the devices.
-      progress: where progress is shown.
+      strategy: the devices; None for TensorFlow's default.
+      progress: where progress is shown; None for silence.
+      quick: small runs.
       resume: go on with what `out` holds.
-      pretrained: take the weights in `paper/trained` instead of training.
+      pretrained: start from the weights in `paper/trained` instead of training.
       with_report: write the report.
 
     Returns:
       whether every observable agrees with its reference.
 
     Raises:
-      ConfigError: a figure needs baselines that `paper/references.yaml` does not hold.
-      RunError, and what `training.trainer.train` raises.
+      ConfigError: a configuration that cannot be used, missing baselines, weights or packages; nothing is done then.
+      RunError, CheckpointError, TrainingDiverged: see `pipeline.train_run`.
     """
-    wanted = list(dict.fromkeys([*((table, None) for table in tables), *figures.needed(numbers)]))
-    known = baselines(table for table, _ in wanted)
-    for table in dict.fromkeys(table for n in numbers for table in figures.FIGURES[n].ensembles):
-        for sampler in BASELINES:
-            if (table, sampler) not in known:
-                raise ConfigError(f"figures need {sampler} on {table}: scripts/baseline.py --references paper/references.yaml")
-    flows: dict[tuple[str, float | None], dict[str, Any]] = {}
-    for table, stop in wanted:
-        extra = () if stop is None else (FIXED_ACCEPTANCE, {"training": {"target_acceptance": stop}})
-        stored = f"{flow_name}{'' if stop is None else f'_{100 * stop:.0f}'}"
-        how = {"resume": resume, "weights": table1.TRAINED / stored / f"{table}.npz" if pretrained else None}
-        folder = figures.run_folder(out, table, stop)
-        flows[table, stop] = table1.reproduce(table, configure(table, *extra), flow_name, folder, strategy, progress, **how)
-    parts = figures.Ingredients(flows, known)
-    drawn = {}
-    for n in numbers:
-        drawn[n] = figures.FIGURES[n].draw(parts)
-        plots.save(drawn[n].figure, out / "figures", f"figure_{n}")
-    if drawn:
-        captions = "\n".join(f"**Figure {n}.** {one.caption}\n" for n, one in drawn.items())
-        atomic_write(out / "figures" / "captions.md", lambda file: file.write(captions.encode()))
-        progress.info(f"figures in {out / 'figures'}")
-    if 7 in drawn:
-        progress.info(figures.exponents_table(parts))
-    ends = [result for (_, stop), result in flows.items() if stop is None]
+    out, progress = Path(out), progress or Progress(quiet=True)
+    if with_report:
+        report.check()
+    cases = list(dict.fromkeys([*map(Case, tables), *needed(figures)]))
+    known = baselines(dict.fromkeys(case.table for case in cases))
+    _check_baselines(figures, known)
+    plans = []
+    for case in cases:
+        config = case.configuration(overrides, quick=quick)
+        name = flow_name or config.flow.name
+        plans.append((case, config, name, case.weights(name) if pretrained else None))
+    flows = {
+        case: reproduce_case(case, config, name, out, strategy, progress, weights=weights, resume=resume)
+        for case, config, name, weights in plans
+    }
+    parts = Ingredients(flows, known)
+    drawn = _draw(figures, parts, out / "figures", progress)
+    ends = parts.fully_trained()
     if ends:
-        progress.info(table1.summary(ends))
-        progress.info(table1.agreement_table(ends, parts.baselines))
+        progress.info(summary(ends))
+        progress.info(agreement_table(ends, parts.baselines))
     if with_report:
         report.write(out / "report.html", out, parts, drawn)
         progress.info(f"report in {out / 'report.html'}")
-    return all(result["passed"] for result in flows.values())
+    return all(result.passed for result in flows.values())
+
+
+def reproduce_case(
+    case: Case,
+    config: RunConfig,
+    flow_name: str,
+    out: Path,
+    strategy: tf.distribute.Strategy | None,
+    progress: Progress,
+    *,
+    weights: Path | None = None,
+    resume: bool = False,
+) -> Result:
+    """One run: from nothing, from an earlier run, or from pretrained weights to a result beside its references.
+
+    Leaves in the run folder, beside what training leaves: `ensemble.h5`, `result.json`, `table.md` and `figures/`.
+
+    Args:
+      case: the run.
+      config: its configuration.
+      flow_name: for the result.
+      out: output folder, in which the run has its own.
+      strategy: the devices; None for TensorFlow's default.
+      progress: where progress is shown.
+      weights: pretrained weights to start from instead of training.
+      resume: go on with what the run folder holds.
+    """
+    progress.info(f"{case.table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
+    folder = case.folder(out)
+    if weights is not None:
+        trained = start_from_pretrained(config, folder, weights, strategy, resume=resume)
+    else:
+        trained = train_run(config, folder, strategy, progress, resume=resume)
+    run = trained.run
+    sample_run(trained, config, run, progress)
+    result = dataclasses.replace(
+        compared(measure_run(run, trained.action, progress)),
+        table=case.table,
+        flow=flow_name,
+        target_acceptance=config.training.target_acceptance,
+        training=trained.summary._asdict(),
+    )
+    run.write_json("result.json", result.to_json())
+    text = case_table(result)
+    run.write_text("table.md", text + "\n")
+    run_figures.save(run.path, result)
+    progress.info(text)
+    progress.info(f"results in {run.path}")
+    return result
+
+
+def _check_baselines(numbers: Iterable[int], known: Mapping[tuple[str, str], Result]) -> None:
+    wanted = [(case.table, sampler) for case in needed(list(numbers)) for sampler in _BASELINES]
+    missing = [pair for pair in wanted if pair not in known]
+    if missing:
+        table, sampler = missing[0]
+        raise ConfigError(
+            f"the figures need {sampler} on {table}, which paper/references.yaml does not hold: run scripts/baseline.py "
+            f"--sampler {sampler} --config configs/{table}.yaml --references paper/references.yaml"
+        )
+
+
+def _draw(numbers: Sequence[int], parts: Ingredients, folder: Path, progress: Progress) -> dict[int, Drawn]:
+    """Draws and saves figures of the paper with their captions."""
+    drawn = {n: draw(n, parts) for n in numbers}
+    for n, one in drawn.items():
+        plots.save(one.figure, folder, f"figure_{n}")
+    if drawn:
+        captions = "\n".join(f"**Figure {n}.** {one.caption}\n" for n, one in drawn.items())
+        atomic_write(folder / "captions.md", lambda file: file.write(captions.encode()))
+        progress.info(f"figures in {folder}")
+    if 7 in drawn:
+        progress.info(exponents_table(parts))
+    return drawn

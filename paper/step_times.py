@@ -7,9 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from lattice_flows.pipeline import build_model
-
 from lattice_flows.config import ConfigError, RunConfig
+from lattice_flows.pipeline import build_model
 from lattice_flows.seeds import sub_seed
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.step import TrainingStep

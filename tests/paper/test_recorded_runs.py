@@ -1,0 +1,78 @@
+"""Finished runs, recorded and summed up; the numbers themselves are the machine's."""
+
+import dataclasses
+import json
+
+import pytest
+import yaml
+from lattice_flows.paper.cases import Case
+from lattice_flows.paper.ingredients import stored
+from lattice_flows.paper.recorded_runs import record
+from lattice_flows.paper.tables import progress_table, variants_table
+
+from lattice_flows.io.files import RunError
+from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.result import ObservableResult
+
+
+def row(sigmas, tau_int):
+    return ObservableResult(Estimate(1.0, 0.1, tau_int, 0.01), reference=Estimate(1.0 - 0.1 * sigmas, 0.0))
+
+
+@pytest.fixture
+def finished_run(tmp_path, small_config):
+    """Writes what a run leaves: `finished_run(name, seed, acceptances, target_acceptance=...)`."""
+
+    def write(name, seed, acceptances, **training):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.yaml").write_text(small_config({"training": training}).dump())
+        chain = {"acceptance": acceptances[-1], "ess": 0.5, "tau_int": 0.7, "samples_per_second": 1000.0}
+        result = dataclasses.replace(
+            stored("affine", Case("E1")),
+            seed=seed,
+            training={"parameters": 10, "steps": 30, "seconds": 3.0, "compile_seconds": 1.0},
+            chain=chain | {"integration_error": {"mean": 0.0}},
+            observables={"a": row(-1.5, 0.8), "b": row(0.5, 0.6), "c": ObservableResult(None)},
+        )
+        (folder / "result.json").write_text(json.dumps(result.to_json()))
+        environment = {"command": ["reproduce.py"], "cpu_count": 2, "platform": "Linux", "tensorflow": "2.21.0", "commit": "abc"}
+        (folder / "environment.json").write_text(json.dumps(environment))
+        rows = [f"{6 * i},{a},{a}" for i, a in enumerate(acceptances, start=1)]
+        (folder / "metrics.csv").write_text("\n".join(["seconds,acceptance,ess", *rows]) + "\n")
+        return folder
+
+    return write
+
+
+def test_runs_are_summed_up_by_medians(tmp_path, finished_run):
+    path = tmp_path / "runs.yaml"
+    for seed, acceptances in [(1, [0.4, 0.55, 0.75]), (2, [0.6, 0.65, 0.72]), (3, [0.3, 0.4, 0.6])]:
+        assert record(finished_run(str(seed), seed, acceptances), path) == path
+    entry = yaml.safe_load(path.read_text())["affine"]["E1"][1]
+    assert entry["seconds_to"] == {0.5: 12.0, 0.7: 18.0, 0.85: None} and entry["largest_pull"] == 1.5
+    # Times to 50 %: 12, 6, 18; to 70 %: 18, 18, never; to 85 %: never.
+    shown = "| affine | E1 | 3 | 10 | 30 | 3 | 12 | 18 |  | 0.720 | 0.500 | 0.70 | 0.60 to 0.80 | 1.5 | 100 | 1000 |"
+    assert shown in variants_table(path)
+    # After 15 s, the second evaluations count: 0.55, 0.65 and 0.4.
+    assert "| E1 | affine |  | 0.550, 0.550 |  |  | 0.720, 0.720 | 18 | 0.51 |" in progress_table(path)
+
+
+def test_a_run_recorded_again_replaces_its_predecessor(tmp_path, finished_run):
+    path = tmp_path / "runs.yaml"
+    record(finished_run("a", 1, [0.4]), path)
+    record(finished_run("b", 1, [0.6]), path)
+    assert yaml.safe_load(path.read_text())["affine"]["E1"][1]["acceptance"] == 0.6
+
+
+def test_runs_to_a_mark_are_kept_apart(tmp_path, finished_run):
+    path = tmp_path / "runs.yaml"
+    record(finished_run("a", 1, [0.6], target_acceptance=0.5), path)
+    record(finished_run("b", 1, [0.9]), path)
+    found = {flow: runs["E1"][1]["acceptance"] for flow, runs in yaml.safe_load(path.read_text()).items()}
+    assert found == {"affine": 0.9, "affine to 50%": 0.6}
+
+
+def test_a_folder_without_a_finished_run_is_named(tmp_path):
+    with pytest.raises(RunError, match=rf"{tmp_path}.*result.json"):
+        record(tmp_path, tmp_path / "runs.yaml")
