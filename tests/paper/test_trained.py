@@ -4,22 +4,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from lattice_flows.paper.cases import TABLES, Case
 from lattice_flows.paper.references import reference
-from lattice_flows.paper.table1 import TABLES, TRAINED
 
-from lattice_flows.command_line import CONFIGS
-from lattice_flows.config import ConfigError, load
+from lattice_flows.config import CONFIGS, ConfigError
 from lattice_flows.importance import WeightedSampler, expected_acceptance
 from lattice_flows.io.arrays import CheckpointError, read_arrays
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.measurement.errors import pull
 from lattice_flows.measurement.observables import Measurements
-from lattice_flows.training.devices import choose_strategy
-from lattice_flows.training.trainer import adopt
+from lattice_flows.pipeline import completed, start_from_pretrained
 
 GOLDEN = yaml.safe_load((CONFIGS.parent / "tests" / "golden_log_q.yaml").read_text())
-AFFINE = TRAINED / "affine"
 SAMPLES = 8192
+E1 = Case("E1").weights("affine")
 
 
 def fields(shape):
@@ -29,23 +27,20 @@ def fields(shape):
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_log_q_and_acceptance_are_the_stored_ones(name, table, tmp_path):
-    config = load(CONFIGS / f"{table}.yaml", CONFIGS / "flows" / f"{name}.yaml")
-    run, flow, action, summary = adopt(config, tmp_path / "run", TRAINED / name / f"{table}.npz", choose_strategy("cpu"))
+    case = Case(table)
+    config = case.configuration([CONFIGS / "flows" / f"{name}.yaml"])
+    run, flow, action, summary = start_from_pretrained(config, tmp_path / "run", case.weights(name))
     np.testing.assert_allclose(flow.log_prob(fields(config.lattice.shape)), GOLDEN[name][table], rtol=1e-6)
     phi, log_weight = map(np.concatenate, zip(*WeightedSampler(flow, action, 1024, seed=5).batches(SAMPLES, "golden"), strict=True))
     # The acceptance of 8192 samples has an error of about 0.002, so this is four sigma of the difference of two of them.
     assert abs(expected_acceptance(log_weight) - summary.acceptance) < 0.012
-    measurements, hmc = Measurements(action, "weighted"), reference(config)["observables"]
-    measurements.add(phi[:, np.newaxis], np.exp(log_weight - log_weight.max())[:, np.newaxis])
+    measurements = Measurements.of(action, phi[:, np.newaxis], np.exp(log_weight - log_weight.max())[:, np.newaxis])
+    hmc = reference(config.lattice.shape, action.component)
     for observable in ("two_point_susceptibility", "ising_energy", "phi_squared", "action_density"):
         found = measurements.estimate(observable)
-        assert abs(pull(found, hmc[observable])) < 4 and found.error < 0.03 * abs(found.value), observable
-    facts = read_arrays(run.path / "weights.npz")[1]
-    assert facts["config"]["seed"] == 1 and facts["command"][0].endswith("reproduce.py")
-
-
-def test_trained_weights_are_small():
-    assert sum(path.stat().st_size for path in TRAINED.rglob("*.npz")) < 2**20
+        assert abs(pull(found, hmc.estimate(observable))) < 4 and found.error < 0.03 * abs(found.value), observable
+    diagnostics = read_arrays(run.path / "weights.npz")[1]
+    assert diagnostics["config"]["seed"] == 1 and diagnostics["command"][0].endswith("reproduce.py")
 
 
 @pytest.mark.parametrize(
@@ -57,18 +52,17 @@ def test_trained_weights_are_small():
     ],
 )
 def test_weights_of_another_model_are_refused(tmp_path, override, message):
-    config = load(CONFIGS / "E1.yaml", override)
     with pytest.raises(ConfigError, match=message):
-        adopt(config, tmp_path / "run", AFFINE / "E1.npz", choose_strategy("cpu"))
+        start_from_pretrained(Case("E1").configuration([override]), tmp_path / "run", E1)
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_that_are_not_there(tmp_path):
+def test_missing_weights_are_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"cannot read .*E9.npz"):
-        adopt(load(CONFIGS / "E1.yaml"), tmp_path / "run", AFFINE / "E9.npz", choose_strategy("cpu"))
+        start_from_pretrained(Case("E1").configuration(), tmp_path / "run", E1.with_name("E9.npz"))
 
 
-def test_an_adopted_run_is_one_that_can_be_opened(tmp_path):
-    config = load(CONFIGS / "E1.yaml")
-    adopt(config, tmp_path / "run", AFFINE / "E1.npz", choose_strategy("cpu"))
-    assert RunDirectory.open(tmp_path / "run")[1] == config
+def test_a_run_that_started_from_pretrained_weights_can_be_opened(tmp_path):
+    config = Case("E1").configuration()
+    start_from_pretrained(config, tmp_path / "run", E1)
+    assert not RunDirectory.open(tmp_path / "run")[1].differences(completed(config))
