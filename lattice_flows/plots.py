@@ -1,4 +1,12 @@
-"""Figures. Every function returns a matplotlib figure; `save` writes it as PNG and PDF."""
+"""Figures. Every function returns a matplotlib figure; `save` writes it as PNG and PDF. No TensorFlow.
+
+```python
+from lattice_flows.measurement.errors import Estimate
+
+green = {"flow": [Estimate(0.059, 3e-5), Estimate(0.032, 4e-5), Estimate(0.019, 4e-5)]}
+figure = lf.plots.zero_momentum_green(green, "E1")
+```
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,9 +52,10 @@ _styled = matplotlib.rc_context(STYLE)  # as a decorator: the style holds inside
 
 @_styled
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Writes `<folder>/<name>.png` and `.pdf`."""
+    """Writes `<folder>/<name>.png` and `.pdf`. Raises `RunError` where that fails."""
     for kind in ("png", "pdf"):
         atomic_write(folder / f"{name}.{kind}", lambda file, kind=kind: figure.savefig(file, format=kind))
+        figure.set_layout_engine("none")  # the layout of the first serves the second
 
 
 @_styled
