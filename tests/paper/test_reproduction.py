@@ -1,52 +1,53 @@
-"""The reproduction at full length: `pytest -m slow`, about half an hour on two cores."""
+"""One call of the reproduction: what it checks before it begins, and what it leaves."""
 
+import io
 import json
-import subprocess
-import sys
 
 import pytest
+from conftest import SMALL
+from lattice_flows.paper import references, reproduction
+from rich.console import Console
 
-from lattice_flows.command_line import CONFIGS
-
-ROOT = CONFIGS.parent
-
-pytestmark = pytest.mark.slow
-
-
-def reproduce(out, *flags):
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "reproduce.py", f"--out={out}", *flags], cwd=ROOT, check=True)
-    assert done.returncode == 0
-    return out
+from lattice_flows.config import ConfigError
+from lattice_flows.measurement.result import Result
+from lattice_flows.progress import Progress
 
 
-def test_e1_from_nothing_to_half_acceptance(tmp_path):
-    folder = reproduce(tmp_path, "--table=E1", "--target_acceptance=0.55") / "E1"
-    result = json.loads((folder / "result.json").read_text())
-    assert result["chain"]["acceptance"] > 0.5 and result["training"]["seconds"] < 15 * 60
-    for name, row in result["observables"].items():
-        assert row["pull"] is None or abs(row["pull"]) < 3, name
-    for name in ("two_point_susceptibility", "ising_energy", "pole_mass_times_l"):
-        assert result["observables"][name]["error"] < 0.01 * result["observables"][name]["value"], name
+@pytest.mark.parametrize(
+    ("tables", "overrides", "settings", "message"),
+    [
+        (["E1", "L20"], [], {"pretrained": True}, r"no pretrained weights continuous/L20 available"),
+        (["E1"], [{"training": {"steps": 0}}], {}, r"'training.steps' has the value 0"),
+    ],
+)
+def test_nothing_is_begun_that_cannot_be_finished(tmp_path, tables, overrides, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        reproduction.reproduce(tables, [], overrides, out=tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
 
 
-def test_the_same_seed_gives_the_same_result(tmp_path):
-    results = []
-    for name in ("first", "second"):
-        folder = reproduce(tmp_path / name, "--table=E1", "--quick", "--seed=3") / "E1"
-        result = json.loads((folder / "result.json").read_text())
-        for section, key in (("training", "seconds"), ("training", "compile_seconds"), ("chain", "samples_per_second")):
-            del result[section][key]
-        metrics = [line.rsplit(",", 1)[0] for line in (folder / "metrics.csv").read_text().splitlines()]
-        results.append((result, metrics))
-    assert results[0] == results[1]
+def test_figures_name_the_baselines_that_they_lack(tmp_path, monkeypatch):
+    known = {table: samplers for table, samplers in references._references().items() if table != "E3"}
+    monkeypatch.setattr(references, "_references", lambda: known)
+    with pytest.raises(ConfigError, match=r"need hmc on E3.*scripts/baseline.py --sampler hmc --config configs/E3.yaml"):
+        reproduction.reproduce([], [5], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("flow", ["affine", "continuous"])
-@pytest.mark.parametrize("table", ["E2", "E3", "E4", "E5"])
-def test_the_larger_ensembles_from_nothing(tmp_path, flow, table):
-    """The exit code says that all observables are within four sigma of the references; these two are to be precise as well."""
-    folder = reproduce(tmp_path, f"--table={table}", f"--flow={flow}", "--max_minutes=2", "--chain_length=100000") / table
-    result = json.loads((folder / "result.json").read_text())
-    for name, share in (("two_point_susceptibility", 0.006), ("ising_energy", 0.002)):
-        row = result["observables"][name]
-        assert row["error"] < share * row["value"] and abs(row["value"] - row["reference"]) < 4 * share * row["value"], name
+def test_a_call_leaves_its_results(tmp_path):
+    """A small flow on a lattice without references, then the same again, which finds everything done."""
+    output = io.StringIO()
+    progress = Progress(Console(file=output, width=300))
+    overrides = [SMALL, {"training": {"steps": 10}}]
+    for resume in (False, True):
+        assert reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress, resume=resume)
+    folder = tmp_path / "E1"
+    content = json.loads((folder / "result.json").read_text())
+    assert content["passed"] and (content["m2"], content["lam"], content["seed"]) == (-4.0, 6.975, 1)
+    assert (content["table"], content["flow"], content["lattice_shape"]) == ("E1", "affine", [4, 4])
+    assert content["training"]["steps"] == 10 and content["chain"]["length"] == 2000
+    result = Result.from_json(content)
+    assert result.to_json() == content
+    assert result.observables["schwinger_dyson"].reference.value == 1.0 and result.observables["phi_squared"].reference is None
+    assert (folder / "table.md").read_text().strip() in output.getvalue()
+    assert {path.stem for path in (folder / "figures").glob("*.pdf")} >= {"training_history", "rejection_runs"}

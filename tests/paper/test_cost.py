@@ -1,0 +1,16 @@
+"""What an independent configuration costs: that all samplers are timed; the numbers themselves are the machine's."""
+
+from lattice_flows.paper import cost
+from lattice_flows.paper.tables import cost_table
+
+
+def test_cost_of_an_independent_configuration(tmp_path):
+    rows = {
+        "affine": {"milliseconds_per_update": 0.1, "tau_int": 0.6, "training_seconds": 30.0},
+        "hmc": {"milliseconds_per_update": 0.02, "tau_int": 2.0, "training_seconds": 0.0},
+    }
+    path = cost.record({"E1": rows}, tmp_path / "cost.yaml")
+    table = cost_table(path)
+    # 2 x 0.6 x 0.1 ms, and 30 s over 10^6 configurations; 2 x 2 x 0.02 ms.
+    assert "| E1 | affine | 0.1 | 0.60 | 0.12 | 0.15 |" in table
+    assert "| E1 | hmc | 0.02 | 2.00 | 0.08 | 0.08 |" in table
