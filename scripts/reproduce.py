@@ -6,43 +6,43 @@
 The exit code is 0 if every observable agrees with its reference within four standard deviations, 1 if not, 2 for unusable input.
 """
 
-from pathlib import Path
+import sys
 
-from absl import flags
-from lattice_flows.paper.figures import FIGURES
-from lattice_flows.paper.reproduction import reproduce
-from lattice_flows.paper.table1 import LARGER, QUICK, TABLES
+from lattice_flows.paper.cases import FIGURES, LARGER, TABLES
 
 from lattice_flows import command_line
-from lattice_flows.config import ConfigError
-from lattice_flows.progress import Progress
-from lattice_flows.training.devices import choose_strategy
+from lattice_flows.command_line import Flag, UsageError, shared
 
-FLAGS = flags.FLAGS
-flags.DEFINE_enum("table", None, [*TABLES, *LARGER, "all"], "ensemble; all is E1 to E5")
-flags.DEFINE_enum("figure", None, [*map(str, FIGURES), "all"], "figure of the paper; flows that it needs are made")
-flags.DEFINE_boolean("report", False, "write report.html, a page that needs no network")
-flags.DEFINE_boolean("quick", False, "a true but small run of at most two minutes; its numbers are correspondingly coarse")
-flags.DEFINE_string("out", "runs", "output folder; every ensemble gets a folder of its name in it")
-flags.DEFINE_boolean("pretrained", False, "take the weights in paper/trained instead of training")
-command_line.define("device", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
-command_line.define("chain_length", "init_from", "resume")
-
-
-def configure(table, *extra):
-    return command_line.configuration(command_line.CONFIGS / f"{table}.yaml", *([QUICK] if FLAGS.quick else []), *extra)
+FLAGS = (
+    Flag("table", "what to run", "ensemble; all is E1 to E5", choices=(*TABLES, *LARGER, "all")),
+    Flag("figure", "what to run", "figure of the paper, with the flows that it needs", choices=(*map(str, FIGURES), "all")),
+    Flag("report", "what to run", "write report.html, a page that needs no network", bool, False),
+    Flag("quick", "what to run", "a complete but small run of about a minute; its errors are correspondingly large", bool, False),
+    Flag("pretrained", "what to run", "start from the weights in paper/trained instead of training", bool, False),
+    *shared("resume", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from"),
+    *shared("chain_length"),
+    Flag("out", "output", "output folder; every ensemble gets a folder of its name in it", default="runs"),
+    *shared("device"),
+)
 
 
-def main() -> int:
-    if FLAGS.table is None and FLAGS.figure is None:
-        raise ConfigError("nothing to do: give --table, such as E4, or --figure, such as 5, or all for either")
-    tables = TABLES if FLAGS.table == "all" else [FLAGS.table] if FLAGS.table else []
-    figures = list(FIGURES) if FLAGS.figure == "all" else [int(FLAGS.figure)] if FLAGS.figure else []
-    how = {"resume": FLAGS.resume, "pretrained": FLAGS.pretrained, "with_report": FLAGS.report}
-    flow = FLAGS.flow or configure((*tables, "E5")[0]).flow.name
-    passed = reproduce(tables, figures, configure, flow, Path(FLAGS.out), choose_strategy(FLAGS.device), Progress(), **how)
+def main(flags) -> int:
+    if flags.table is None and flags.figure is None:
+        raise UsageError("nothing to do: give --table, such as E4, or --figure, such as 5, or all for either")
+    tables = TABLES if flags.table == "all" else [flags.table] if flags.table else []
+    figures = list(FIGURES) if flags.figure == "all" else [int(flags.figure)] if flags.figure else []
+    changes = command_line.overrides(flags)
+
+    from lattice_flows.paper.reproduction import reproduce
+
+    from lattice_flows.progress import Progress
+    from lattice_flows.training.devices import choose_strategy
+
+    how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained, "with_report": flags.report}
+    strategy = choose_strategy(flags.device)
+    passed = reproduce(tables, figures, changes, flags.flow, flags.out, strategy, Progress(), **how)
     return 0 if passed else 1
 
 
 if __name__ == "__main__":
-    command_line.main(main)
+    sys.exit(command_line.run(main, FLAGS, __doc__))

@@ -3,37 +3,36 @@
 python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E1_ensemble
 """
 
-from absl import flags
-from lattice_flows.paper import table1
+import sys
 
 from lattice_flows import command_line
-from lattice_flows.io.runs import RunDirectory
-from lattice_flows.production import ENSEMBLE, estimates, flow_sampler, measure_flow, sample_flow
-from lattice_flows.progress import Progress
-from lattice_flows.training.devices import choose_strategy
-from lattice_flows.training.trainer import load_trained
+from lattice_flows.command_line import Flag, shared
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("run", None, "folder of a finished training", required=True)
-command_line.define("out", "device", "seed", "chain_length")
+FLAGS = (
+    Flag("run", "what to run", "folder of a finished training", required=True),
+    *shared("seed", "chain_length", "out", "device"),
+)
 
 
-def main() -> int:
-    progress = Progress()
-    run, trained = RunDirectory.open(FLAGS.run)
-    config = command_line.configuration(run.path / "config.yaml")
-    strategy = choose_strategy(FLAGS.device)
-    flow, action, _ = load_trained(run, trained, strategy)
-    out = RunDirectory.start(FLAGS.out, config, devices=strategy.extended.worker_devices)
-    sample_flow(flow_sampler(flow, action, config, progress), config, out.path / ENSEMBLE, progress)
-    measurements, _, _, facts = measure_flow(out.path / ENSEMBLE, action)
-    observables = {name: number for name, number in estimates(measurements).items() if number is not None}
-    out.write_json("result.json", {"chain": facts, "observables": {name: n._asdict() for name, n in observables.items()}})
-    for name, value in facts.items():
-        progress.info(f"{name}: {value:.6g}" if isinstance(value, int | float) else f"{name}: {value}")
-    progress.info(table1.observables_table(observables))
+def main(flags) -> int:
+    from pathlib import Path
+
+    from lattice_flows.io.runs import RunDirectory
+    from lattice_flows.pipeline import open_trained
+    from lattice_flows.production import measure_run, sample_run
+    from lattice_flows.progress import Progress
+    from lattice_flows.training.devices import choose_strategy
+
+    progress, strategy = Progress(), choose_strategy(flags.device)
+    trained = open_trained(flags.run, strategy)
+    config = command_line.configuration(Path(flags.run) / "config.yaml", flags)
+    out = RunDirectory.start(flags.out, config, devices=strategy.extended.worker_devices)
+    sample_run(trained, config, out, progress)
+    result = measure_run(out, trained.action, progress)
+    out.write_json("result.json", result.to_json())
+    progress.info(str(result))
     return 0
 
 
 if __name__ == "__main__":
-    command_line.main(main)
+    sys.exit(command_line.run(main, FLAGS, __doc__))

@@ -3,26 +3,27 @@
 python scripts/train.py --config configs/E1.yaml --out runs/my_E1
 """
 
-from pathlib import Path
-
-from absl import flags
+import sys
 
 from lattice_flows import command_line
-from lattice_flows.progress import Progress
-from lattice_flows.training.devices import choose_strategy
-from lattice_flows.training.trainer import train
+from lattice_flows.command_line import shared
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("config", None, "configuration file", required=True)
-command_line.define("out", "device", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
-command_line.define("init_from", "resume")
+FLAGS = (
+    *shared("config", "resume", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes"),
+    *shared("init_from", "out", "device"),
+)
 
 
-def main() -> int:
-    config = command_line.configuration(Path(FLAGS.config))
-    train(config, FLAGS.out, choose_strategy(FLAGS.device), Progress(), resume=FLAGS.resume)
+def main(flags) -> int:
+    config = command_line.configuration(flags.config, flags)
+
+    from lattice_flows.pipeline import train_run
+    from lattice_flows.progress import Progress
+    from lattice_flows.training.devices import choose_strategy
+
+    train_run(config, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume)
     return 0
 
 
 if __name__ == "__main__":
-    command_line.main(main)
+    sys.exit(command_line.run(main, FLAGS, __doc__))

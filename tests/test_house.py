@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from lattice_flows import __version__
-from lattice_flows.command_line import CONFIGS
+from lattice_flows.config import CONFIGS
 
 ROOT = CONFIGS.parent
 

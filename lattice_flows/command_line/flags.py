@@ -1,103 +1,113 @@
-"""The flags that scripts share, what they change in a configuration, and how errors reach the shell."""
+"""The flags of all commands, in groups, and what they change in a configuration. No TensorFlow."""
 
+import argparse
 import dataclasses
-import logging
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load
+from lattice_flows.errors import nearest
 
-from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load, nearest
-from lattice_flows.io.arrays import CheckpointError
-from lattice_flows.io.files import RunError
-from lattice_flows.training.devices import DeviceError
-from lattice_flows.training.trainer import TrainingDiverged
+__all__ = ["GROUPS", "Flag", "configuration", "overrides", "shared"]
 
-__all__ = ["CONFIGS", "Change", "configuration", "define", "main"]
+GROUPS = ("what to run", "physics", "training", "sampling", "output", "device")
+_FROM_CONFIGURATION = "from the configuration"
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
-    """A flag that sets one key of the configuration."""
+class Flag:
+    """A flag of a command.
 
-    define: Callable[..., Any]
-    key: str
+    Attributes:
+      name: without the dashes.
+      group: one of `GROUPS`.
+      help: what it is for.
+      type: `str`, `int`, `float`, `bool`, or `list` (text between commas).
+      default: its value where it is not given.
+      choices: all values that it may have.
+      required: whether it must be given.
+      positional: whether it is given without its name.
+      key: the dotted key of a configuration that it sets; `{sampler}` in it is the value of `--sampler`.
+      shown_default: what the help says of the default.
+    """
+
+    name: str
+    group: str
     help: str
+    type: Callable[[str], Any] = str
+    default: Any = None
+    choices: Sequence[str] = ()
+    required: bool = False
+    positional: bool = False
+    key: str | None = None
+    shown_default: str | None = None
 
 
-CHANGES = {
-    "seed": Change(flags.DEFINE_integer, "seed", "master seed; everything random follows from it"),
-    "target_acceptance": Change(flags.DEFINE_float, "training.target_acceptance", "stop training when it is reached"),
-    "max_minutes": Change(flags.DEFINE_float, "training.max_minutes", "stop training after so many minutes"),
-    "steps": Change(flags.DEFINE_integer, "training.steps", "training steps at most"),
-    "evaluate_every": Change(flags.DEFINE_integer, "training.evaluate_every", "training steps between evaluations"),
-    "init_from": Change(flags.DEFINE_string, "training.init_from", "folder of a run, of any extents, to begin with the weights of"),
-    "chain_length": Change(flags.DEFINE_integer, "chain.length", "configurations in the Markov chain"),
-    "chains": Change(flags.DEFINE_integer, "hmc.chains", "HMC chains in parallel"),
-    "configurations": Change(flags.DEFINE_integer, "metropolis.configurations", "configurations of each local Metropolis chain"),
-    "trajectories": Change(flags.DEFINE_integer, "hmc.trajectories", "HMC trajectories of each chain"),
-}
+def _setting(name: str, group: str, key: str, type: Callable[[str], Any], help: str) -> Flag:
+    """A flag that sets one key of the configuration."""
+    return Flag(name, group, help, type, key=key, shown_default=_FROM_CONFIGURATION)
 
 
-def define(*names: str) -> None:
-    """Defines flags of `CHANGES`, or one of device, lattice_size, flow, out, resume."""
-    for name in names:
-        if name in CHANGES:
-            CHANGES[name].define(name, None, f"{CHANGES[name].help} (default: from the configuration)")
-        elif name == "device":
-            flags.DEFINE_string("device", "cpu", "cpu, gpu, gpu:1, a list such as gpu:0,gpu:1, or all")
-        elif name == "lattice_size":
-            flags.DEFINE_integer("lattice_size", None, "extent L in every direction (default: from the configuration)")
-        elif name == "flow":
-            flags.DEFINE_string("flow", None, f"a flow of {CONFIGS.name}/flows (default: from the configuration)")
-        elif name == "resume":
-            flags.DEFINE_boolean("resume", False, "go on with what the output folder holds")
-        else:
-            flags.DEFINE_string(name, None, "output folder", required=True)
+_PRESETS = tuple(sorted(file.stem for file in (CONFIGS / "flows").glob("*.yaml")))
+_SHARED = (
+    Flag("config", "what to run", "configuration file, or the name of one that comes with the package, such as E1", required=True),
+    Flag("resume", "what to run", "continue the run in the output folder", bool, False),
+    Flag("lattice_size", "physics", "extent L in every direction", int, key="lattice.shape", shown_default=_FROM_CONFIGURATION),
+    Flag("flow", "physics", f"preset of the flow and its training: {', '.join(_PRESETS)}", shown_default=_FROM_CONFIGURATION),
+    _setting("seed", "physics", "seed", int, "master seed; everything random follows from it"),
+    _setting("steps", "training", "training.steps", int, "training steps at most"),
+    _setting("evaluate_every", "training", "training.evaluate_every", int, "training steps between evaluations"),
+    _setting("target_acceptance", "training", "training.target_acceptance", float, "stop training when it is reached"),
+    _setting("max_minutes", "training", "training.max_minutes", float, "stop training after so many minutes"),
+    _setting("init_from", "training", "training.init_from", str, "run folder, of any extents, whose weights training starts from"),
+    _setting("chain_length", "sampling", "chain.length", int, "configurations in the Markov chain"),
+    _setting("chains", "sampling", "samplers.{sampler}.chains", int, "chains in parallel"),
+    _setting("updates", "sampling", "samplers.{sampler}.updates", int, "updates of each chain: trajectories or sweeps"),
+    _setting("thinning", "sampling", "samplers.{sampler}.thinning", int, "updates from one kept configuration to the next"),
+    _setting("trajectories", "sampling", "hmc.trajectories", int, "earlier name of --updates, for HMC"),
+    _setting("configurations", "sampling", "metropolis.configurations", int, "kept configurations of each local Metropolis chain"),
+    Flag("out", "output", "output folder", required=True),
+    Flag("device", "device", "cpu, gpu, gpu:1, a list such as gpu:0,gpu:1, or all", default="cpu"),
+)
 
 
-def configuration(path: Path, *extra: Mapping[str, Any] | Path) -> RunConfig:
-    """A configuration file with `extra` entries, mappings or files, and the flags that were given on top of it.
+def shared(*names: str) -> tuple[Flag, ...]:
+    """The flags of these names, which several commands have."""
+    known = {flag.name: flag for flag in _SHARED}
+    return tuple(known[name] for name in names)
+
+
+def overrides(flags: argparse.Namespace, dimensions: int = 2) -> tuple[Mapping[str, Any] | Path, ...]:
+    """What the flags that were given put on top of a configuration: the preset of a flow, then a mapping for each setting.
+
+    Args:
+      flags: the parsed flags.
+      dimensions: of the lattice.
 
     Raises:
-      ConfigError: a file, an entry or a flag that cannot be used.
+      ConfigError: there is no such flow.
     """
-    given = flags.FLAGS.flag_values_dict()
-    layers: list[Any] = []
-    if given.get("flow") is not None:
-        presets = {file.stem: file for file in (CONFIGS / "flows").glob("*.yaml")}
-        if given["flow"] not in presets:
-            raise ConfigError(f"unknown flow {given['flow']!r}: {nearest(given['flow'], presets)}")
-        layers.append(presets[given["flow"]])
-    layers.extend(extra)
-    for name, change in CHANGES.items():
-        if given.get(name) is not None:
-            tree: Any = given[name]
-            for key in reversed(change.key.split(".")):
+    layers: list[Mapping[str, Any] | Path] = []
+    flow = getattr(flags, "flow", None)
+    if flow is not None:
+        if flow not in _PRESETS:
+            raise ConfigError(f"unknown flow {flow!r}: {nearest(flow, _PRESETS)}")
+        layers.append(CONFIGS / "flows" / f"{flow}.yaml")
+    for flag in _SHARED:
+        value = getattr(flags, flag.name, None)
+        if flag.key is not None and value is not None:
+            tree: Any = [value] * dimensions if flag.name == "lattice_size" else value
+            for key in reversed(flag.key.format(sampler=getattr(flags, "sampler", None)).split(".")):
                 tree = {key: tree}
             layers.append(tree)
-    if given.get("lattice_size") is not None:
-        d = len(load(path, *layers).lattice.shape)
-        layers.append({"lattice": {"shape": [given["lattice_size"]] * d}})
-    return load(path, *layers)
+    return tuple(layers)
 
 
-def main(run: Callable[[], int]) -> None:
-    """Parses the flags, calls `run`, and exits with its code; an error that a user can mend is one line, and exit code 2."""
+def configuration(path: str | Path, flags: argparse.Namespace) -> RunConfig:
+    """A configuration file with the flags that were given on top of it.
 
-    def guarded(arguments: list[str]) -> int:
-        if len(arguments) > 1:
-            raise app.UsageError(f"unexpected argument {arguments[1]!r}: every option is a flag")
-        try:
-            logging.getLogger("fontTools").setLevel(logging.WARNING)  # absl shows everything from INFO on
-            return run()
-        except (ConfigError, DeviceError, RunError, CheckpointError, TrainingDiverged) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("interrupted; --resume goes on from the last evaluation", file=sys.stderr)
-            return 130
-
-    app.run(guarded)
+    Raises:
+      ConfigError: a file or a flag that cannot be used.
+    """
+    return load(path, *overrides(flags, dimensions=len(load(path).lattice.shape)))

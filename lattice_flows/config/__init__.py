@@ -1,7 +1,7 @@
 """Configurations of runs, typed and checked. No TensorFlow."""
 
 from lattice_flows.config.aliases import translated
-from lattice_flows.config.errors import ConfigError, nearest
+from lattice_flows.config.errors import ConfigError
 from lattice_flows.config.loader import CONFIGS, find, load
 from lattice_flows.config.registry import Registry
 from lattice_flows.config.schema import (
@@ -16,6 +16,7 @@ from lattice_flows.config.schema import (
     Sizes,
     TrainingConfig,
 )
+from lattice_flows.errors import nearest
 
 __all__ = [
     "CONFIGS",

@@ -1,22 +1,14 @@
 """Configurations that cannot be used, and how they are explained."""
 
-import difflib
-from collections.abc import Iterable
-
 import pydantic
 
-__all__ = ["ConfigError", "explain", "nearest"]
+from lattice_flows.errors import UserError, nearest
+
+__all__ = ["ConfigError", "explain"]
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A configuration that cannot be used; the message names the key, its value and what would be right."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, or all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
 
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pydantic
 
-from lattice_flows.config.errors import ConfigError, explain, nearest
+from lattice_flows.config.errors import ConfigError, explain
 from lattice_flows.config.schema import Checked, Component
+from lattice_flows.errors import nearest
 
 __all__ = ["Registry"]
 

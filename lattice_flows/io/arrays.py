@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from lattice_flows.errors import UserError
 from lattice_flows.io.files import atomic_write
 
 __all__ = ["CheckpointError", "Checkpoints", "read_arrays", "write_arrays"]
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError, RuntimeError):
     """A checkpoint that is damaged or belongs to another flow."""
 
 

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["RunError", "atomic_write", "refuse_installed", "writing"]
+from lattice_flows.errors import UserError
+
+__all__ = ["RunError", "atomic_write", "writing"]
 
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-class RunError(RuntimeError):
+class RunError(UserError, RuntimeError):
     """A file or run folder that cannot be used or written; what it held before is untouched."""
 
 
@@ -41,18 +40,3 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}; what was there before is untouched") from error
-
-
-def refuse_installed(path: Path) -> None:
-    """Protects the result files that come with an installed package.
-
-    In a clone these lie beside the package and may be written; in an installed package they lie inside.
-
-    Raises:
-      RunError: `path` is inside the package.
-    """
-    if _PACKAGE in path.resolve().parents:
-        raise RunError(
-            f"{path.name} belongs to the installed package and is not written: run this command in a clone of the repository, "
-            "or name another file"
-        )

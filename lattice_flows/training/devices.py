@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from lattice_flows.errors import UserError
+
 __all__ = ["DeviceError", "choose_strategy", "strategy_of"]
 
 
-class DeviceError(ValueError):
+class DeviceError(UserError, ValueError):
     """A device that is not available, or one that does not hold the flow."""
 
 

@@ -1,12 +1,13 @@
 """When a training ends: reasons to stop, and losses that are no longer finite."""
 
 from lattice_flows.config import TrainingConfig
+from lattice_flows.errors import UserError
 from lattice_flows.training.state import TrainingState
 
 __all__ = ["TrainingDiverged", "check_finite", "reason_to_stop"]
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(UserError, RuntimeError):
     """The loss is no longer a finite number, or no step of the integration is small enough."""
 
 

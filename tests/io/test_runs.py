@@ -11,8 +11,7 @@ import tensorflow as tf
 import yaml
 
 from lattice_flows.config import load
-from lattice_flows.io import files
-from lattice_flows.io.files import RunError, refuse_installed
+from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
 
 
@@ -97,10 +96,3 @@ def test_reading_and_writing_needs_no_tensorflow():
     modules = "lattice_flows.io.runs, lattice_flows.io.arrays, lattice_flows.io.ensembles"
     code = f"import sys, {modules}; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_files_of_an_installed_package_are_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_PACKAGE", tmp_path / "lattice_flows")
-    refuse_installed(tmp_path / "paper" / "runs.yaml")
-    with pytest.raises(RunError, match=r"runs.yaml belongs to the installed package .* in a clone of the repository"):
-        refuse_installed(tmp_path / "lattice_flows" / "paper" / "runs.yaml")

@@ -1,0 +1,20 @@
+"""Errors that a user can mend."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["UserError", "nearest"]
+
+
+class UserError(Exception):
+    """An error that a user can mend; the message says what is wrong, what was found and what to do.
+
+    Commands show it in one line, without a traceback, and exit with code 2.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest known name, or all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

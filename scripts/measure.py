@@ -1,0 +1,27 @@
+"""Measures the observables of a stored ensemble, of a flow or of a baseline.
+
+python scripts/measure.py runs/E1
+python scripts/measure.py runs/hmc/E1/ensemble.h5 --out result.json
+"""
+
+import sys
+
+from lattice_flows import command_line
+from lattice_flows.command_line import Flag
+
+FLAGS = (
+    Flag("ensemble", "what to run", "ensemble file, or the run folder that holds it", required=True, positional=True),
+    Flag("out", "output", "also write the result into this file, as JSON"),
+)
+
+
+def main(flags) -> int:
+
+    from lattice_flows.progress import Progress
+
+    progress = Progress()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(main, FLAGS, __doc__))

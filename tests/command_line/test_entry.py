@@ -1,0 +1,117 @@
+"""The console command, exit codes and what is seen of errors."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lattice_flows import command_line
+from lattice_flows.command_line import COMMANDS, Flag, shared
+from lattice_flows.config import CONFIGS, ConfigError
+
+SCRIPTS = CONFIGS.parent / "scripts"
+
+
+def test_every_script_is_a_command_and_every_command_a_script():
+    assert {file.stem for file in SCRIPTS.glob("*.py")} - {"__init__"} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_alone_it_lists_the_commands(capsys, arguments):
+    assert command_line.main(arguments) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name}" in text for name in COMMANDS)
+
+
+def test_an_unknown_command_names_the_nearest(capsys):
+    assert command_line.main(["reprodcue", "--table=E1"]) == 2
+    assert capsys.readouterr().err == "error: unknown command 'reprodcue': did you mean 'reproduce'?\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command(capsys, name):
+    with pytest.raises(SystemExit) as exit_of:
+        command_line.main([name, "--help"])
+    text = capsys.readouterr().out
+    assert exit_of.value.code == 0 and text.startswith(f"usage: lattice-flows {name} ")
+    assert "python scripts/" not in text and "--tpu" not in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_script_needs_no_tensorflow(name):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{str(SCRIPTS / name)!r} + '.py', '--help']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally: print('heavy:', {'tensorflow', 'matplotlib', 'scipy'} & set(sys.modules))"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and "heavy: set()" in done.stdout, done.stdout + done.stderr
+    assert f"usage: python scripts/{name}.py " in done.stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1  # second of processor time
+
+
+def test_an_error_that_the_user_can_mend_is_one_line(capsys):
+    def fails(flags):
+        raise ConfigError("lam must not be negative, got -1")
+
+    assert command_line.run(fails, (), "", [], "p") == 2
+    assert capsys.readouterr() == ("", "error: lam must not be negative, got -1\n")
+    assert command_line.run(lambda flags: 0, (), "", ["--x"], "p") == 2
+    assert capsys.readouterr().err == "error: unknown flag '--x': known: --help (p --help lists all flags)\n"
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        command_line.run(lambda flags: 1 // 0, (), "", [], "p")
+
+
+def test_the_exit_code_is_that_of_the_command(capsys):
+    def interrupted(flags):
+        raise KeyboardInterrupt
+
+    assert command_line.run(lambda flags: 1, (), "", [], "p") == 1
+    assert command_line.run(interrupted, (), "", [], "p") == 130
+    assert "--resume continues from the last evaluation" in capsys.readouterr().err
+
+
+def test_flags_become_overrides_of_a_configuration():
+    flags = command_line.parse("p", "", shared("flow", "seed", "chain_length", "lattice_size", "max_minutes"), ["--seed=3"])
+    assert command_line.overrides(flags) == ({"seed": 3},)
+    given = ["--flow=continuous", "--chain_length=1e5", "--lattice_size=8", "--max_minutes=2"]
+    flags = command_line.parse("p", "", shared("flow", "seed", "chain_length", "lattice_size", "max_minutes"), given)
+    config = command_line.configuration("E1", flags)
+    assert (config.flow.name, config.chain.length, config.lattice.shape, config.seed) == ("continuous", 100_000, (8, 8), 1)
+    assert command_line.overrides(flags)[0] == CONFIGS / "flows" / "continuous.yaml"
+    assert config.training.max_minutes == 2.0
+    flags.flow = "afine"
+    with pytest.raises(ConfigError, match=r"unknown flow 'afine': did you mean 'affine'\?"):
+        command_line.overrides(flags)
+
+
+def test_settings_of_the_chosen_sampler():
+    own = (
+        Flag("sampler", "what to run", "how to sample"),
+        *shared("chains", "updates", "thinning", "trajectories", "configurations"),
+    )
+    flags = command_line.parse("p", "", own, ["--sampler=metropolis", "--chains=8", "--updates=400", "--thinning=2"])
+    config = command_line.configuration("E1", flags)
+    assert (config.sampler("metropolis").chains, config.sampler("metropolis").updates, config.sampler("hmc").chains) == (
+        8,
+        400,
+        256,
+    )
+    flags = command_line.parse("p", "", own, ["--sampler=hmc", "--trajectories=50", "--configurations=30", "--thinning=5"])
+    config = command_line.configuration("E1", flags)
+    assert config.sampler("hmc").updates == 50 and config.sampler("metropolis").updates == 300
+
+
+def test_the_command_line_of_this_process(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["scripts/train.py", "--out", "a folder"])
+    assert command_line.command() == "python scripts/train.py --out 'a folder'"
+    monkeypatch.setattr(sys, "argv", [str(Path("/usr/bin/lattice-flows")), "train"])
+    assert command_line.command() == "lattice-flows train"

@@ -1,0 +1,75 @@
+"""What users may write, and what a command answers to the rest."""
+
+import pytest
+
+from lattice_flows.command_line import Flag, UsageError, parse, shared
+
+FLAGS = (
+    Flag("table", "what to run", "ensemble", choices=("E1", "E2")),
+    Flag("names", "what to run", "some names", list, []),
+    *shared("resume", "seed", "target_acceptance", "out"),
+)
+
+
+def parsed(*arguments):
+    return parse("python scripts/mine.py", "Does it.", FLAGS, ["--out=o", *arguments])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--seed=7", "--resume", "--table", "E2", "--target_acceptance=0.5", "--names=a,b"),
+        ("-seed", "7", "--resume=true", "--table=E2", "--target-acceptance", "0.5", "--names", "a, b"),
+        ("--seed", "7e0", "--noresume", "--resume=1", "-table=E2", "--target_acceptance", "5e-1", "--names", "a,b,"),
+    ],
+)
+def test_spellings(arguments):
+    flags = parsed(*arguments)
+    assert (flags.seed, flags.resume, flags.table, flags.target_acceptance, flags.names) == (7, True, "E2", 0.5, ["a", "b"])
+
+
+def test_a_flag_that_is_not_given_has_its_default():
+    flags = parsed()
+    assert (flags.seed, flags.resume, flags.table, flags.names, flags.out) == (None, False, None, [], "o")
+    assert parsed("--resume", "--noresume").resume is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tabel=E1"], r"unknown flag '--tabel': did you mean '--table'\?"),
+        (["--xyz"], r"unknown flag '--xyz': known: --help, --names, --out"),
+        (["E1"], r"unexpected argument 'E1': every option is a flag, such as --table"),
+        (["--table=E11"], r"flag --table: unknown value 'E11': did you mean 'E1'\?"),
+        (["--seed=many"], r"flag --seed: 'many' is not an integer"),
+        (["--seed=1.5"], r"flag --seed: '1.5' is not an integer"),
+        (["--target_acceptance=half"], r"flag --target_acceptance: 'half' is not a number"),
+        (["--resume=perhaps"], r"flag --resume: 'perhaps' is neither true nor false"),
+        (["--seed"], r"flag --seed: expected one argument"),
+        (["--see=1"], r"unknown flag '--see': did you mean '--seed'\?"),  # no abbreviations
+    ],
+)
+def test_refusals_name_the_nearest(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        parsed(*arguments)
+
+
+def test_missing_flags_are_named_after_unknown_ones():
+    with pytest.raises(UsageError, match=r"^missing: --out$"):
+        parse("p", "", FLAGS, [])
+    with pytest.raises(UsageError, match=r"unknown flag '--otu'"):
+        parse("p", "", FLAGS, ["--otu=x"])
+    with pytest.raises(UsageError, match=r"^missing: ENSEMBLE$"):
+        parse("p", "", (Flag("ensemble", "what to run", "file", positional=True, required=True),), [])
+
+
+def test_the_help_shows_all_flags_in_groups_with_their_defaults(capsys):
+    with pytest.raises(SystemExit) as exit_of:
+        parsed("--help")
+    text = capsys.readouterr().out
+    assert exit_of.value.code == 0 and text.startswith("usage: python scripts/mine.py [flags]\n\nDoes it.")
+    places = [text.index(f"\n{title}:\n") for title in ("what to run", "physics", "training", "output", "help")]
+    assert places == sorted(places) and "sampling:" not in text
+    for line in ("--table E1|E2 ", "(default: none)", "--seed N ", "(default: from the configuration)", "--out OUT", "(required)"):
+        assert line in text
+    assert "--noresume" not in text and "--helpfull" not in text
