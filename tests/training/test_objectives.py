@@ -40,7 +40,7 @@ def interacting_flow():
     network = {"name": "propagator", "features": 1, "propagators": [0.5]}
     parts = {
         "layers": 3,
-        "site_maps": True,
+        "element_wise_maps": True,
         "fourier_scaling": True,
         "network": network,
         "prior": {"name": "free_field", "m2": 2.0},

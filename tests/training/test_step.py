@@ -1,0 +1,74 @@
+"""One optimisation step."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small import ACTION, ADAM, gaussian_flow, settings
+
+from lattice_flows.config import ConfigError
+from lattice_flows.training.devices import choose_strategy
+from lattice_flows.training.objectives import LOSSES
+from lattice_flows.training.step import TrainingStep, loss_at
+
+SEED = np.array([1, 2], np.int32)
+
+
+def step_of(flow, **changes):
+    return TrainingStep(flow, ACTION, settings(**{**ADAM, **changes}), choose_strategy("cpu"))
+
+
+def test_losses_report_the_same_mean_and_make_different_steps():
+    results = []
+    for loss in ("reverse_kl", "absolute_error"):
+        flow = gaussian_flow()
+        results.append((step_of(flow, loss=loss)(SEED), flow.fingerprint()))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-6)
+    assert results[0][1] != results[1][1]
+
+
+def test_a_new_loss_is_a_function_and_a_line(monkeypatch):
+    monkeypatch.setitem(LOSSES, "twice", lambda log_q_plus_action: 2 * log_q_plus_action)
+    sgd_like = {"optimizer": {"name": "adam", "gradient_clip": 1e9}, "learning_rate": 0.1}
+    one, other = gaussian_flow(), gaussian_flow()
+    steps = [step_of(one, **sgd_like), step_of(other, loss="twice", **sgd_like)]
+    assert steps[0](SEED) == steps[1](SEED)
+    moments = [step.optimizer.variables[1][0] for step in steps]
+    np.testing.assert_allclose(2 * moments[0], moments[1], rtol=1e-5)
+
+
+def test_the_initial_loss_ends_after_its_steps():
+    changed = settings(initial_loss="absolute_error", initial_loss_steps=3)
+    assert [loss_at(changed, step) for step in (0, 2, 3, 4)] == ["absolute_error"] * 2 + ["reverse_kl"] * 2
+    assert loss_at(settings(), 0) == "reverse_kl"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "reverse_KL"}, r"unknown loss 'reverse_KL': did you mean 'reverse_kl'\?"),
+        ({"initial_loss": "absolute", "initial_loss_steps": 5}, r"unknown loss 'absolute': did you mean 'absolute_error'\?"),
+        ({"gradient": "pth"}, r"unknown gradient estimator 'pth': did you mean 'path'\?"),
+        ({"optimizer": {"name": "adm"}}, r"unknown optimizer 'adm': did you mean 'adam'\?"),
+        ({"optimizer": {"name": "adam", "decy": 0.5}}, r"optimizer 'adam': unknown key 'decy'"),
+    ],
+)
+def test_unknown_parts_are_named(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        step_of(gaussian_flow(), **changes)
+
+
+def test_the_batch_is_split_evenly():
+    strategy = choose_strategy("cpu:0,cpu:1")
+    with strategy.scope():
+        flow = gaussian_flow()
+    with pytest.raises(ConfigError, match=r"batch_size must be a multiple of the 2 devices, got 15"):
+        TrainingStep(flow, ACTION, settings(batch_size=15), strategy)
+
+
+def test_a_step_goes_on_with_the_optimizer_of_another():
+    flow = gaussian_flow()
+    first = step_of(flow)
+    first(SEED)
+    second = TrainingStep(flow, ACTION, settings(**ADAM), choose_strategy("cpu"), optimizer=first.optimizer)
+    second(SEED)
+    assert second.optimizer.variables[0] == tf.constant(2, tf.int64)
