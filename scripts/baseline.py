@@ -4,6 +4,7 @@ python scripts/baseline.py --sampler hmc --config configs/E1.yaml --out runs/hmc
 """
 
 import sys
+from pathlib import Path
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, shared
@@ -18,8 +19,6 @@ FLAGS = (
 
 def main(flags) -> int:
     config = command_line.configuration(flags.config, flags)
-
-    from pathlib import Path
 
     from lattice_flows.paper import references
 

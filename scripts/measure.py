@@ -5,6 +5,7 @@ python scripts/measure.py runs/hmc/E1/ensemble.h5 --out result.json
 """
 
 import sys
+from pathlib import Path
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag
@@ -16,10 +17,15 @@ FLAGS = (
 
 
 def main(flags) -> int:
-
+    from lattice_flows.io.files import write_json
+    from lattice_flows.pipeline import measure_run
     from lattice_flows.progress import Progress
 
     progress = Progress()
+    result = measure_run(flags.ensemble, progress=progress)
+    if flags.out:
+        write_json(Path(flags.out), result.to_json())
+    progress.info(str(result))
     return 0
 
 

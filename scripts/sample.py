@@ -4,6 +4,7 @@ python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E
 """
 
 import sys
+from pathlib import Path
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, shared
@@ -15,8 +16,6 @@ FLAGS = (
 
 
 def main(flags) -> int:
-    from pathlib import Path
-
     from lattice_flows.io.runs import RunDirectory
     from lattice_flows.pipeline import open_trained
     from lattice_flows.production import measure_run, sample_run

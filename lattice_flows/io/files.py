@@ -1,6 +1,7 @@
 """Files that appear by rename, whole or not at all."""
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, BinaryIO
 
 from lattice_flows.errors import UserError
 
-__all__ = ["RunError", "atomic_write", "writing"]
+__all__ = ["RunError", "atomic_write", "write_json", "write_text", "writing"]
 
 
 class RunError(UserError, RuntimeError):
@@ -31,6 +32,16 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes or replaces a text file. Raises `RunError` if that fails."""
+    atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes or replaces a JSON file. Raises `RunError` if that fails."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 @contextlib.contextmanager

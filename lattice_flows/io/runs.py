@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -13,7 +12,7 @@ from typing import Any
 
 from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
-from lattice_flows.io.files import RunError, atomic_write, writing
+from lattice_flows.io.files import RunError, write_json, write_text, writing
 
 __all__ = ["RunDirectory"]
 
@@ -92,11 +91,11 @@ class RunDirectory:
 
     def write_text(self, name: str, text: str) -> None:
         """Writes or replaces a text file. Raises `RunError` if that fails."""
-        atomic_write(self.path / name, lambda file: file.write(text.encode()))
+        write_text(self.path / name, text)
 
     def write_json(self, name: str, content: Any) -> None:
         """Writes or replaces a JSON file. Raises `RunError` if that fails."""
-        self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
+        write_json(self.path / name, content)
 
 
 def _environment(seed: int, devices: Sequence[str], available: Sequence[str]) -> dict[str, Any]:
