@@ -27,6 +27,9 @@ class StepTimes(NamedTuple):
     torch_ms: float
     ratio: float
 
+    def __str__(self) -> str:
+        return f"L = {self.extent}: {self.ours_ms:.1f} ms a step, PyTorch {self.torch_ms:.1f} ms, ratio {self.ratio:.2f}"
+
 
 def step_times(config: RunConfig, python: str, rounds: int, steps: int) -> StepTimes:
     """Times training steps of a configuration and of the common network in PyTorch, in turn.

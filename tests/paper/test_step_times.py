@@ -4,7 +4,7 @@ import importlib.util
 import sys
 
 import pytest
-from lattice_flows.paper.step_times import compiled_step, step_times
+from lattice_flows.paper.step_times import StepTimes, compiled_step, step_times
 
 from lattice_flows.config import CONFIGS, ConfigError, load
 
@@ -14,6 +14,10 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 def test_more_steps_take_more_time(small_config):
     step = compiled_step(small_config())
     assert 0 < min(step(1) for _ in range(3)) < step(100)
+
+
+def test_step_times_are_shown():
+    assert str(StepTimes(6, 9.71, 33.6, 0.2834)) == "L = 6: 9.7 ms a step, PyTorch 33.6 ms, ratio 0.28"
 
 
 def test_a_python_without_torch_is_named(small_config):
