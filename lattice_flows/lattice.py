@@ -68,10 +68,14 @@ class Lattice:
         return sum(np.meshgrid(*one_dimensional, indexing="ij"))
 
     def momentum_classes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Momenta of equal lattice momentum squared, which covariant linear maps scale alike.
+        """Classes of momenta with the same lattice momentum squared.
+
+        All momenta that a symmetry of the lattice exchanges are in one class. The converse does not hold: from L = 6 on, some
+        classes hold several orbits of the hypercubic group, which happen to have the same momentum squared.
 
         Returns:
-          the momentum squared of each class, increasing, and the class of each momentum, `[volume]`, in the order of `hartley`.
+          The momentum squared of each class `[classes]`, increasing, and the class of each momentum `[volume]`, in the order of
+          `momentum_squared`, flattened.
         """
         values, classes = np.unique(self.momentum_squared().round(9), return_inverse=True)
         return values, classes.reshape(-1)
@@ -92,33 +96,3 @@ class Lattice:
         lengths = np.sum(shortest**2, axis=1, keepdims=True)
         classes, members = np.unique(np.hstack([lengths, shortest]), axis=0, return_inverse=True)
         return classes[:, 1:], members.reshape(-1)
-
-    def hartley(self) -> np.ndarray:
-        """The real Fourier transform with the kernel `cos(p x) + sin(p x)`, a symmetric orthogonal matrix `[volume, volume]`.
-
-        Its rows are momenta in the order of `momentum_squared`, flattened. Translation invariant maps that are even in x are
-        diagonal in it.
-        """
-        sites = np.indices(self.shape).reshape(self.d, -1)
-        phase = 2 * np.pi * np.einsum("ax,ap,a->px", sites, sites, 1 / np.array(self.shape))
-        return (np.cos(phase) + np.sin(phase)) / np.sqrt(self.volume)
-
-    def neighbours(self) -> np.ndarray:
-        """How often two sites are nearest neighbours, `[volume, volume]`; twice along an extent of two."""
-        sites = np.arange(self.volume).reshape(self.shape)
-        matrix = np.zeros((self.volume, self.volume))
-        for axis in range(self.d):
-            for step in (1, -1):
-                matrix[sites.reshape(-1), np.roll(sites, step, axis).reshape(-1)] += 1
-        return matrix
-
-    def propagator(self, m2: float) -> np.ndarray:
-        """The free propagator `1 / (phat^2 + m2)` between two sites, `[volume, volume]`.
-
-        Raises:
-          ValueError: `m2` that is not positive.
-        """
-        if m2 <= 0:
-            raise ValueError(f"a propagator needs m2 > 0, got {m2}")
-        transform = self.hartley()
-        return (transform / (self.momentum_squared().reshape(-1) + m2)) @ transform

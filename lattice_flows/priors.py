@@ -41,8 +41,7 @@ def free_field(lattice: Lattice, *, m2: PositiveFloat = 1.0, learn_spectrum: boo
       m2: bare mass squared, at the start.
       learn_spectrum: whether the width of every class of momenta is trained with the flow (through its logarithm).
     """
-    momenta, _ = lattice.momentum_classes()
-    spectrum = FourierScaling(lattice, -np.log(2 * (momenta + m2)) / 2, trainable=learn_spectrum)
+    spectrum = FourierScaling(lattice, lambda momentum_squared: -np.log(2 * (momentum_squared + m2)) / 2, learn_spectrum)
     return tfd.TransformedDistribution(normal(lattice), spectrum, name="free_field_prior")
 
 

@@ -3,50 +3,23 @@
     dphi_x / dt = sum_y [ sum_f W_f(t, x - y) sin(omega_f phi_y) + l(t, x - y) phi_y ],      t from 0 to 1
     d log |det dphi(t) / dphi(0)| / dt = sum_f W_f(t, 0) omega_f sum_x cos(omega_f phi_x) + V l(t, 0)
 
-(arXiv:2207.00283, made smaller). W and l depend on the displacement only through its class under the hypercubic group, and
-piecewise linearly on t. Kernels that are even in x are diagonal in `Lattice.hartley`, and those even along every axis also in the
-like transform along one axis after the other, which costs V sum(extents) where the convolution costs V^2. On small lattices the one
-large matrix product is faster.
+(arXiv:2207.00283, made smaller). W and l depend on the displacement only through its class under the hypercubic group, and are
+piecewise linear in t. The convolutions are products in momentum space; see `fourier`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 from numpy.polynomial import Chebyshev, Polynomial
 
 from lattice_flows.bijectors.augmented import AugmentedBijector
+from lattice_flows.bijectors.classes import ClassValues
+from lattice_flows.bijectors.runge_kutta import INTEGRATORS, combined
+from lattice_flows.fourier import MomentumTransform
 from lattice_flows.lattice import Lattice
 
-__all__ = ["INTEGRATORS", "EquivariantODE"]
-
-
-class _RungeKutta(NamedTuple):
-    """An explicit Runge-Kutta method: stage i is evaluated at `times[i]`, with `stages[i]` of the earlier ones added."""
-
-    times: tuple[float, ...]
-    stages: tuple[tuple[float, ...], ...]
-    weights: tuple[float, ...]
-
-
-INTEGRATORS = {
-    # The classical method, of fourth order.
-    "rk4": _RungeKutta((0, 1 / 2, 1 / 2, 1), ((), (1 / 2,), (0, 1 / 2), (0, 0, 1)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
-    # Ch. Tsitouras, Comput. Math. Appl. 62 (2011) 770: six stages, fifth order, with errors as small as that order allows.
-    "tsit5": _RungeKutta(
-        (0, 0.161, 0.327, 0.9, 0.9800255409045097, 1),
-        (
-            (),
-            (0.161,),
-            (-0.008480655492356989, 0.335480655492357),
-            (2.8971530571054935, -6.359448489975075, 4.3622954328695815),
-            (5.325864828439257, -11.748883564062828, 7.4955393428898365, -0.09249506636175525),
-            (5.86145544294642, -12.92096931784711, 8.159367898576159, -0.071584973281401, -0.028269050394068383),
-        ),
-        (0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081, 2.324710524099774),
-    ),
-}
+__all__ = ["EquivariantODE"]
 
 
 # sin(x) / x and cos(x) as polynomials of x^2 up to pi^2, highest power first, and a turn to so few digits that products with
@@ -57,16 +30,14 @@ _SINE, _COSINE = (
 )
 _TURN = 6.28125
 
-# Sites of the largest lattice on which one matrix product is the faster transform, measured on CPUs at batches of 64 and 512.
-_DENSE = 200
-
 
 class EquivariantODE(AugmentedBijector):
     """The flow of the field above, by a Runge-Kutta method of fixed step in a compiled loop.
 
-    The map is inverted, and its log-determinant known, up to the error of the integration; `with_integration_steps` of twice as many
-    tells how large that is. Gradients are those of the discrete map: the loop keeps the field before every step and differentiates
-    one step at a time. Computes in the type of its argument; the log-determinant is float64 whatever that is.
+    The map is inverted, and its log-determinant known, up to the error of the integration; the same equation with twice as many
+    steps (`with_integration_steps`) tells how large that is. Gradients are those of the discrete map: the loop keeps the field
+    before every step and differentiates one step at a time. Computes in the type of its argument; the log-determinant is float64
+    whatever that is.
 
     Example:
 
@@ -110,14 +81,8 @@ class EquivariantODE(AugmentedBijector):
             raise ValueError(f"knots must be 2 or more, for the start and the end, got {knots}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
         self._kernel_radius = kernel_radius
-        displacements, members = _classes(lattice, kernel_radius)
-        if lattice.volume <= _DENSE:
-            self._axes, self._transforms = (lattice.volume,), [lattice.hartley()]
-        else:
-            self._axes, self._transforms = lattice.shape, [Lattice((extent,)).hartley() for extent in lattice.shape]
-        # On even kernels, the sines in the transform have no effect, so that it gives the eigenvalues.
-        eigenvalues = [matrix * np.sqrt(len(matrix)) for matrix in self._transforms]
-        self._spectra = _along_axes(members.reshape(-1, *self._axes), eigenvalues, np.tensordot)
+        displacements, classes = _classes(lattice, kernel_radius)
+        self._transform, self._spectra = MomentumTransform(lattice), _Spectra(lattice, classes, len(displacements))
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
         if variables is None:
@@ -136,14 +101,13 @@ class EquivariantODE(AugmentedBijector):
         name = self._weights.name.split(":")[0]
         if name not in arrays:
             return {}
-        there, members_there = _classes(lattice, None)
-        here, members_here = _classes(self._lattice, self._kernel_radius)
+        (there, classes_there), (here, classes_here) = _classes(lattice, None), _classes(self._lattice, self._kernel_radius)
         kernels = np.zeros([*arrays[name].shape[:-1], len(here)], np.float32)
-        # Classes are in the order of length, so that what was within another reach comes first.
+        # Those within the radius of the other equation come first.
         counterparts = {tuple(displacement): index for index, displacement in enumerate(there[: arrays[name].shape[-1]])}
         for index, displacement in enumerate(here):
             if (other := counterparts.get(tuple(displacement))) is not None:
-                share = members_there[other].sum() / members_here[index].sum()
+                share = np.count_nonzero(classes_there == other) / np.count_nonzero(classes_here == index)
                 kernels[..., index] = share * arrays[name][..., other]
         return {name: kernels}
 
@@ -158,13 +122,12 @@ class EquivariantODE(AugmentedBijector):
 
     def _velocity(self, phi: tf.Tensor, kernels: tf.Tensor, frequencies: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The field's velocity `[n, *axes]` and its divergence `[n]`, for kernels `[features + 1, classes]`."""
-        d, dtype = len(self._axes), phi.dtype
-        transforms = [tf.constant(transform, dtype) for transform in self._transforms]
+        d = len(self._transform.axes)
         phases = tf.reshape(frequencies, [-1] + [1] * (d + 1)) * phi
         sines, cosines = _sines_and_cosines(phases)
-        modes = _along_axes(tf.concat([sines, phi[tf.newaxis]], axis=0), transforms, tf.tensordot)
-        spectra = tf.tensordot(kernels, tf.constant(self._spectra, dtype), 1)
-        velocity = _along_axes(tf.reduce_sum(modes * spectra[:, tf.newaxis], axis=0), transforms, tf.tensordot)
+        modes = self._transform(tf.concat([sines, phi[tf.newaxis]], axis=0), tf.tensordot)
+        spectra = self._spectra(kernels)
+        velocity = self._transform(tf.reduce_sum(modes * spectra[:, tf.newaxis], axis=0), tf.tensordot)
         slopes = tf.reduce_sum(cosines, axis=list(range(2, 2 + d)))
         here = kernels[:, 0]
         return velocity, tf.tensordot(here[:-1] * frequencies, slopes, 1) + here[-1] * self._lattice.volume
@@ -180,10 +143,10 @@ class EquivariantODE(AugmentedBijector):
             kernels = tf.tensordot(basis[n], weights, 1)
             velocities, divergences = [], []
             for stage, row in enumerate(method.stages):
-                velocity, divergence = self._velocity(phi + h * _combined(row, velocities), kernels[stage], frequencies)
+                velocity, divergence = self._velocity(phi + h * combined(row, velocities), kernels[stage], frequencies)
                 velocities.append(velocity)
                 divergences.append(divergence)
-            return phi + h * _combined(method.weights, velocities), h * _combined(method.weights, divergences)
+            return phi + h * combined(method.weights, velocities), h * combined(method.weights, divergences)
 
         @tf.custom_gradient
         def flow(phi, weights, frequencies):
@@ -212,7 +175,7 @@ class EquivariantODE(AugmentedBijector):
 
             return (end, log_det), gradient
 
-        flat = tf.reshape(x, [-1, *self._axes])
+        flat = tf.reshape(x, [-1, *self._transform.axes])
         weights = tf.cast(self._weights, dtype)[::sign]  # on the way back, time passes the knots from the last to the first
         end, log_det = flow(flat, weights, tf.exp(tf.cast(self._log_frequencies, dtype)))
         return tf.reshape(end, tf.shape(x)), tf.reshape(log_det, tf.shape(x)[: -self._lattice.d])
@@ -226,18 +189,28 @@ class EquivariantODE(AugmentedBijector):
         return x, {"fldj": -log_det, "ildj": log_det}
 
 
+class _Spectra:
+    """Eigenvalues of kernels: `[features + 1, classes]` -> `[features + 1, *axes]`."""
+
+    def __init__(self, lattice: Lattice, classes: np.ndarray, number: int):
+        self._transform, self._of_displacements = MomentumTransform(lattice), ClassValues(classes, number)
+        self._matrix = None
+        if self._of_displacements.matrix is not None:
+            self._matrix = self._transform.eigenvalues(self._of_displacements.matrix.reshape(-1, *self._transform.axes))
+
+    def __call__(self, kernels: tf.Tensor) -> tf.Tensor:
+        if self._matrix is not None:
+            return tf.tensordot(kernels, tf.constant(self._matrix, kernels.dtype), 1)
+        of_displacements = tf.reshape(self._of_displacements(kernels), [-1, *self._transform.axes])
+        return self._transform.eigenvalues(of_displacements, tf.tensordot)
+
+
 def _classes(lattice: Lattice, kernel_radius: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """The displacements within reach, one of each class, `[classes, d]`, and who belongs to these, `[classes, volume]`."""
+    """Displacements within a radius, one of each class, `[classes, d]`, and the class of each displacement `[volume]`, or -1."""
     displacements, classes = lattice.displacement_classes()
-    near = np.flatnonzero(np.sum(displacements**2, axis=1) <= (np.inf if kernel_radius is None else kernel_radius**2))
-    return displacements[near], (classes == near[:, np.newaxis]).astype(float)
-
-
-def _along_axes(x, matrices: list, tensordot: Callable):
-    """Each matrix applied along its lattice axis, the last ones of x: the first is contracted and comes out last, d times."""
-    for matrix in matrices:
-        x = tensordot(x, matrix, [[len(x.shape) - len(matrices)], [0]])
-    return x
+    # Classes are in the order of length, so that those within the radius come first.
+    near = np.count_nonzero(np.sum(displacements**2, axis=1) <= (np.inf if kernel_radius is None else kernel_radius**2))
+    return displacements[:near], np.where(classes < near, classes, -1)
 
 
 def _sines_and_cosines(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -254,7 +227,3 @@ def _sines_and_cosines(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return (sine, cosine), lambda of_sine, of_cosine: of_sine * cosine - of_cosine * sine
 
     return both(x)
-
-
-def _combined(weights: tuple[float, ...], values: list[tf.Tensor]) -> tf.Tensor | float:
-    return sum((weight * value for weight, value in zip(weights, values, strict=True) if weight), 0.0)

@@ -3,71 +3,94 @@
     y(p) = exp(s(phat^2)) x(p)
     log |det dy/dx| = sum_p s(phat^2)
 
-The linear maps that commute with all symmetries of the lattice. Applied to white noise, it gives a Gaussian of any spectrum: that
-of the free field is `s = -log(2 (phat^2 + m2)) / 2`.
+Linear maps of this form commute with all symmetries of the lattice. Applied to white noise, they give Gaussian fields whose
+spectrum is any function of phat^2: that of the free field is `s = -log(2 (phat^2 + m2)) / 2`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from lattice_flows.bijectors.classes import ClassValues
+from lattice_flows.fourier import MomentumTransform
 from lattice_flows.lattice import Lattice
 
 __all__ = ["FourierScaling"]
 
+# Lattices with more classes of momenta (from L = 70 on in two dimensions) get a function that is piecewise linear between so many
+# knots, so that the number of weights does not grow with the volume.
+_MOST_CLASSES = 600
+_KNOTS = 64
+
 
 class FourierScaling(tfp.bijectors.Bijector):
-    """One trained number for every class of momenta (`Lattice.momentum_classes`).
+    """Scales modes by a trained function of the lattice momentum squared.
 
-    Computes in the type of its argument; the log-determinant is float64 whatever that is. The transform is a matrix product with
-    `Lattice.hartley`: up to some thousand sites nothing is faster.
+    The function has one number for every value of phat^2. On lattices with more than 600 values a trained function is piecewise
+    linear in phat^2 between 64 knots, which are equally spaced in |phat|. Computes in the type of its argument; the log-determinant
+    is float64 whatever that is.
 
     Example:
 
     ```python
-    lattice = Lattice((4, 4))
-    smear = FourierScaling(lattice, log_scale=-lattice.momentum_classes()[0])
-    y = smear.forward(x)                                                # x: [batch, 4, 4]
+    smear = lf.bijectors.FourierScaling(lf.Lattice((4, 4)), lambda momentum_squared: -momentum_squared)
+    y = smear.forward(tf.ones([3, 4, 4]))
     ```
 
     Args:
       lattice: the lattice.
-      log_scale: s at the start, `[classes]`; zero, the identity, if it is not given.
+      log_scale: s at the start, from an array of values of phat^2 to one of the same shape; None for zero, the identity.
       trainable: whether s changes in training.
-
-    Raises:
-      ValueError: another number of classes.
     """
 
     def __init__(
-        self, lattice: Lattice, log_scale: np.ndarray | None = None, trainable: bool = True, name: str = "fourier_scaling"
+        self,
+        lattice: Lattice,
+        log_scale: Callable[[np.ndarray], np.ndarray] | None = None,
+        trainable: bool = True,
+        name: str = "fourier_scaling",
     ):
         parameters = dict(locals())
-        momenta, self._classes = lattice.momentum_classes()
-        log_scale = np.zeros(len(momenta)) if log_scale is None else np.asarray(log_scale)
-        if log_scale.shape != momenta.shape:
-            raise ValueError(f"log_scale must have the shape {momenta.shape}, one number for each class, got {log_scale.shape}")
-        self._lattice, self._transform = lattice, lattice.hartley()
-        # How often each class counts: a matrix, whose product XLA differentiates faster than a gather.
-        self._members = np.eye(len(momenta))[self._classes].T
-        self._log_scale = tf.Variable(log_scale.astype(np.float32), trainable=trainable, name=f"{name}/log_scale")
+        momenta, classes = lattice.momentum_classes()
+        self._lattice, self._transform = lattice, MomentumTransform(lattice)
+        points = _points(lattice, trainable)
+        self._interpolation = None
+        if len(points) != len(momenta):
+            self._interpolation = np.stack([np.interp(momenta, points, row) for row in np.eye(len(points))], axis=1)
+        self._of_momenta = ClassValues(classes, len(momenta))
+        self._counts = np.bincount(classes).astype(float)
+        start = np.zeros(len(points)) if log_scale is None else log_scale(points)
+        self._log_scale = tf.Variable(start.astype(np.float32), trainable=trainable, name=f"{name}/log_scale")
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
-        """Its weight by name, from that of the like part on another lattice, if there is one: interpolated in momentum squared."""
+        """Translates the weight of the same part on another lattice, by interpolation in phat^2.
+
+        Args:
+          arrays: weights by name.
+          lattice: the lattice they belong to.
+
+        Returns:
+          The weight of this part by name; nothing if there is none of its name.
+        """
         name = self._log_scale.name.split(":")[0]
         if name not in arrays:
             return {}
-        here, there = (of.momentum_classes()[0] for of in (self._lattice, lattice))
+        here, there = (_points(of, self._log_scale.trainable) for of in (self._lattice, lattice))
         return {name: np.interp(here, there, arrays[name]).astype(np.float32)}
 
+    def _values(self, dtype: tf.DType) -> tf.Tensor:
+        """s of every class of momenta."""
+        values = tf.cast(self._log_scale, dtype)
+        return values if self._interpolation is None else tf.linalg.matvec(tf.constant(self._interpolation, dtype), values)
+
     def _scaled(self, x: tf.Tensor, sign: int) -> tf.Tensor:
-        transform = tf.constant(self._transform, x.dtype)
-        spectrum = tf.linalg.matvec(tf.constant(self._members, x.dtype), tf.cast(self._log_scale, x.dtype), transpose_a=True)
-        modes = (tf.reshape(x, [-1, self._lattice.volume]) @ transform) * tf.exp(sign * spectrum)
-        return tf.reshape(modes @ transform, tf.shape(x))
+        axes = self._transform.axes
+        scale = tf.exp(sign * tf.reshape(self._of_momenta(self._values(x.dtype)), axes))
+        modes = self._transform(tf.reshape(x, [-1, *axes]), tf.tensordot) * scale
+        return tf.reshape(self._transform(modes, tf.tensordot), tf.shape(x))
 
     def _forward(self, x: tf.Tensor) -> tf.Tensor:
         return self._scaled(x, 1)
@@ -76,7 +99,15 @@ class FourierScaling(tfp.bijectors.Bijector):
         return self._scaled(y, -1)
 
     def _forward_log_det_jacobian(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(tf.cast(self._log_scale, tf.float64) * self._members.sum(axis=1))
+        return tf.reduce_sum(self._values(tf.float64) * self._counts)
 
     def _inverse_log_det_jacobian(self, y: tf.Tensor) -> tf.Tensor:
         return -self._forward_log_det_jacobian(y)
+
+
+def _points(lattice: Lattice, trainable: bool) -> np.ndarray:
+    """The values of phat^2 at which s is given."""
+    momenta, _ = lattice.momentum_classes()
+    if len(momenta) <= _MOST_CLASSES or not trainable:
+        return momenta
+    return 4 * lattice.d * np.linspace(0, 1, _KNOTS) ** 2

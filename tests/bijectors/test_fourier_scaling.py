@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lattice_flows.bijectors import FourierScaling
+from lattice_flows import fourier
+from lattice_flows.bijectors import FourierScaling, classes, fourier_scaling
 from lattice_flows.lattice import Lattice
 
 
 def scaling(lattice, seed=1):
-    classes = len(lattice.momentum_classes()[0])
-    return FourierScaling(lattice, np.random.default_rng(seed).normal(size=classes).astype(np.float32))
+    return FourierScaling(lattice, lambda momenta: np.random.default_rng(seed).normal(size=momenta.shape))
 
 
 @pytest.mark.parametrize(("shape", "momentum"), [((6,), (1,)), ((4, 6), (0, 0)), ((4, 6), (3, 2)), ((2, 4, 3), (1, 2, 2))])
@@ -49,6 +49,49 @@ def test_a_fixed_spectrum_is_not_trained():
     assert FourierScaling(Lattice((4, 4)), trainable=False).trainable_variables == ()
 
 
-def test_another_number_of_classes_is_refused():
-    with pytest.raises(ValueError, match=r"log_scale must have the shape \(5,\), one number for each class, got \(4,\)"):
-        FourierScaling(Lattice((4, 4)), np.zeros(4))
+@pytest.mark.parametrize("largest_matrix", [0, 10**6])
+@pytest.mark.parametrize("dense", [0, 10**6])
+def test_large_lattices_are_scaled_like_small_ones(monkeypatch, dense, largest_matrix):
+    lattice, x = Lattice((4, 6)), tf.constant(np.random.default_rng(3).normal(size=(3, 4, 6)))
+    expected, of_expected = value_and_gradient(scaling(lattice), x)
+    monkeypatch.setattr(fourier, "DENSE", dense)
+    monkeypatch.setattr(classes, "_LARGEST_MATRIX", largest_matrix)
+    found, of_found = value_and_gradient(scaling(lattice), x)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(of_found, of_expected, rtol=1e-5)
+
+
+def value_and_gradient(bijector, x):
+    with tf.GradientTape() as tape:
+        y = bijector.forward(x)
+        total = tf.reduce_sum(y**3) + bijector.forward_log_det_jacobian(x, 2)
+    return y, tape.gradient(total, bijector.trainable_variables[0])
+
+
+def test_many_classes_share_the_numbers_of_a_few_knots(monkeypatch):
+    monkeypatch.setattr(fourier_scaling, "_MOST_CLASSES", 5)
+    monkeypatch.setattr(fourier_scaling, "_KNOTS", 4)
+    lattice = Lattice((6, 6))
+    bijector = FourierScaling(lattice, lambda momenta: 0.3 * momenta)
+    # A linear function is one of those that are piecewise linear.
+    exact = FourierScaling(lattice, lambda momenta: 0.3 * momenta, trainable=False)
+    assert bijector.trainable_variables[0].shape == (4,) and exact.variables[0].shape == (9,)
+    x = tf.constant(np.random.default_rng(4).normal(size=(2, 6, 6)))
+    np.testing.assert_allclose(bijector.forward(x), exact.forward(x), atol=1e-5)
+    log_det = bijector.forward_log_det_jacobian(x, 2)
+    np.testing.assert_allclose(log_det, exact.forward_log_det_jacobian(x, 2), rtol=1e-6)
+    np.testing.assert_allclose(bijector.inverse(tf.identity(bijector.forward(x))), x, atol=1e-12)
+
+
+def test_weights_go_from_classes_to_knots_and_back_without_loss(monkeypatch):
+    """What is piecewise linear between the knots stays what it is; so does any weight between lattices with the same knots."""
+    small = FourierScaling(Lattice((4, 4)), lambda momenta: np.abs(momenta - 8 / 9))
+    monkeypatch.setattr(fourier_scaling, "_MOST_CLASSES", 5)
+    monkeypatch.setattr(fourier_scaling, "_KNOTS", 4)
+    large, larger = FourierScaling(Lattice((6, 6))), FourierScaling(Lattice((8, 8)))
+    name = "fourier_scaling/log_scale"
+    of_large = large.transferred({name: np.array([1.0, 0.0, 2.0, 5.0])}, Lattice((8, 8)))
+    np.testing.assert_allclose(larger.transferred(of_large, Lattice((6, 6)))[name], [1.0, 0.0, 2.0, 5.0])
+    of_small = small.transferred(of_large, Lattice((6, 6)))[name]
+    np.testing.assert_allclose(of_small, np.interp([0, 2, 4, 6, 8], [0, 8 / 9, 32 / 9, 8], [1.0, 0.0, 2.0, 5.0]), rtol=1e-6)
+    assert small.transferred({}, Lattice((6, 6))) == {}
