@@ -16,9 +16,9 @@ from lattice_flows.paper.references import baselines
 from lattice_flows.config import CONFIGS
 from lattice_flows.flows import load_weights
 from lattice_flows.pipeline import build_model
-from lattice_flows.production import build_sampler
+from lattice_flows.production import flow_proposals
 from lattice_flows.progress import Progress
-from lattice_flows.samplers import Sampler, run_chain
+from lattice_flows.samplers import SAMPLERS, IndependenceMetropolis, Sampler, run_chain
 
 __all__ = ["FLOWS", "OBSERVABLE", "measure", "record"]
 
@@ -48,13 +48,14 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
         config = case.configuration([CONFIGS / "flows" / f"{name}.yaml"])
         flow, action = build_model(config)
         summary = load_weights(case.weights(name), flow)["summary"]
-        turns[name] = _turn(build_sampler("independence", config, action, flow, progress), 4 * config.chain.batch_size)
+        proposals = flow_proposals(flow, action, batch_size=config.chain.batch_size, seed=config.seed, progress=progress)
+        turns[name] = _turn(IndependenceMetropolis(proposals), 4 * config.chain.batch_size)
         tau_int = stored(name, case).estimate(OBSERVABLE).tau_int
         rows[name] = {"tau_int": tau_int, "training_seconds": summary["seconds"]}
     config = case.configuration()
     known = baselines([table])
     for name in BASELINES:
-        turns[name] = _turn(build_sampler(name, config, action), 200)
+        turns[name] = _turn(SAMPLERS.build(config.samplers[name].component(name), action), 200)
         tau_int, _ = known[table, name].chain["tau_int_of_updates"][OBSERVABLE]
         rows[name] = {"tau_int": tau_int, "training_seconds": 0.0}
     times: dict[str, list[float]] = {name: [] for name in turns}

@@ -19,7 +19,7 @@ from lattice_flows.config import ConfigError, RunConfig
 from lattice_flows.io.files import atomic_write
 from lattice_flows.measurement.result import Result
 from lattice_flows.pipeline import start_from_pretrained, train_run
-from lattice_flows.production import measure_run, sample_run
+from lattice_flows.production import ENSEMBLE, measure_run, sample_run
 from lattice_flows.progress import Progress
 
 __all__ = ["reproduce", "reproduce_case"]
@@ -124,10 +124,12 @@ def reproduce_case(
         trained = start_from_pretrained(config, folder, weights, strategy, resume=resume)
     else:
         trained = train_run(config, folder, strategy, progress, resume=resume)
-    run = trained.run
-    sample_run(trained, config, run, progress)
+    run, action = trained.run, trained.action
+    path = run.path / ENSEMBLE
+    with sample_run(trained.flow, action, config.chain, seed=config.seed, path=path, progress=progress) as ensemble:
+        measured = measure_run(ensemble, action, progress)
     result = dataclasses.replace(
-        compared(measure_run(run, trained.action, progress)),
+        compared(measured),
         table=case.table,
         flow=flow_name,
         target_acceptance=config.training.target_acceptance,
