@@ -1,7 +1,10 @@
 """Settings and fixtures shared by the tests."""
 
 import pytest
-import tensorflow as tf
+
+import lattice_flows  # noqa: F401  (before TensorFlow, so that its log lines stay away)
+
+import tensorflow as tf  # isort: skip
 
 # Two logical devices on any machine, so that data parallel training is tested without a GPU. Before anything else uses TensorFlow.
 tf.config.set_logical_device_configuration(
@@ -34,7 +37,7 @@ SMALL = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_config():
     """A configuration that trains in seconds: `small_config(override, ...)`."""
     return lambda *overrides: load(CONFIGS / "E1.yaml", SMALL, *overrides)
