@@ -8,8 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from lattice_flows.actions import ACTIONS, Action
-from lattice_flows.config import ConfigError, RunConfig
-from lattice_flows.config.aliases import translated
+from lattice_flows.config import ConfigError, RunConfig, translated
 from lattice_flows.flows import FLOWS, Flow, load_weights, save_weights
 from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.runs import RunDirectory
@@ -21,7 +20,16 @@ from lattice_flows.training.stages import WEIGHTS, weights_file
 from lattice_flows.training.state import Summary
 from lattice_flows.training.trainer import Trainer
 
-__all__ = ["Trained", "build_model", "completed", "open_trained", "recorded_config", "start_from_pretrained", "train_run"]
+__all__ = [
+    "Trained",
+    "build_model",
+    "completed",
+    "open_trained",
+    "recorded_config",
+    "start_from_pretrained",
+    "train_model",
+    "train_run",
+]
 
 
 class Trained(NamedTuple):
@@ -94,8 +102,22 @@ def train_run(
       CheckpointError: every checkpoint is damaged, or the weights to begin with are missing or do not fit.
       TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
     """
-    progress, config = progress or Progress(quiet=True), completed(config)
     flow, action = build_model(config, strategy)
+    return train_model(flow, action, config, out, strategy, progress, resume=resume)
+
+
+def train_model(
+    flow: Flow,
+    action: Action,
+    config: RunConfig,
+    out: str | Path,
+    strategy: tf.distribute.Strategy | None = None,
+    progress: Progress | None = None,
+    *,
+    resume: bool = False,
+) -> Trained:
+    """Trains a flow in a run folder: `train_run` for a flow and an action that have been built as the configuration says."""
+    progress, config = progress or Progress(quiet=True), completed(config)
     trainer = Trainer(flow, action, config.training, seed=config.seed, strategy=strategy, progress=progress)
     run = _start(out, config, flow, strategy, resume)
     if not trainer.restore(run):
@@ -173,4 +195,5 @@ def recorded_config(path: Path) -> RunConfig:
 
 def _start(out: str | Path, config: RunConfig, flow: Flow, strategy: tf.distribute.Strategy | None, resume: bool) -> RunDirectory:
     devices = (strategy or strategy_of(flow.variables)).extended.worker_devices
-    return RunDirectory.start(out, config, resume=resume, devices=devices)
+    available = [device.name for device in tf.config.list_logical_devices()]
+    return RunDirectory.start(out, config, resume=resume, devices=devices, available=available)

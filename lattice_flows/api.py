@@ -1,0 +1,234 @@
+"""Lattice field theory from Python in four calls: `train`, `sample`, `measure`, `load`.
+
+```python
+action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0)
+flow = lf.flows.affine(action.lattice, layers=4)
+lf.train(flow, action, steps=20)
+ensemble = lf.sample(flow, action, 2000)
+print(lf.measure(ensemble))
+```
+
+None of them needs a folder. With `out` or `path`, they leave the files that the commands leave and read.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+import tensorflow as tf
+
+from lattice_flows.actions import Action
+from lattice_flows.config import ChainConfig, ConfigError, LatticeConfig, RunConfig, TrainingConfig, nearest
+from lattice_flows.config.errors import explain
+from lattice_flows.flows import Flow, load_weights
+from lattice_flows.io.ensembles import Ensemble
+from lattice_flows.io.files import RunError
+from lattice_flows.measurement.result import Result
+from lattice_flows.pipeline import build_model, open_trained, recorded_config, train_model
+from lattice_flows.production import measure_run, sample_run
+from lattice_flows.progress import Progress
+from lattice_flows.training.devices import DeviceError, choose_strategy
+from lattice_flows.training.state import Summary
+from lattice_flows.training.trainer import train as train_flow
+
+__all__ = ["load", "measure", "sample", "train"]
+
+Settings = TypeVar("Settings", bound=pydantic.BaseModel)
+
+
+def train(
+    flow: Flow,
+    action: Action,
+    *,
+    steps: int = 300,
+    seed: int = 1,
+    device: str | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | bool = True,
+    **settings: Any,
+) -> Summary:
+    """Trains a flow in place, and leaves it with its best weights by effective sample size.
+
+    Example:
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
+    flow = lf.flows.affine(action.lattice, layers=2)
+    summary = lf.train(flow, action, steps=20, evaluate_every=10)
+    print(f"acceptance {summary.acceptance:.2f} after {summary.steps} steps")
+    ```
+
+    Args:
+      flow: what is trained.
+      action: the target is `exp(-action(phi)) / Z`.
+      steps: number of optimisation steps.
+      seed: master seed of all random numbers.
+      device: "cpu", "gpu", "gpu:1", or several devices as "gpu:0,gpu:1"; it must hold the flow. None for those that do.
+      out: a run folder to leave metrics, checkpoints and weights in; None to leave nothing.
+      resume: go on with an earlier run in that folder.
+      progress: whether to show progress, or where.
+      **settings: further keys of `lattice_flows.config.TrainingConfig`, such as `batch_size`, `learning_rate`, `loss`, `gradient`,
+        `optimizer`, `target_acceptance`, `init_from`.
+
+    Returns:
+      what was done: steps, seconds, acceptance, effective sample size, ...
+
+    Raises:
+      ConfigError: an unknown key, or a value that cannot be used.
+      DeviceError: a device that is not available or does not hold the flow.
+      RunError: the run folder is in use or cannot be written.
+      TrainingDiverged: a loss that is not finite; lower the learning rate.
+    """
+    plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
+    training = _checked(TrainingConfig, {"steps": steps, **plain}, "train")
+    strategy = None if device is None else _strategy(flow, device)
+    if out is None:
+        return train_flow(flow, action, training, seed=seed, strategy=strategy, progress=_progress(progress))
+    config = _configuration(flow, action, training, seed)
+    return train_model(flow, action, config, out, strategy, _progress(progress), resume=resume).summary
+
+
+def sample(
+    flow: Flow,
+    action: Action,
+    length: int = 100_000,
+    *,
+    seed: int = 1,
+    path: str | Path | None = None,
+    progress: Progress | bool = True,
+    **settings: Any,
+) -> Ensemble:
+    """Draws a Markov chain of the exact distribution: the flow proposes, and independence Metropolis accepts or rejects.
+
+    Example:
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
+    flow = lf.flows.affine(action.lattice, layers=2)
+    ensemble = lf.sample(flow, action, 1000)
+    print(ensemble.phi.shape)                                           # (1000, 1, 4, 4)
+    ```
+
+    Args:
+      flow: gives the proposals; usually a trained one.
+      action: the distribution is `exp(-action(phi)) / Z`.
+      length: number of configurations, 1000 or more.
+      seed: master seed of all random numbers.
+      path: a file to write, `*.h5`; None keeps the ensemble in memory.
+      progress: whether to show progress, or where.
+      **settings: further keys of `lattice_flows.config.ChainConfig`: `batch_size`, `thermalisation`.
+
+    Returns:
+      the proposals with their weights, and which of them the chain holds after each update.
+
+    Raises:
+      ConfigError: an unknown key, or a value that cannot be used.
+      RunError: the file cannot be written.
+    """
+    chain = _checked(ChainConfig, {"length": length, **settings}, "sample")
+    return sample_run(flow, action, chain, seed=seed, path=None if path is None else Path(path), progress=_progress(progress))
+
+
+def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Result:
+    """Measures all registered observables of an ensemble, with errors that know autocorrelations.
+
+    Example:
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
+    ensemble = lf.sample(lf.flows.affine(action.lattice, layers=2), action, 1000)
+    result = lf.measure(ensemble)
+    print(result)
+    chi_2 = result.observables["two_point_susceptibility"].estimate
+    ```
+
+    Args:
+      ensemble: what `sample` returned, or a file or run folder that holds one, of any sampler.
+      action: what it was drawn with; built from what the ensemble records if it is not given.
+
+    Raises:
+      RunError: there is no such file, or it cannot be read.
+      ConfigError: the ensemble's action is not registered, and none is given.
+    """
+    return measure_run(ensemble, action)
+
+
+def load(source: str | Path, flow: str = "affine", *, device: str | None = None) -> tuple[Flow, Action]:
+    """Loads a trained flow, with the integration steps that its training accepted, and the action it was trained for.
+
+    Example:
+
+    ```python
+    flow, action = lf.load("E1")
+    phi, log_q = flow.sample_and_log_prob(10, seed=[1, 2])
+    ```
+
+    Args:
+      source: a run folder, a weights file, or an ensemble of arXiv:1904.12072 whose weights come with the package: "E1" to "E5".
+      flow: which of the weights that come with the package: "affine", "continuous", ...
+      device: where to put it, as for `train`; None for TensorFlow's default.
+
+    Raises:
+      ConfigError: no such weights, or a weights file that does not say which flow it belongs to.
+      CheckpointError: the weights are missing, damaged, or do not fit.
+    """
+    strategy = None if device is None else choose_strategy(device)
+    path = Path(source)
+    if path.is_dir():
+        trained = open_trained(path, strategy)
+        return trained.flow, trained.action
+    if not path.exists():
+        path = _pretrained(str(source), flow)
+    model, action = build_model(recorded_config(path), strategy)
+    load_weights(path, model)
+    return model, action
+
+
+def _pretrained(name: str, flow: str) -> Path:
+    """The weights that come with the package, beside the code of the reproduction, which need not be imported for them."""
+    spec = importlib.util.find_spec("lattice_flows.paper")
+    folders = [Path(folder) / "trained" for folder in (spec.submodule_search_locations or [])] if spec else []
+    known = {f"{path.parent.name}/{path.stem}": path for folder in folders for path in sorted(folder.glob("*/*.npz"))}
+    wanted = f"{flow}/{name}"
+    if wanted not in known:
+        raise ConfigError(f"no run folder or weights file {name!r}, and no pretrained weights {wanted!r}: {nearest(wanted, known)}")
+    return known[wanted]
+
+
+def _checked(model: type[Settings], settings: dict[str, Any], call: str) -> Settings:
+    try:
+        return model.model_validate(settings)
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"{call}: {explain(error, model)}") from None
+
+
+def _progress(progress: Progress | bool) -> Progress:
+    return progress if isinstance(progress, Progress) else Progress(quiet=not progress)
+
+
+def _strategy(flow: Flow, device: str) -> tf.distribute.Strategy:
+    strategy = choose_strategy(device)
+    here = {variable.device for variable in flow.variables}
+    if strategy.num_replicas_in_sync > 1 or not here <= set(strategy.extended.worker_devices):
+        raise DeviceError(
+            f"the flow was built on {', '.join(sorted(here))}, not on {device!r}. Build it there:\n"
+            f"    with lattice_flows.training.devices.choose_strategy({device!r}).scope():\n"
+            "        flow = ...\n"
+            "and leave out `device`, for a flow is trained where it was built"
+        )
+    return strategy
+
+
+def _configuration(flow: Flow, action: Action, training: TrainingConfig, seed: int) -> RunConfig:
+    """The configuration of a run folder, from parts that know what they were built from."""
+    component = getattr(flow, "component", None)
+    if component is None:
+        raise RunError(
+            "the flow does not know what it was built from, so a run folder could not say how to build it again: train it without "
+            "`out`, and save it by lattice_flows.flows.save_weights(path, flow)"
+        )
+    lattice = LatticeConfig(shape=action.lattice.shape)
+    return RunConfig(seed=seed, lattice=lattice, action=action.component, flow=component, training=training)

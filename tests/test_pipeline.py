@@ -1,0 +1,158 @@
+"""Trainings of configurations in run folders, and trained flows from there."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from lattice_flows.config import CONFIGS, ConfigError
+from lattice_flows.flows import save_weights
+from lattice_flows.io.arrays import CheckpointError
+from lattice_flows.io.files import RunError
+from lattice_flows.io.runs import RunDirectory
+from lattice_flows.pipeline import build_model, completed, open_trained, start_from_pretrained, train_run
+from lattice_flows.progress import Progress
+from lattice_flows.training.devices import choose_strategy
+
+# Parts that know what to do on a lattice of other extents.
+TRANSFERABLE = {
+    "flow": {
+        "element_wise_maps": True,
+        "prior": {"name": "free_field", "m2": 1.0},
+        "network": {"name": "propagator", "features": 1, "propagators": [1.0]},
+    },
+    "training": {"steps": 200, "evaluate_every": 100, "learning_rate": 0.03},
+}
+
+
+def weights_of(flow):
+    return {name: variable.numpy() for name, variable in flow.named_variables().items()}
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory, small_config):
+    """A run with two stages on smaller lattices: configuration, what was returned, and what progress showed."""
+    stages = [{"lattice": {"shape": [2, 2]}, "training": {"steps": 20}}, {"lattice": {"shape": [4, 4]}}]
+    config = small_config(TRANSFERABLE, {"lattice": {"shape": [6, 6]}, "stages": stages})
+    text = io.StringIO()
+    trained = train_run(config, tmp_path_factory.mktemp("staged") / "run", progress=Progress(Console(file=text, width=400)))
+    return config, trained, text.getvalue()
+
+
+def test_stages_are_trained_one_from_the_other(staged):
+    _, (run, _, _, summary), output = staged
+    assert "stage 1 of 2: lattice (2, 2)" in output and "stage 2 of 2: lattice (4, 4)" in output
+    seconds = []
+    for index, shape, steps in [(1, (2, 2), 20), (2, (4, 4), 200)]:
+        folder = run.path / "stages" / str(index)
+        stage = RunDirectory.open(folder)[1]
+        assert stage.lattice.shape == shape and stage.training.steps == steps and stage.stages == ()
+        seconds.append(open_trained(folder).summary.seconds)
+    assert stage.training.init_from == str(run.path / "stages" / "1")
+    assert summary.earlier_seconds == pytest.approx(sum(seconds))
+
+
+def test_a_finished_run_is_taken_up_with_its_stages(staged):
+    config, (run, flow, _, summary), _ = staged
+    text = io.StringIO()
+    resumed = train_run(config, run.path, progress=Progress(Console(file=text, width=400)), resume=True)
+    assert resumed.summary.earlier_seconds == summary.earlier_seconds and "stage" not in text.getvalue()
+    np.testing.assert_equal(weights_of(resumed.flow), weights_of(flow))
+
+
+def test_a_run_is_opened_with_its_best_model(staged):
+    _, (run, flow, action, summary), _ = staged
+    opened = open_trained(run.path, choose_strategy("cpu:1"))
+    assert opened.summary == summary._replace(seconds=opened.summary.seconds) and opened.action.parameters == action.parameters
+    assert {variable.device[-5:] for variable in opened.flow.variables} == {"CPU:1"}
+    np.testing.assert_equal(weights_of(opened.flow), weights_of(flow))
+
+
+def test_a_run_says_everything_about_how_it_came_about(staged):
+    config, (run, *_), _ = staged
+    recorded = RunDirectory.open(run.path)[1]
+    assert recorded.dump() == completed(config).dump()
+    # Defaults are written out, for a later version may have others.
+    assert recorded.flow.parameters["network"]["bound"] == 1.5 and recorded.training.optimizer.parameters["beta_1"] == 0.9
+    assert len(json.loads((run.path / "environment.json").read_text())["devices_used"]) == 1
+
+
+def test_a_run_without_weights(small_config, tmp_path):
+    RunDirectory.start(tmp_path / "run", small_config())
+    with pytest.raises(CheckpointError, match=r"cannot read .*weights.npz: .*No such file"):
+        open_trained(tmp_path / "run")
+    with pytest.raises(RunError, match="nowhere"):
+        open_trained(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "message"),
+    [
+        ({"lattice": {"shape": [5, 5]}}, ConfigError, r"flow 'affine': checkerboard couplings need every extent even, .* has 5"),
+        ({"action": {"lam": -1.0}}, ConfigError, r"lam must not be negative, got -1.0"),
+        ({"action": {"lam": 0.0}}, ConfigError, r"lam = 0 needs m2 > 0, got m2 = -4.0"),
+        ({"flow": {"layrs": 2}}, ConfigError, r"unknown key 'layrs': did you mean 'layers'"),
+        ({"training": {"optimizer": {"name": "adm"}}}, ConfigError, r"unknown optimizer 'adm': did you mean 'adam'\?"),
+        ({"training": {"optimizer": {"decy": 0.5}}}, ConfigError, r"optimizer 'adam': unknown key 'decy'"),
+        ({"training": {"loss": "reverse"}}, ConfigError, r"unknown loss 'reverse': did you mean 'reverse_kl'\?"),
+        ({"training": {"schedule": {"name": "steps"}}}, ConfigError, r"training.schedule.boundaries is empty"),
+        ({"training": {"init_from": "nowhere"}}, CheckpointError, r"cannot read nowhere"),
+    ],
+)
+def test_nothing_is_written_before_the_configuration_has_proved_usable(small_config, tmp_path, override, error, message):
+    with pytest.raises(error, match=message):
+        train_run(small_config(override), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_starts_from_pretrained_weights(staged, tmp_path):
+    config, (trained, flow, _, summary), _ = staged
+    started = start_from_pretrained(config, tmp_path / "run", trained.path)
+    assert started.summary == summary._replace(seconds=started.summary.seconds)
+    np.testing.assert_equal(weights_of(started.flow), weights_of(flow))
+    # And can be opened like any other run.
+    np.testing.assert_equal(weights_of(open_trained(tmp_path / "run").flow), weights_of(flow))
+
+
+def test_pretrained_weights_bring_their_integration_steps(small_config, tmp_path):
+    config = small_config(CONFIGS / "flows" / "continuous.yaml", {"flow": {"steps": 2, "features": 1, "knots": 2}})
+    flow, _ = build_model(config)
+    flow.set_integration_steps({name: 8 for name in flow.integration_steps})
+    summary = {
+        "steps": 1,
+        "seconds": 1.0,
+        "compile_seconds": 1.0,
+        "parameters": 1,
+        "acceptance": 0.5,
+        "ess": 0.5,
+        "stopped": "done",
+    }
+    save_weights(tmp_path / "weights.npz", flow, {"summary": summary, "config": config.model_dump(mode="json")})
+    started = start_from_pretrained(config, tmp_path / "run", tmp_path / "weights.npz")
+    opened = open_trained(tmp_path / "run")
+    assert started.flow.integration_steps == opened.flow.integration_steps == flow.integration_steps
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"action": {"lam": 6.0}}, r"weights.npz were trained with action.lam 6.975, not 6.0"),
+        ({"lattice": {"shape": [8, 8]}}, r"trained with lattice.shape \[6, 6\], not \[8, 8\]"),
+        ({"flow": {"layers": 4}}, r"trained with flow.layers 2, not 4"),
+        ({"flow": {"network": {"bound": 1.0}}}, r"trained with flow.network.bound 1.5, not 1.0"),
+    ],
+)
+def test_pretrained_weights_of_another_model_are_refused(staged, small_config, tmp_path, override, message):
+    config = small_config(TRANSFERABLE, {"lattice": {"shape": [6, 6]}}, override)
+    with pytest.raises(ConfigError, match=message):
+        start_from_pretrained(config, tmp_path / "run", staged[1].run.path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_do_not_say_whose_they_are_are_refused(small_config, tmp_path):
+    config = small_config()
+    save_weights(tmp_path / "weights.npz", build_model(config)[0])
+    with pytest.raises(ConfigError, match=r"does not say which flow its weights belong to: build the flow yourself"):
+        start_from_pretrained(config, tmp_path / "run", tmp_path / "weights.npz")
