@@ -1,289 +1,282 @@
-"""Production runs: from a trained flow, or from HMC, to an ensemble on disk and its measurements."""
+"""Production runs: from a flow, or from another sampler, to an ensemble, and from an ensemble to its result."""
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from lattice_flows import __version__, importance
-from lattice_flows.actions import ScalarPhi4
-from lattice_flows.config import RunConfig
+from lattice_flows import __version__
+from lattice_flows.actions import Action
+from lattice_flows.config import ChainConfig, ConfigError, SamplerConfig
 from lattice_flows.flows import Flow
 from lattice_flows.importance import WeightedSampler
-from lattice_flows.io.ensembles import Ensemble, EnsembleWriter
-from lattice_flows.io.files import writing
-from lattice_flows.measurement.errors import Estimate, acceptance_autocorrelation, estimate, primary, pull
-from lattice_flows.measurement.observables import OBSERVABLES, Measurements, time_series
+from lattice_flows.io.ensembles import Ensemble, EnsembleError, EnsembleWriter
+from lattice_flows.io.files import RunError, writing
+from lattice_flows.measurement.analysis import measure
+from lattice_flows.measurement.diagnostics import tau_int_of_updates
+from lattice_flows.measurement.errors import estimate, primary
+from lattice_flows.measurement.observables import Measurements
+from lattice_flows.measurement.result import LARGEST_PULL, Result
+from lattice_flows.measurement.series import measured
 from lattice_flows.progress import Progress
-from lattice_flows.samplers import independence_metropolis
-from lattice_flows.samplers.hmc import HMC
-from lattice_flows.samplers.local_metropolis import LocalMetropolis
+from lattice_flows.samplers import SAMPLERS, ChainState, Chunk, IndependenceMetropolis, Sampler, run_chain
 
-__all__ = [
-    "BASELINES",
-    "ENSEMBLE",
-    "estimates",
-    "flow_sampler",
-    "measure_flow",
-    "sample_flow",
-    "sample_hmc",
-    "sample_metropolis",
-]
+__all__ = ["ENSEMBLE", "baseline_run", "failed_checks", "flow_proposals", "measure_run", "sample_run"]
 
 ENSEMBLE = "ensemble.h5"
 # Of log weights, when the step of a continuous flow is halved: far below the spread that rejections come from.
 _INTEGRATION_ERROR = 1e-3
 _INTEGRATION_SAMPLES = 2048
-_LARGEST_DH = 3.0
-_MEASURED = "measured_on_proposal_"
-_WITH_TAU_INT = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
 
 
-def flow_sampler(flow: Flow, action: ScalarPhi4, config: RunConfig, progress: Progress) -> WeightedSampler:
+def flow_proposals(
+    flow: Flow, action: Action, *, batch_size: int = 512, seed: int = 1, progress: Progress | None = None
+) -> WeightedSampler:
     """What production draws from: the step of a continuous flow is halved until log weights change by less than 1e-3 on average."""
-    sampler = WeightedSampler(flow, action, config.chain.batch_size, config.seed)
-    return sampler.integrated(_INTEGRATION_ERROR, _INTEGRATION_SAMPLES, progress.info)
+    progress = progress or Progress(quiet=True)
+    sampler = WeightedSampler(flow, action, batch_size, seed)
+    with progress.working("compiling the sampler"):
+        sampler = sampler.integrated(_INTEGRATION_ERROR, _INTEGRATION_SAMPLES, progress.info)
+        next(sampler.batches(1, "compilation"))
+    return sampler
 
 
-def sample_flow(sampler: WeightedSampler, config: RunConfig, path: Path, progress: Progress) -> None:
-    """Runs the independence Metropolis chain of a trained flow and writes it as an ensemble.
+def sample_run(
+    flow: Flow, action: Action, settings: ChainConfig, *, seed: int = 1, path: Path | None = None, progress: Progress | None = None
+) -> Ensemble:
+    """Runs the independence Metropolis chain of a trained flow.
 
-    The file holds the chain (`phi` in float32, `log_weight`, `accepted`) and of all proposals the log weights
-    (`proposed_log_weight`) and what `observables.time_series` measures on them (`measured_on_proposal_magnetization`, ...), so that
-    log Z, the effective sample size and reweighted estimates follow from it too. A file that the same weights, settings and seed
-    have made before is left as it is.
+    The ensemble holds all proposals with their log weights and with what is measured on them, and which of them the chain holds
+    after each update, so that log Z, the effective sample size and reweighted estimates follow from it too.
+
+    Args:
+      flow: trained.
+      action: to sample.
+      settings: length, thermalisation and batch size.
+      seed: master seed.
+      path: a file to write. One that the same weights, settings and seed have made before is left as it is. None keeps the ensemble
+        in memory.
+      progress: where progress is shown; None for silence.
 
     Raises:
       RunError: the file cannot be written.
     """
-    chain, seed = config.chain, config.seed
-    attributes = _attributes(config, "independence Metropolis", chain.model_dump()) | {"weights": sampler.flow.fingerprint()}
-    if path.exists():
-        with Ensemble(path) as ensemble:
-            if ensemble.was_made_as(attributes):
-                progress.info(f"{path.name} is there already")
-                return
-    progress.info("compiling the sampler with XLA ...")
-    next(sampler.batches(1, "compilation"))
-    with _recording(path, attributes, progress.bar("sampling", chain.length)) as (writer, bar):
-        start = time.perf_counter()
-        for info in independence_metropolis.chain(sampler, chain.length, chain.thermalisation, seed):
-            proposals = time_series(info.proposed_phi, sampler.action.lattice.time_axes)
-            writer.append(
-                phi=info.phi.astype(np.float32),
-                log_weight=info.log_weight,
-                accepted=info.accepted,
-                proposed_log_weight=info.proposed_log_weight,
-                **{f"{_MEASURED}{name}": values for name, values in proposals.items()},
-            )
-            bar.advance(len(info.accepted), f"acceptance {np.mean(info.accepted):.3f}")
-        rate = (chain.length + chain.thermalisation) / (time.perf_counter() - start)
-        writer.describe(
-            {"samples_per_second": rate} | {f"integration_error_{kind}": value for kind, value in sampler.integration_error.items()}
-        )
+    progress = progress or Progress(quiet=True)
+    attributes = _attributes("independence", action, settings.model_dump(mode="json"), seed, settings.thermalisation)
+    attributes["weights"] = flow.fingerprint()
+    if path is not None and (earlier := _made_before(path, attributes, progress)):
+        return earlier
+    proposals = flow_proposals(flow, action, batch_size=settings.batch_size, seed=seed, progress=progress)
+    run = _Run(IndependenceMetropolis(proposals), seed, None)
+    run.begin(settings.length, 1, settings.thermalisation)
+    with _recording(path, attributes, progress.bar("sampling", settings.length + settings.thermalisation)) as (writer, bar):
+        for chunk in run.chunks():
+            writer.append(chunk.data, measured(chunk.rows, action))
+            bar.advance(len(chunk.rows), run.status)
+        diagnostics = {"acceptance": run.acceptance, "samples_per_second": run.updates_per_second}
+        writer.describe({"diagnostics": diagnostics | {"integration_error": proposals.integration_error}})
+    return writer.ensemble if path is None else Ensemble(path)
 
 
-def measure_flow(path: Path, action: ScalarPhi4) -> tuple[Measurements, Measurements, np.ndarray, dict[str, Any]]:
-    """Measures an ensemble written by `sample_flow`.
+def baseline_run(
+    name: str,
+    action: Action,
+    settings: SamplerConfig,
+    *,
+    seed: int = 1,
+    path: Path | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Ensemble:
+    """Runs a registered sampler that needs no flow, such as HMC.
 
-    Returns:
-      the measurements; those of all proposals with their weights, which are independent of each other, instead of accepting and
-      rejecting; the accept decisions `[n]`; and the facts: length, acceptance, ess, tau_int and its error, log_z and its error,
-      free_energy_density `-log Z / V` and its error, sign_flips of M, samples_per_second, integration_error.
+    Of the first `successive` updates every configuration is measured, for autocorrelation times in updates. In all of the run, one
+    configuration is stored after every `thinning` updates.
+
+    Args:
+      name: of the sampler.
+      action: to sample.
+      settings: of the sampler.
+      seed: master seed.
+      path: a file to write; None keeps the ensemble in memory.
+      device: of TensorFlow; None for its default.
+      progress: where progress is shown; None for silence.
+
+    Raises:
+      ConfigError: an unknown sampler, one that needs a flow, or a setting that it does not have.
+      RunError: the file cannot be written.
     """
-    measurements, reweighted = Measurements(action, "flow"), Measurements(action, "importance")
-    with Ensemble(path) as ensemble:
-        for phi in ensemble.pieces("phi"):
-            measurements.add(phi[:, np.newaxis])
-        accepted, proposed = ensemble["accepted"], ensemble["proposed_log_weight"]
-        attributes = ensemble.attributes
-        series = {
-            name.removeprefix(_MEASURED): ensemble[name][:, np.newaxis] for name in ensemble.names if name.startswith(_MEASURED)
+    progress, thinning = progress or Progress(quiet=True), settings.thinning
+    if SAMPLERS.find(name).needs_flow:
+        raise ConfigError(f"the sampler {name!r} needs a trained flow: train one, then use scripts/sample.py or lf.sample")
+    run = _Run(SAMPLERS.build(settings.component(name), action), seed, device)
+    updates = settings.updates - settings.updates % thinning
+    successive = min(settings.successive - settings.successive % thinning, updates)
+    attributes = _attributes(name, action, settings.model_dump(mode="json"), seed, settings.thermalisation)
+    every, series = [], []
+    with progress.working(f"compiling {name}, thermalising {settings.chains} chains with {settings.thermalisation} updates"):
+        run.begin(updates, thinning, settings.thermalisation, successive)
+    with _recording(path, attributes, progress.bar(name, updates)) as (writer, bar):
+        done = 0
+        for chunk in run.chunks():
+            found = measured(chunk.rows, action)
+            data = chunk.data
+            if done < successive:
+                every.append({name: values for name, values in found.items() if values.ndim == 2})
+                kept = slice((-done - 1) % thinning, None, thinning)
+                found = {name: values[kept] for name, values in found.items()}
+                data["phi"] = data["phi"][kept]
+            writer.append(data, found)
+            series.append(run.sampler.series(chunk.info))
+            done += len(chunk.info.accepted)
+            bar.advance(len(chunk.info.accepted), run.status)
+        diagnostics = {
+            "chains": settings.chains,
+            "updates": updates,
+            "thinning": thinning,
+            "acceptance": run.acceptance,
+            **run.sampler.diagnostics(run.state.sampler),
+            **_means(series),
+            **_tau_int(action, every),
+            "updates_per_second": settings.chains * run.updates_per_second,
         }
-    # Relative to the largest, so that no factor overflows.
-    reweighted.add_series(series, np.exp(proposed - proposed.max())[:, np.newaxis])
-    tau_int = acceptance_autocorrelation(accepted)
-    log_z, log_z_error = importance.log_z(proposed)
-    facts = {
-        "length": len(accepted),
-        "acceptance": float(np.mean(accepted)),
-        "ess": importance.effective_sample_size(proposed),
-        "tau_int": tau_int.value,
-        "tau_int_error": tau_int.error,
-        "log_z": log_z,
-        "log_z_error": log_z_error,
-        "free_energy_density": -log_z / action.lattice.volume,
-        "free_energy_density_error": log_z_error / action.lattice.volume,
-        "sign_flips": measurements.sign_flips(),
-        "samples_per_second": attributes["samples_per_second"],
-        "integration_error": {kind: attributes[f"integration_error_{kind}"] for kind in ("mean", "largest")},
-    }
-    return measurements, reweighted, accepted, facts
+        writer.describe({"diagnostics": diagnostics})
+    return writer.ensemble if path is None else Ensemble(path)
 
 
-def sample_hmc(
-    action: ScalarPhi4, config: RunConfig, strategy: tf.distribute.Strategy, path: Path, progress: Progress
-) -> tuple[Measurements, np.ndarray, dict[str, Any]]:
-    """Runs HMC, measures every `save_every`-th configuration, and writes these as an ensemble (`phi` in float32).
+def measure_run(source: Path | str | Ensemble, action: Action | None = None, progress: Progress | None = None) -> Result:
+    """Measures an ensemble.
 
-    It runs on the first device of the strategy. Of the first `successive` trajectories every one is measured too, for tau_int in
-    trajectories.
-
-    Returns:
-      the measurements, the accept decisions of all trajectories `[trajectories, chains]`, and the facts of the run: chains,
-      trajectories, save_every, acceptance, step_size, trajectory_length, sign_flips of M, thermalisation_pull, tau_int_of_updates,
-      trajectories_per_second, and `exp_minus_dh`, the mean of exp(-dH) with its error, which must be 1. There, trajectories with
-      |dH| > 3 count as 1: by `P(-dH) = exp(-dH) P(dH)` that does not change the mean, which without it hangs on events too rare to
-      be seen wherever leapfrog becomes unstable.
+    Args:
+      source: the ensemble, its file, or the run folder that holds it.
+      action: what it was drawn with; built from the ensemble's attributes if it is not given.
+      progress: where progress is shown; None for silence.
 
     Raises:
-      RunError: the file cannot be written.
+      RunError: there is no ensemble, or it cannot be read.
+      EnsembleError: its file was written by another version.
     """
-    settings = config.hmc
-    hmc = HMC(action, leapfrog_steps=settings.leapfrog_steps, seed=config.seed)
-    progress.info(f"compiling HMC with XLA, thermalising {settings.chains} chains with {settings.thermalisation} trajectories ...")
-    device = strategy.extended.worker_devices[0]
-    with tf.device(device):
-        state = hmc.thermalise(hmc.init(settings.chains), settings.thermalisation, settings.target_acceptance)
-    measurements, successive = Measurements(action, "hmc"), Measurements(action, "successive")
-    accepted, exp_minus_dh = [], []
-    done = 0
-    attributes = _attributes(config, "HMC", settings.model_dump())
-    with tf.device(device), _recording(path, attributes, progress.bar("HMC", settings.trajectories)) as (writer, bar):
-        start = time.perf_counter()
-        for phi, info in hmc.sample(state, settings.trajectories):
-            saved = phi[-done % settings.save_every :: settings.save_every]
-            measurements.add(saved)
-            if done < settings.successive:
-                successive.add(phi[: settings.successive - done])
-            writer.append(phi=saved.astype(np.float32))
-            accepted.append(info.accepted)
-            exp_minus_dh.append(np.where(np.abs(info.dh) < _LARGEST_DH, np.exp(-info.dh), 1.0))
-            done += len(phi)
-            bar.advance(len(phi), f"acceptance {np.mean(info.accepted):.3f}")
-        seconds = time.perf_counter() - start
-    conserved = estimate(primary(np.concatenate(exp_minus_dh).T, "hmc"))
-    step_size, accepted = float(state.step_size), np.concatenate(accepted)
-    facts = {
-        "chains": settings.chains,
-        "trajectories": settings.trajectories,
-        "save_every": settings.save_every,
-        "acceptance": float(np.mean(accepted)),
-        "step_size": step_size,
-        "trajectory_length": step_size * settings.leapfrog_steps,
-        "exp_minus_dh": conserved.value,
-        "exp_minus_dh_error": conserved.error,
-        **_diagnostics(measurements, successive),
-        "trajectories_per_second": settings.chains * settings.trajectories / seconds,
+    if not isinstance(source, Ensemble):
+        path = Path(source)
+        path = path / ENSEMBLE if path.is_dir() else path
+        if not path.exists():
+            raise RunError(f"there is no ensemble at {path}: give an ensemble file, or a run folder that holds {ENSEMBLE}")
+        try:
+            source = Ensemble(path)
+        except OSError as error:
+            raise RunError(f"cannot read the ensemble {path}: {error}") from error
+    with (progress or Progress(quiet=True)).working("measuring"):
+        return measure(source, action)
+
+
+def failed_checks(result: Result) -> list[str]:
+    """Exact means of a sampler, such as that of exp(-dH), from which its run is further away than four standard errors."""
+    failed = []
+    for name, exact in SAMPLERS.find(result.sampler).exact.items():
+        value, error = result.chain[name], result.chain[f"{name}_error"]
+        if not abs(value - exact) <= LARGEST_PULL * error:
+            failed.append(f"the mean of {name} is {value:.6g} with an error of {error:.2g}, not {exact:g}")
+    return failed
+
+
+class _Run:
+    """A chain in progress. The next chunk is drawn while the one before is measured and written."""
+
+    def __init__(self, sampler: Sampler, seed: int, device: str | None):
+        self.sampler, self.state, self.status = sampler, ChainState(None, 0), ""
+        self._seed, self._device, self._worker = seed, device, ThreadPoolExecutor(1)
+        self._accepted: list[tuple[float, int]] = []
+
+    def begin(self, updates: int, thinning: int, thermalisation: int, successive: int = 0) -> None:
+        """Makes the first chunk of so many updates, the first `successive` of which are all kept; with it all that is compiled."""
+        self._start = time.perf_counter()
+        self._drawn = self._draw(updates, thinning, thermalisation, successive)
+        self._coming = self._worker.submit(next, self._drawn, None)
+        self._coming.result()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yields the chunks. `state` and `status` are those of the last one; at the end there is `updates_per_second`."""
+        first = compiled = updates = 0
+        with self._worker:
+            while (chunk := self._coming.result()) is not None:
+                self._coming = self._worker.submit(next, self._drawn, None)
+                number = len(chunk.info.accepted)
+                share = float(np.mean(chunk.info.accepted)) if number else 0.0
+                self._accepted.append((share, number))
+                self.state, self.status = chunk.state, f"acceptance {share:.3f}"
+                updates = chunk.state.updates
+                if not compiled:
+                    first, compiled = updates, time.perf_counter()
+                yield chunk
+        now = time.perf_counter()
+        # The first chunk is left aside where there are others: compilation and thermalisation are in its time.
+        self.updates_per_second = (updates - first) / (now - compiled) if updates > first else updates / (now - self._start)
+
+    def _draw(self, updates: int, thinning: int, thermalisation: int, successive: int) -> Iterator[Chunk]:
+        state: ChainState | None = None
+        with tf.device(self._device) if self._device else contextlib.nullcontext():
+            if successive:
+                for chunk in run_chain(self.sampler, updates=successive, thermalisation=thermalisation, seed=self._seed):
+                    state = chunk.state
+                    yield chunk
+            if updates > successive:
+                rest = {"updates": updates - successive, "thinning": thinning, "state": state, "seed": self._seed}
+                yield from run_chain(self.sampler, **rest, thermalisation=0 if successive else thermalisation)
+
+    @property
+    def acceptance(self) -> float:
+        shares, updates = zip(*self._accepted, strict=True)
+        return float(np.average(shares, weights=updates))
+
+
+def _means(series: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
+    found = {name: estimate(primary(np.concatenate([part[name] for part in series]).T, "chains")) for name in series[0]}
+    return {key: number for name, mean in found.items() for key, number in ((name, mean.value), (f"{name}_error", mean.error))}
+
+
+def _tau_int(action: Action, every: list[Mapping[str, np.ndarray]]) -> dict[str, dict[str, list[float]]]:
+    if not every:
+        return {}
+    series = {name: np.concatenate([part[name] for part in every]) for name in every[0]}
+    return {"tau_int_of_updates": tau_int_of_updates(Measurements(action, series))}
+
+
+def _attributes(sampler: str, action: Action, settings: Mapping[str, Any], seed: int, thermalisation: int) -> dict[str, Any]:
+    return {
+        "sampler": sampler,
+        "settings": settings,
+        "lattice_shape": action.lattice.shape,
+        "action": action.component,
+        "seed": seed,
+        "thermalisation": thermalisation,
+        "lattice_flows": __version__,
     }
-    return measurements, accepted, facts
 
 
-def sample_metropolis(
-    action: ScalarPhi4, config: RunConfig, strategy: tf.distribute.Strategy, path: Path, progress: Progress
-) -> tuple[Measurements, None, dict[str, Any]]:
-    """Runs local Metropolis on the first device of the strategy, measures every configuration and writes them (`phi` in float32).
-
-    Before that, `successive` configurations are measured after every sweep, for tau_int in sweeps.
-
-    Returns:
-      the measurements, None in place of the accept decisions, of which every site has its own, and the facts of the run: chains,
-      configurations, sweeps_between, acceptance, width, sign_flips of M, thermalisation_pull, tau_int_of_updates,
-      configurations_per_second.
-
-    Raises:
-      ValueError: an odd extent.
-      RunError: the file cannot be written.
-    """
-    settings = config.metropolis
-    metropolis = LocalMetropolis(action, seed=config.seed)
-    progress.info(
-        f"compiling local Metropolis with XLA, thermalising {settings.chains} chains with {settings.thermalisation} sweeps ..."
-    )
-    measurements, successive, acceptance = Measurements(action, "metropolis"), Measurements(action, "successive"), []
-    attributes = _attributes(config, "local Metropolis", settings.model_dump())
-    bar_of_all = progress.bar("local Metropolis", settings.configurations)
-    with tf.device(strategy.extended.worker_devices[0]), _recording(path, attributes, bar_of_all) as (writer, bar):
-        state = metropolis.thermalise(metropolis.init(settings.chains), settings.thermalisation, settings.target_acceptance)
-        for phi, _ in metropolis.sample(state, settings.successive, purpose="successive"):
-            successive.add(phi)
-            state = state._replace(phi=tf.constant(phi[-1]))
-        start = time.perf_counter()
-        for phi, info in metropolis.sample(state, settings.configurations, settings.sweeps_between):
-            measurements.add(phi)
-            writer.append(phi=phi.astype(np.float32))
-            acceptance.append(info.acceptance)
-            bar.advance(len(phi), f"acceptance {np.mean(info.acceptance):.3f}")
-        seconds = time.perf_counter() - start
-    facts = {
-        "chains": settings.chains,
-        "configurations": settings.configurations,
-        "sweeps_between": settings.sweeps_between,
-        "acceptance": float(np.mean(np.concatenate(acceptance))),
-        "width": state.width,
-        **_diagnostics(measurements, successive),
-        "configurations_per_second": settings.chains * settings.configurations / seconds,
-    }
-    return measurements, None, facts
-
-
-BASELINES = {"hmc": sample_hmc, "metropolis": sample_metropolis}
+def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) -> Ensemble | None:
+    if not path.exists():
+        return None
+    try:
+        earlier = Ensemble(path)
+    except (EnsembleError, OSError) as error:
+        progress.info(f"drawing the ensemble anew: {error}")
+        return None
+    if earlier.was_made_as(attributes):
+        progress.info(f"{path.name} is up to date: the same weights, settings and seed have made it")
+        return earlier
+    earlier.close()
+    return None
 
 
 @contextlib.contextmanager
 def _recording(
-    path: Path, attributes: dict[str, Any], progress: contextlib.AbstractContextManager
+    path: Path | None, attributes: Mapping[str, Any], bar: contextlib.AbstractContextManager
 ) -> Iterator[tuple[EnsembleWriter, Any]]:
     """An ensemble being written, and the bar of its progress."""
-    with writing(path), EnsembleWriter(path, attributes) as writer, progress as bar:
-        yield writer, bar
-
-
-def _diagnostics(measurements: Measurements, successive: Measurements) -> dict[str, Any]:
-    """The facts that tell whether the chains of a baseline move."""
-    return {
-        "sign_flips": measurements.sign_flips(),
-        "thermalisation_pull": thermalisation_pull(measurements),
-        "tau_int_of_updates": tau_int_of_updates(successive),
-    }
-
-
-def thermalisation_pull(measurements: Measurements) -> float:
-    """The first tenth of all chains against the rest: the largest pull of chi_2 and E, in which the start must not show."""
-    n = len(measurements.series("phi_2"))
-    tenth = max(n // 10, 5)  # below which there is no error estimate
-    first, rest = measurements.part(0, tenth), measurements.part(tenth, n)
-    pulls = [pull(first.estimate(name), rest.estimate(name)) for name in ("two_point_susceptibility", "ising_energy")]
-    return max(pulls, key=abs)
-
-
-def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
-    """Integrated autocorrelation time, in updates, and its error, of observables from the longest to the shortest distances."""
-    found = {name: successive.estimate(name) for name in _WITH_TAU_INT}
-    return {name: [round(number.tau_int, 4), round(number.tau_int_error, 4)] for name, number in found.items()}
-
-
-def estimates(measurements: Measurements) -> dict[str, Estimate | None]:
-    """All registered observables; None where the ensemble does not determine one."""
-    results: dict[str, Estimate | None] = {}
-    for name in OBSERVABLES:
-        try:
-            results[name] = measurements.estimate(name)
-        except ValueError:
-            results[name] = None
-    return results
-
-
-def _attributes(config: RunConfig, sampler: str, settings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "sampler": sampler,
-        "settings": settings,
-        "lattice_shape": config.lattice.shape,
-        "action": config.action.model_dump(),
-        "seed": config.seed,
-        "lattice_flows": __version__,
-    }
+    with writing(path) if path else contextlib.nullcontext(), EnsembleWriter(path, attributes) as writer, bar as progress_bar:
+        yield writer, progress_bar

@@ -1,18 +1,28 @@
-"""Euclidean lattice actions. An action maps `phi [batch, *lattice_shape]` to `[batch]`; the target density is `exp(-S) / Z`."""
+"""The real scalar field with a quartic self-interaction."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
 import tensorflow as tf
 
+from lattice_flows.actions.action import Action
 from lattice_flows.lattice import Lattice
 
 __all__ = ["ScalarPhi4"]
 
 
-class ScalarPhi4:
+class ScalarPhi4(Action):
     """Real scalar field with a quartic self-interaction, in any dimension d.
 
         S(phi) = sum_x [ (m2 + 2d) phi_x^2 + lam phi_x^4 ] - 2 sum_{x,mu} phi_x phi_{x+mu}      (arXiv:1904.12072, eqs. 20-21)
 
     There is no factor 1/2 and no 1/4!. Sums over sites are taken in float64 whatever the type of phi.
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((8, 8)), m2=-4.0, lam=6.0)
+    print(action(tf.zeros([3, 8, 8])))   # three configurations, each of action 0
+    ```
 
     Args:
       lattice: the lattice.
@@ -23,12 +33,15 @@ class ScalarPhi4:
       ValueError: a negative coupling, or `lam = 0` with `m2 <= 0`: exp(-S) could then not be normalised.
     """
 
+    name: ClassVar[str] = "scalar_phi4"
+
     def __init__(self, lattice: Lattice, *, m2: float, lam: float):
         if lam < 0:
             raise ValueError(f"lam must not be negative, got {lam}: exp(-S) could not be normalised")
         if lam == 0 and m2 <= 0:
             raise ValueError(f"lam = 0 needs m2 > 0, got m2 = {m2}: the free field's exp(-S) could not be normalised")
-        self.lattice, self.m2, self.lam = lattice, float(m2), float(lam)
+        self.m2, self.lam = float(m2), float(lam)
+        super().__init__(lattice, m2=self.m2, lam=self.lam)
 
     def __call__(self, phi: tf.Tensor) -> tf.Tensor:
         """The action of each configuration.
@@ -49,6 +62,18 @@ class ScalarPhi4:
         density = squared * (self.m2 + 2 * self.lattice.d + self.lam * squared) - 2 * phi * forward_neighbours
         return tf.reduce_sum(tf.cast(density, tf.float64), self.lattice.axes)
 
+    def time_series(self, phi: np.ndarray, general: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Action density and Schwinger-Dyson average, in closed form from the general series.
+
+            S / V                        =   (m2 + 2d) phi^2 +   lam phi^4 - 2 d phi_x phi_{x+mu}
+            (1/V) sum_x phi_x dS/dphi_x  = 2 (m2 + 2d) phi^2 + 4 lam phi^4 - 4 d phi_x phi_{x+mu}
+
+        with averages over sites and directions on the right.
+        """
+        mass = (self.m2 + 2 * self.lattice.d) * general["phi_2"]
+        quartic, hopping = self.lam * general["phi_4"], 2 * self.lattice.d * general["nearest"]
+        return {"action_density": mass + quartic - hopping, "schwinger_dyson": 2 * mass + 4 * quartic - 2 * hopping}
+
     def change_at_each_site(self, phi: tf.Tensor, proposal: tf.Tensor) -> tf.Tensor:
         """How the action changes if the field at one site alone takes its proposed value, for each site.
 
@@ -59,7 +84,7 @@ class ScalarPhi4:
           proposal: of the same shape and type.
 
         Returns:
-          the like.
+          the same shape and type.
         """
         neighbours = tf.add_n([tf.roll(phi, step, axis) for axis in self.lattice.axes for step in (1, -1)])
         before, after = phi * phi, proposal * proposal

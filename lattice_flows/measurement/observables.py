@@ -1,11 +1,11 @@
-"""From configurations to physics: the observables of arXiv:1904.12072, section III, and the usual ones beside them.
+"""From time series to physics: the observables of arXiv:1904.12072, section III, and the usual ones beside them.
 
-Equation numbers are those of that paper. An observable is a function of `Measurements` under `@observable`; it is evaluated when
-asked for, its error follows from the fluctuations of the measured time series (`statistics.py`), and every result and every
-conformance test finds it by itself.
+Equation numbers are those of that paper. An observable is a function of `Measurements` that is registered under its own name by
+`@observable`. It is evaluated when asked for, its error follows from the fluctuations of the measured time series, and every result
+and every conformance test finds it by itself. The mean of each series that an action measures itself is an observable, too.
 
 Two-point functions are connected: the square of the measured mean field, which vanishes in the symmetric phase, is subtracted, the
-mean field being averaged over sites first. `schwinger_dyson` alone uses the unsubtracted one.
+mean field being averaged over sites first.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,143 +14,128 @@ from functools import cached_property
 import autograd.numpy as anp
 import numpy as np
 import pyerrors as pe
-import scipy.fft
 
-from lattice_flows.actions import ScalarPhi4
-from lattice_flows.measurement.errors import Estimate, estimate, primary
+from lattice_flows.actions import Action
+from lattice_flows.config import Registry
+from lattice_flows.measurement.errors import Estimate, analysed, estimate, primary
+from lattice_flows.measurement.series import GENERAL, measured
 
-__all__ = ["OBSERVABLES", "Measurements", "observable", "time_series"]
+__all__ = ["OBSERVABLES", "Measurements", "observable"]
 
-OBSERVABLES: dict[str, Callable[["Measurements"], pe.Obs]] = {}
+OBSERVABLES = Registry("observable")
 
 
 def observable(function: Callable[["Measurements"], pe.Obs]) -> Callable[["Measurements"], pe.Obs]:
-    """Registers a function of `Measurements` as an observable under its own name."""
-    OBSERVABLES[function.__name__] = function
-    return function
+    """Registers a function of `Measurements` as an observable under its own name.
 
+    ```python
+    from lattice_flows.measurement.observables import OBSERVABLES, observable
 
-def time_series(phi: np.ndarray, time_axes: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """What is measured on each configuration; all observables are functions of the means of these.
+    @observable
+    def variance_of_magnetization(m):
+        return m.mean("magnetization_2") - m.mean("magnetization") ** 2
 
-    The two-point function `(1/V) sum_y phi_y phi_{y+x}` is computed once, for all x, by fast Fourier transform.
+    del OBSERVABLES["variance_of_magnetization"]
+    ```
 
-    Args:
-      phi: `[n, *lattice_shape]`.
-      time_axes: axes of phi, of equal extent T, over which correlators in time are averaged.
-
-    Returns:
-      name -> `[n]`, except "zero_momentum_green" `[n, T // 2 + 1]`.
+    It raises `ValueError` where an ensemble does not determine its value; results then hold None.
     """
-    phi = np.asarray(phi, np.float64)
-    axes = tuple(range(1, phi.ndim))
-    shape = phi.shape[1:]
-    spectrum = scipy.fft.rfftn(phi, axes=axes, workers=-1)
-    power = (spectrum.real**2 + spectrum.imag**2) / np.prod(shape)
-    green = scipy.fft.irfftn(power, s=shape, axes=axes, workers=-1)
-    origin = (slice(None), *(0 for _ in shape))
-    nearest = [green[(slice(None), *(int(other == axis) for other in axes))] for axis in axes]
-    in_time = [green.mean(axis=tuple(a for a in axes if a != axis)) for axis in time_axes]
-    magnetization = phi.mean(axis=axes)
-    return {
-        "magnetization": magnetization,
-        "absolute_magnetization": np.abs(magnetization),
-        "magnetization_2": magnetization**2,
-        "magnetization_4": magnetization**4,
-        "phi_2": green[origin],
-        "phi_4": np.mean(phi**4, axis=axes),
-        "nearest": np.mean(nearest, axis=0),
-        "zero_momentum_green": np.mean(in_time, axis=0)[:, : shape[time_axes[0] - 1] // 2 + 1],
-    }
+    return OBSERVABLES.register(function.__name__)(function)
 
 
 class Measurements:
     """Time series measured on an ensemble, and the observables that follow from them.
 
-    Example:
-
     ```python
-    measurements = Measurements(action, "hmc")
-    for phi in ensemble:                        # [n, chains, *shape] each
-        measurements.add(phi)
-    measurements.estimate("two_point_susceptibility")
+    from lattice_flows.measurement.observables import Measurements
+
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.0)
+    phi = np.random.default_rng(1).normal(size=(100, 3, 4, 4))     # 100 configurations of 3 chains
+    print(Measurements.of(action, phi).estimate("phi_squared"))
     ```
 
     Args:
       action: what the configurations were drawn with.
-      ensemble: a name for the ensemble.
+      series: what `measurement.series.measured` finds on them: name -> `[n, chains]`, and "zero_momentum_green" with one more
+        axis for times. With an index, those of the proposals, `[rows]` and `[rows, times]`.
+      index: the proposal that the chain holds after each update, `[n]`.
+      weight: of each configuration in all means, `[n, chains]`, up to a common factor; 1 if it is not given.
+
+    Attributes:
+      action: the action.
+      lattice: its lattice.
+      shape: `(n, chains)`.
+
+    Raises:
+      ValueError: a series of the action has the name of a registered observable.
     """
 
-    def __init__(self, action: ScalarPhi4, ensemble: str):
-        self.action, self.lattice, self.ensemble = action, action.lattice, ensemble
-        self._chunks: list[dict[str, np.ndarray]] = []
+    def __init__(
+        self,
+        action: Action,
+        series: Mapping[str, np.ndarray],
+        *,
+        index: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
+    ):
+        self.action, self.lattice = action, action.lattice
+        self._series, self._index, self._weight = series, index, weight
+        self.shape = series["magnetization"].shape if index is None else (len(index), 1)
+        self._own = [name for name in series if name not in GENERAL]
+        if taken := sorted(set(self._own) & set(OBSERVABLES)):
+            raise ValueError(f"the action {action.name!r} measures {taken}, which are registered observables: rename them")
+        self._means: dict[str, pe.Obs] = {}
         self._evaluated: dict[str, pe.Obs] = {}
 
-    def add(self, phi: np.ndarray, weight: np.ndarray | None = None) -> None:
-        """Measures the next configurations.
-
-        Args:
-          phi: `[n, chains, *shape]`: n successive configurations of independent chains.
-          weight: of each configuration in all means, `[n, chains]`, up to a common factor; 1 if it is not given.
-
-        Raises:
-          ValueError: another shape, or observables were asked for already.
-        """
-        if phi.shape[2:] != self.lattice.shape:
-            raise ValueError(f"phi must have the shape [n, chains, {self.lattice.shape}], got {phi.shape}")
-        flat = time_series(phi.reshape(-1, *self.lattice.shape), self.lattice.time_axes)
-        self.add_series({name: values.reshape(*phi.shape[:2], *values.shape[1:]) for name, values in flat.items()}, weight)
-
-    def add_series(self, series: Mapping[str, np.ndarray], weight: np.ndarray | None = None) -> None:
-        """Takes over what `time_series` has found on the next configurations, `[n, chains, ...]`; otherwise as `add`."""
-        if "_series" in self.__dict__:
-            raise ValueError("measurements are complete once an observable has been asked for")
-        shape = series["magnetization"].shape
-        self._chunks.append({**series, "weight": np.ones(shape) if weight is None else weight})
-
-    @cached_property
-    def _series(self) -> dict[str, np.ndarray]:
-        return {name: np.concatenate([chunk[name] for chunk in self._chunks]) for name in self._chunks[0]}
+    @classmethod
+    def of(cls, action: Action, phi: np.ndarray, weight: np.ndarray | None = None) -> "Measurements":
+        """Measures configurations `phi [n, chains, *shape]`. Raises `ValueError` if they have another shape."""
+        if phi.ndim != action.lattice.d + 2:
+            raise ValueError(f"phi must have the shape [n, chains, {action.lattice.shape}], got {phi.shape}")
+        return cls(action, measured(phi, action), weight=weight)
 
     def part(self, start: int, stop: int, chains: int | None = None) -> "Measurements":
-        """The measurements of the configurations `start <= i < stop` of every chain alone, or of the first few chains."""
-        part = Measurements(self.action, self.ensemble)
-        part._chunks = [{name: series[start:stop, :chains] for name, series in self._series.items()}]
-        return part
+        """The configurations `start <= i < stop` of every chain alone, or of the first few chains."""
+        weight = None if self._weight is None else self._weight[start:stop, :chains]
+        if self._index is not None:
+            return Measurements(self.action, self._series, index=self._index[start:stop], weight=weight)
+        return Measurements(self.action, {name: s[start:stop, :chains] for name, s in self._series.items()}, weight=weight)
 
     @property
     def configurations(self) -> int:
         """How many configurations there are, those of all chains together."""
-        return self._series["weight"].size
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def observables(self) -> list[str]:
+        """The names of all observables: the registered ones and the action's own."""
+        return [*OBSERVABLES, *self._own]
 
     def series(self, name: str) -> np.ndarray:
-        """One time series of `time_series`, `[n, chains, ...]`."""
-        return self._series[name]
-
-    @cached_property
-    def _means(self) -> dict[str, pe.Obs]:
-        return {name: self._mean(s) for name, s in self._series.items() if name not in ("weight", "zero_momentum_green")}
-
-    def _mean(self, series: np.ndarray) -> pe.Obs:
-        weight = self._series["weight"]
-        if np.all(weight == 1):
-            return primary(series.T, self.ensemble)
-        return primary((weight * series).T, self.ensemble) / primary(weight.T, self.ensemble)
+        """One time series, `[n, chains]`, or `[n, chains, times]`."""
+        series = self._series[name]
+        return series if self._index is None else series[self._index][:, np.newaxis]
 
     def mean(self, name: str) -> pe.Obs:
         """The (weighted) mean of a scalar time series."""
+        if name not in self._means:
+            self._means[name] = self._mean(self.series(name))
         return self._means[name]
 
-    def sign_flips(self) -> int:
-        """How often M changes sign along the chains; in the broken phase a chain can stick in one sign."""
-        positive = self._series["magnetization"] > 0
-        return int(np.count_nonzero(positive[1:] != positive[:-1]))
+    def _mean(self, series: np.ndarray) -> pe.Obs:
+        if self._weight is None:
+            return primary(series.T, "ensemble")
+        return primary((self._weight * series).T, "ensemble") / self._mean_weight
+
+    @cached_property
+    def _mean_weight(self) -> pe.Obs:
+        return primary(self._weight.T, "ensemble")
 
     @cached_property
     def zero_momentum_green(self) -> list[pe.Obs]:
         """Connected `Gt(0, t)` for t = 0 ... T/2, averaged over the choices of the time axis; eq. 23."""
         disconnected = self.mean("magnetization") ** 2
-        series = self._series["zero_momentum_green"]
+        series = self.series("zero_momentum_green")
         return [self._mean(series[..., t]) - disconnected for t in range(series.shape[-1])]
 
     @cached_property
@@ -168,14 +153,29 @@ class Measurements:
             return [np.arccosh(ratio) if ratio.value > 1 else None for ratio in ratios]
 
     def observable(self, name: str) -> pe.Obs:
-        """A registered observable with its fluctuations, evaluated once."""
+        """An observable with its fluctuations, evaluated once.
+
+        Raises:
+          ConfigError: no observable has this name.
+          ValueError: the ensemble does not determine it.
+        """
         if name not in self._evaluated:
-            self._evaluated[name] = OBSERVABLES[name](self)
+            self._evaluated[name] = self.mean(name) if name in self._own else OBSERVABLES.find(name)(self)
         return self._evaluated[name]
 
     def estimate(self, name: str) -> Estimate:
-        """A registered observable as a number with its error."""
+        """An observable as a number with its error. Raises as `observable` does."""
         return estimate(self.observable(name))
+
+    def estimates(self) -> dict[str, Estimate | None]:
+        """All observables; None where the ensemble does not determine one."""
+        results: dict[str, Estimate | None] = {}
+        for name in self.observables:
+            try:
+                results[name] = self.estimate(name)
+            except ValueError:
+                results[name] = None
+        return results
 
 
 @observable
@@ -241,20 +241,6 @@ def second_moment_correlation_length(m: Measurements) -> pe.Obs:
 
 
 @observable
-def action_density(m: Measurements) -> pe.Obs:
-    """`<S> / V`; eq. 21."""
-    d, m2, lam = m.lattice.d, m.action.m2, m.action.lam
-    return (m2 + 2 * d) * m.mean("phi_2") + lam * m.mean("phi_4") - 2 * d * m.mean("nearest")
-
-
-@observable
-def schwinger_dyson(m: Measurements) -> pe.Obs:
-    """`< phi_x dS/dphi_x >`, which equals 1 at any coupling."""
-    d, m2, lam = m.lattice.d, m.action.m2, m.action.lam
-    return 2 * (m2 + 2 * d) * m.mean("phi_2") + 4 * lam * m.mean("phi_4") - 4 * d * m.mean("nearest")
-
-
-@observable
 def pole_mass(m: Measurements) -> pe.Obs:
     """`m_p` of the fit `Gt(0, t) = A cosh(m_p (t - T/2))` with correlated errors; eq. 24.
 
@@ -274,8 +260,8 @@ def pole_mass(m: Measurements) -> pe.Obs:
     def cosh(parameters, t):
         return parameters[0] * anp.cosh(parameters[1] * (t - half))
 
-    for g in green:
-        g.gamma_method()
+    for point in green:
+        analysed(point)
     start = [green[-1].value, masses[0]]
     fit = pe.fits.least_squares(
         np.arange(first, len(green)), green[first:], cosh, initial_guess=start, correlated_fit=True, silent=True

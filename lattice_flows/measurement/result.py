@@ -84,8 +84,8 @@ class Result:
       lattice_shape: extents of the lattice.
       action: the action's registered name under "name", and its parameters.
       seed: master seed of the run.
-      chain: diagnostics of the chain. Always: acceptance, sign_flips (of the magnetization). Of a flow: length, ess, tau_int (from the
-        accept decisions), log_z, free_energy_density and their errors, samples_per_second, integration_error. Of other samplers:
+      chain: diagnostics of the chain. Always: acceptance, sign_flips (of the magnetization). Of a flow: length, ess, tau_int (from
+        the accept decisions), log_z, free_energy_density and their errors, samples_per_second, integration_error. Of others:
         chains, updates (of each chain), thinning, thermalisation_pull, tau_int_of_updates (observable -> [tau_int, error]),
         updates_per_second, and what the sampler itself reports: step_size, exp_minus_dh, exp_minus_dh_error, width, ...
       observables: name -> what was measured.
@@ -218,7 +218,7 @@ class Result:
             (
                 name,
                 _text(row.estimate),
-                row.estimate and row.estimate.tau_int is not None and f"{row.estimate.tau_int:.2f}" or "",
+                "" if row.estimate is None or row.estimate.tau_int is None else f"{row.estimate.tau_int:.2f}",
                 _text(row.reweighted),
                 _text(row.reference),
                 _sigmas(row.pull),

@@ -1,1 +1,11 @@
-"""Markov chains with the exact distribution: state in, state and info out."""
+"""Markov chains with the exact distribution: a sampler is `init` and `step`, and one `run_chain` runs them all."""
+
+from lattice_flows.config import Registry
+from lattice_flows.samplers.chain import ChainState, Chunk, Sampler, run_chain
+from lattice_flows.samplers.hmc import HMC
+from lattice_flows.samplers.independence import IndependenceMetropolis
+from lattice_flows.samplers.metropolis import LocalMetropolis
+
+__all__ = ["HMC", "SAMPLERS", "ChainState", "Chunk", "IndependenceMetropolis", "LocalMetropolis", "Sampler", "run_chain"]
+
+SAMPLERS = Registry("sampler", {"hmc": HMC, "metropolis": LocalMetropolis, "independence": IndependenceMetropolis})

@@ -1,107 +1,106 @@
 """Hybrid Monte Carlo (Duane et al. 1987) for comparison: many chains at once, on `tfp.mcmc`, in float64."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from lattice_flows.actions import ScalarPhi4
-from lattice_flows.seeds import sub_seed
+from lattice_flows.actions import Action
+from lattice_flows.samplers.adaptation import scaled
+from lattice_flows.samplers.chain import Sampler
 
 __all__ = ["HMC", "Info", "State"]
 
+_LARGEST_DH = 3.0
+
 
 class State(NamedTuple):
-    """Where the chains stand: configurations `[chains, *shape]` and the leapfrog step size (scalar)."""
+    """Where the chains stand.
+
+    Attributes:
+      phi: configurations `[chains, *shape]`.
+      step_size: of leapfrog, a scalar.
+      adaptations: of the step size so far, a scalar.
+      results: of the last trajectory, as `tfp.mcmc` keeps them: the force need not be computed again.
+    """
 
     phi: tf.Tensor
     step_size: tf.Tensor
+    adaptations: tf.Tensor
+    results: Any
 
 
 class Info(NamedTuple):
-    """n trajectories of all chains: accept decisions and the change of H, each `[n, chains]`."""
+    """A trajectory of all chains: accept decisions and the change of H, each `[chains]`."""
 
-    accepted: np.ndarray
-    dh: np.ndarray
+    accepted: tf.Tensor
+    dh: tf.Tensor
 
 
-class HMC:
+class HMC(Sampler):
     """Leapfrog trajectories of a fixed number of steps with a Metropolis test.
 
     Momenta are unit normal, so one step changes the field by `step_size * momentum` at leading order.
 
-    Example:
-
     ```python
-    hmc = HMC(action, leapfrog_steps=10, seed=1)
-    state = hmc.thermalise(hmc.init(chains=256), trajectories=500, target_acceptance=0.8)
-    for phi, info in hmc.sample(state, trajectories=1000):
-        ...                                                    # phi: [n, 256, *shape]
+    hmc = lf.samplers.HMC(lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0), chains=8, leapfrog_steps=5)
+    state, info = hmc.step(hmc.init(seed=1), tf.constant([1, 2]))
+    print(info.accepted)
     ```
 
     Args:
       action: to sample `exp(-S)` of.
+      chains: how many chains run at once.
+      target_acceptance: that the step size is adapted to in thermalisation.
       leapfrog_steps: per trajectory.
-      seed: master seed.
     """
 
-    def __init__(self, action: ScalarPhi4, *, leapfrog_steps: int, seed: int):
-        self._action, self._leapfrog_steps, self._seed = action, leapfrog_steps, seed
+    name: ClassVar[str] = "hmc"
+    exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
-        @tf.function(jit_compile=True)
-        def adapt(phi, step_size, trajectories, target_acceptance, seed):
-            kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
-                self._kernel(step_size), num_adaptation_steps=trajectories, target_accept_prob=target_acceptance
-            )
-            last = tfp.mcmc.sample_chain(
-                num_results=1,
-                num_burnin_steps=trajectories,
-                current_state=phi,
-                kernel=kernel,
-                trace_fn=lambda _, results: results.new_step_size,
-                seed=seed,
-            )
-            return last.all_states[-1], last.trace[-1]
+    def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7, leapfrog_steps: int = 10):
+        super().__init__(action, chains=chains, target_acceptance=target_acceptance)
+        self._leapfrog_steps = leapfrog_steps
 
-        @tf.function(jit_compile=True, reduce_retracing=True)
-        def run(phi, step_size, trajectories, seed):
-            return tfp.mcmc.sample_chain(
-                num_results=trajectories,
-                current_state=phi,
-                kernel=self._kernel(step_size),
-                trace_fn=lambda _, results: (results.is_accepted, results.log_accept_ratio),
-                seed=seed,
-            )
-
-        self._adapt, self._run = adapt, run
-
-    def _kernel(self, step_size: tf.Tensor) -> tfp.mcmc.HamiltonianMonteCarlo:
-        return tfp.mcmc.HamiltonianMonteCarlo(lambda phi: -self._action(phi), step_size, self._leapfrog_steps)
-
-    def init(self, chains: int, step_size: float = 0.1) -> State:
-        """Starts every chain at another configuration close to zero.
+    def init(self, seed: int) -> State:
+        """Starts close to zero.
 
         Not at large fields: the quartic force there makes leapfrog unstable, and a chain can stay stuck for ever.
         """
-        rng = np.random.default_rng(sub_seed(self._seed, "hmc start").view(np.uint32))
-        phi = 0.1 * rng.standard_normal((chains, *self._action.lattice.shape))
-        return State(tf.constant(phi), tf.constant(step_size, tf.float64))
+        return self.start(self.near_zero(seed), 0.1)
 
-    def thermalise(self, state: State, trajectories: int, target_acceptance: float) -> State:
-        """Forgets the start, and adapts the step size to an acceptance (dual averaging, arXiv:1111.4246) on the way."""
-        seed = sub_seed(self._seed, "hmc thermalisation")
-        return State(*self._adapt(state.phi, state.step_size, trajectories, target_acceptance, seed))
+    def start(self, phi: tf.Tensor, step_size: float | tf.Tensor) -> State:
+        """The state with these configurations `[chains, *shape]` and this step size."""
+        step_size = tf.constant(step_size, tf.float64)
+        return State(phi, step_size, tf.constant(0), self._kernel(step_size).bootstrap_results(phi))
 
-    def sample(self, state: State, trajectories: int, piece: int = 100) -> Iterator[tuple[np.ndarray, Info]]:
-        """Yields every configuration of all chains, `[n, chains, *shape]`, at most `piece` trajectories at a time.
+    def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
+        """One trajectory of every chain."""
+        phi, results = self._kernel(state.step_size).one_step(state.phi, state.results, seed)
+        return state._replace(phi=phi, results=results), Info(results.is_accepted, -results.log_accept_ratio)
 
-        The step size no longer changes, so the chain is an exact one.
+    def adapt(self, state: State, info: Info) -> State:
+        """Brings the mean of `min(1, exp(-dH))` closer to the target."""
+        chance = tf.exp(tf.minimum(-info.dh, 0.0))
+        acceptance = tf.reduce_mean(tf.where(tf.math.is_finite(chance), chance, 0.0))
+        step_size = scaled(state.step_size, acceptance, self.target_acceptance, state.adaptations)
+        return state._replace(step_size=step_size, adaptations=state.adaptations + 1)
+
+    def diagnostics(self, state: State) -> dict[str, float]:
+        """Step size and length of the trajectories."""
+        step_size = float(state.step_size)
+        return {"step_size": step_size, "trajectory_length": step_size * self._leapfrog_steps}
+
+    def series(self, info: Info) -> dict[str, np.ndarray]:
+        """`exp(-dH)`, whose mean must be 1.
+
+        Trajectories with |dH| > 3 count as 1: by `P(-dH) = exp(-dH) P(dH)` that does not change the mean, which without it hangs on
+        events too rare to be seen wherever leapfrog becomes unstable.
         """
-        phi = state.phi
-        for index, start in enumerate(range(0, trajectories, piece)):
-            seed = sub_seed(self._seed, "hmc", index)
-            states, (accepted, log_ratio) = self._run(phi, state.step_size, min(piece, trajectories - start), seed)
-            phi = states[-1]
-            yield states.numpy(), Info(accepted.numpy(), -log_ratio.numpy())
+        small = np.abs(info.dh) < _LARGEST_DH
+        return {"exp_minus_dh": np.exp(-np.where(small, info.dh, 0.0))}
+
+    def _kernel(self, step_size: tf.Tensor) -> tfp.mcmc.HamiltonianMonteCarlo:
+        return tfp.mcmc.HamiltonianMonteCarlo(lambda phi: -self.action(phi), step_size, self._leapfrog_steps)

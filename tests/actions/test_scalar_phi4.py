@@ -66,3 +66,10 @@ def test_refusals():
         ScalarPhi4(lattice, m2=1.0, lam=1.0)(tf.zeros([2, 4, 6]))
     with pytest.raises(ConfigError, match=r"action 'scalar_phi4': lam must not be negative, got -0.5"):
         ACTIONS.build(Component(name="scalar_phi4", m2=1.0, lam=-0.5), lattice)
+
+
+def test_it_says_how_to_build_it_again():
+    action = ScalarPhi4(Lattice((4, 4)), m2=-1, lam=0.7)
+    assert action.component == {"name": "scalar_phi4", "m2": -1.0, "lam": 0.7}
+    again = ACTIONS.build(Component(**action.component), Lattice((4, 4)))
+    assert again.parameters == action.parameters == {"m2": -1.0, "lam": 0.7}

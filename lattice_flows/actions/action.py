@@ -1,0 +1,104 @@
+"""What an action is: `S(phi)` of the target density `exp(-S) / Z`, and what is particular to it."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from lattice_flows.lattice import Lattice
+
+__all__ = ["Action"]
+
+
+class Action:
+    """A Euclidean lattice action. A subclass gives its `name` and the value `S(phi)`; everything else has a default.
+
+    ```python
+    class Gaussian(lf.actions.Action):
+        name = "gaussian"
+
+        def __init__(self, lattice, *, m2: float = 1.0):
+            super().__init__(lattice, m2=m2)
+
+        def __call__(self, phi):
+            return self.parameters["m2"] * tf.reduce_sum(tf.cast(phi, tf.float64) ** 2, self.lattice.axes)
+
+    lf.actions.ACTIONS["gaussian"] = Gaussian
+    ```
+
+    Args:
+      lattice: the lattice.
+      **parameters: couplings, for the record.
+
+    Attributes:
+      name: the name that the action is registered under.
+      exact: observable -> its exact value, for those whose value is known whatever the parameters.
+      lattice: the lattice.
+      parameters: couplings by name, as a configuration gives them and a result records them.
+    """
+
+    name: ClassVar[str]
+    exact: ClassVar[Mapping[str, float]] = {"schwinger_dyson": 1.0}
+
+    def __init__(self, lattice: Lattice, **parameters: float):
+        self.lattice, self.parameters = lattice, parameters
+
+    @property
+    def component(self) -> dict[str, Any]:
+        """The name and the parameters: what `ACTIONS.build` makes the same action of."""
+        return {"name": self.name, **self.parameters}
+
+    def __call__(self, phi: tf.Tensor) -> tf.Tensor:
+        """The action of each configuration.
+
+        Args:
+          phi: `[batch, *lattice.shape]`, float32 or float64.
+
+        Returns:
+          `[batch]`, float64.
+        """
+        raise NotImplementedError
+
+    def time_series(self, phi: np.ndarray, general: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the action measures on each configuration; the mean of each series is an observable of the same name.
+
+        Here: `action_density = S / V` and `schwinger_dyson = (1/V) sum_x phi_x dS/dphi_x`, whose mean is 1 for every action, as
+        partial integration shows. The force is found by automatic differentiation in float64.
+
+        Args:
+          phi: `[n, *lattice.shape]`.
+          general: what `measurement.series.time_series` measures on them, such as "phi_2" `[n]`.
+
+        Returns:
+          name -> `[n]`.
+        """
+        fields = tf.constant(phi, tf.float64)
+        with tf.GradientTape() as tape:
+            tape.watch(fields)
+            value = self(fields)
+        force = tape.gradient(value, fields)
+        return {
+            "action_density": value.numpy() / self.lattice.volume,
+            "schwinger_dyson": np.mean(fields.numpy() * force.numpy(), axis=self.lattice.axes),
+        }
+
+    def change_at_each_site(self, phi: tf.Tensor, proposal: tf.Tensor) -> tf.Tensor:
+        """How the action changes if the field at one site alone takes its proposed value, for each site.
+
+        Local updates need it. It must depend on the site and its nearest neighbours alone.
+
+        Args:
+          phi: `[batch, *lattice.shape]`.
+          proposal: of the same shape and type.
+
+        Returns:
+          the same shape and type.
+
+        Raises:
+          NotImplementedError: the action does not have it.
+        """
+        raise NotImplementedError(
+            f"local updates need the change of the action at each site, which {type(self).__name__} does not have: "
+            "define change_at_each_site(phi, proposal), or use another sampler, such as hmc"
+        )

@@ -1,0 +1,55 @@
+"""Autocorrelation of chains from their accept decisions alone."""
+
+import numpy as np
+
+from lattice_flows.measurement.errors import Estimate
+
+__all__ = ["acceptance_autocorrelation", "rejection_runs"]
+
+
+def rejection_runs(accepted: np.ndarray) -> np.ndarray:
+    """How often exactly r proposals in a row were rejected between two accepted ones.
+
+    Args:
+      accepted: bool `[n]` or `[n, chains]`, one entry for each update of a chain.
+
+    Returns:
+      int `[longest + 1]`; entry r counts the maximal runs of length r >= 1, entry 0 is zero.
+    """
+    accepted = np.asarray(accepted, bool)
+    ends = np.ones((1, *accepted.shape[1:]), bool)
+    padded = np.concatenate([ends, accepted, ends])
+    lengths = np.diff(np.flatnonzero(padded.T)) - 1  # one chain after the other
+    counts = np.bincount(lengths)
+    counts[0] = 0
+    return counts
+
+
+def acceptance_autocorrelation(accepted: np.ndarray, blocks: int = 50) -> Estimate:
+    """Integrated autocorrelation time that all observables share, from the accept decisions alone.
+
+    `rho(tau) / rho(0)` is the chance of tau rejections in a row, and `tau_int = 1/2 + sum_tau rho(tau) / rho(0)`
+    (arXiv:1904.12072, eqs. 15, 16, 19). The error is that of the mean over blocks of the chain.
+
+    Args:
+      accepted: bool `[n]`.
+      blocks: number of blocks, of at least one update each.
+
+    Raises:
+      ValueError: fewer updates than blocks.
+    """
+    accepted = np.asarray(accepted, bool)
+    if len(accepted) < blocks:
+        raise ValueError(f"{blocks} blocks need as many updates, got {len(accepted)}")
+    spread = np.std([_tau_int(block) for block in np.array_split(accepted, blocks)], ddof=1)
+    return Estimate(_tau_int(accepted), float(spread / np.sqrt(blocks)))
+
+
+def _tau_int(accepted: np.ndarray) -> float:
+    counts = rejection_runs(accepted)
+    # A run of length r holds r - tau + 1 windows of tau rejections: a double sum over the histogram from above.
+    windows = np.cumsum(np.cumsum(counts[::-1]))[::-1][1:]
+    taus = np.arange(1, len(counts))
+    # At tau = n, which only a chain without a single acceptance reaches, eq. 15 has no term.
+    taus, windows = taus[taus < len(accepted)], windows[: np.count_nonzero(taus < len(accepted))]
+    return float(0.5 + np.sum(windows / (len(accepted) - taus)))

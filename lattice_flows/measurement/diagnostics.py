@@ -1,0 +1,78 @@
+"""Numbers that tell whether a chain can be trusted: does it move, has it forgotten its start, do errors fall as they should."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lattice_flows import importance
+from lattice_flows.measurement.autocorrelation import acceptance_autocorrelation
+from lattice_flows.measurement.errors import pull
+from lattice_flows.measurement.observables import Measurements
+
+__all__ = ["errors_against_number", "of_proposals", "sign_flips", "tau_int_of_updates", "thermalisation_pull"]
+
+_LONG_AND_SHORT = ("two_point_susceptibility", "ising_energy")
+_WITH_TAU_INT = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
+_HALVINGS = 7
+_SHORTEST = 16  # configurations of a chain
+_FEWEST = 5  # configurations of a chain that an error can be estimated from
+
+
+def sign_flips(measurements: Measurements) -> int:
+    """How often M changes sign along the chains; in the broken phase a chain can stick in one sign."""
+    positive = measurements.series("magnetization") > 0
+    return int(np.count_nonzero(positive[1:] != positive[:-1]))
+
+
+def thermalisation_pull(measurements: Measurements) -> float:
+    """The first tenth of all chains against the rest: the larger pull of chi_2 and E, in which the start must not show."""
+    n = measurements.shape[0]
+    tenth = max(n // 10, _FEWEST)
+    first, rest = measurements.part(0, tenth), measurements.part(tenth, n)
+    return max((pull(first.estimate(name), rest.estimate(name)) for name in _LONG_AND_SHORT), key=abs)
+
+
+def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
+    """Integrated autocorrelation time, in updates, and its error, of observables from the longest to the shortest distances.
+
+    Args:
+      successive: measurements of configurations with one update between them.
+    """
+    found = {name: successive.estimate(name) for name in _WITH_TAU_INT if name in successive.observables}
+    return {name: [round(number.tau_int, 4), round(number.tau_int_error, 4)] for name, number in found.items()}
+
+
+def errors_against_number(measurements: Measurements) -> dict[str, list[float]]:
+    """Errors of chi_2 and E from 1/128, 1/64, ..., 1 of the configurations, as far as there are enough.
+
+    Every part is twice the one before: the beginning of one chain, all of it, then more chains.
+
+    Returns:
+      "configurations", and the errors of each observable.
+    """
+    length, chains = measurements.shape
+    sizes = [(length, chains)]
+    while len(sizes) <= _HALVINGS and (chains > 1 or length >= 2 * _SHORTEST):
+        length, chains = (length, chains // 2) if chains > 1 else (length // 2, chains)
+        sizes.append((length, chains))
+    parts = [measurements.part(0, *size) for size in reversed(sizes[1:])] + [measurements]
+    return {
+        "configurations": [part.configurations for part in parts],
+        **{name: [part.estimate(name).error for part in parts] for name in _LONG_AND_SHORT},
+    }
+
+
+def of_proposals(log_weight: np.ndarray, accepted: np.ndarray, volume: int) -> Mapping[str, Any]:
+    """What log weights `[n]` of a flow's proposals and the accept decisions on them `[n]` say about the flow and the chain."""
+    tau_int = acceptance_autocorrelation(accepted)
+    log_z, log_z_error = importance.log_z(log_weight)
+    return {
+        "ess": importance.effective_sample_size(log_weight),
+        "tau_int": tau_int.value,
+        "tau_int_error": tau_int.error,
+        "log_z": log_z,
+        "log_z_error": log_z_error,
+        "free_energy_density": -log_z / volume,
+        "free_energy_density_error": log_z_error / volume,
+    }

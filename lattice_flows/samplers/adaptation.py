@@ -1,0 +1,23 @@
+"""How a sampler finds the scale of its proposals in thermalisation."""
+
+import tensorflow as tf
+
+__all__ = ["scaled"]
+
+_DECAY = 0.6
+
+
+def scaled(scale: tf.Tensor, acceptance: tf.Tensor, target: float, adaptations: tf.Tensor) -> tf.Tensor:
+    """A scale (step size, width) that is larger if too many proposals are accepted, smaller if too few.
+
+    The iteration of H. Robbins and S. Monro (1951) for the logarithm, with a gain that falls as `n^-0.6`: slowly enough to forget
+    the start, fast enough to converge (B. Polyak, A. Juditsky 1992).
+
+    Args:
+      scale: a positive scalar.
+      acceptance: of the last update, a scalar.
+      target: what it should be.
+      adaptations: number of earlier ones, a scalar.
+    """
+    gain = (1.0 + tf.cast(adaptations, scale.dtype)) ** -_DECAY
+    return scale * tf.exp(gain * (tf.cast(acceptance, scale.dtype) - target))

@@ -1,0 +1,211 @@
+"""What a sampler is, and how a chain is run: state in, state and info out, in compiled blocks of updates."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from lattice_flows.actions import Action
+from lattice_flows.seeds import sub_seed
+
+__all__ = ["ChainState", "Chunk", "Sampler", "run_chain"]
+
+# Of a compiled block: configurations of all chains that are kept, at most so many, and infos of updates.
+_BLOCK_BYTES = 2**24
+_BLOCK_CONFIGURATIONS = 100
+_BLOCK_UPDATES = 512
+
+
+class ChainState(NamedTuple):
+    """Where chains stand: the sampler's own state, and how many updates have been made, those of thermalisation included."""
+
+    sampler: Any
+    updates: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """A part of a run.
+
+    Attributes:
+      rows: the configurations to be stored: those of the chains that are kept, `[n, chains, *shape]`.
+      info: infos of all updates, a named tuple of arrays `[updates, ...]`.
+      state: after the last update; `run_chain` goes on from it.
+    """
+
+    rows: np.ndarray
+    info: Any
+    state: ChainState
+
+    @property
+    def phi(self) -> np.ndarray:
+        """The configurations of the chains that are kept, `[n, chains, *shape]`."""
+        return self.rows
+
+    @property
+    def data(self) -> dict[str, np.ndarray]:
+        """What an ensemble stores, by name; accept decisions where an update is accepted or rejected as a whole."""
+        accepted = {"accepted": self.info.accepted} if self.info.accepted.dtype == bool else {}
+        return {"phi": self.rows.astype(np.float32), **accepted}
+
+
+class Sampler:
+    """Independent Markov chains with the distribution `exp(-S) / Z`. A subclass gives `init` and `step`; the rest has defaults.
+
+    Args:
+      action: to sample `exp(-S)` of.
+      chains: how many chains run at once.
+      target_acceptance: that `adapt` aims at.
+
+    Attributes:
+      name: the registered name; random numbers of different names are independent.
+      needs_flow: whether it is built from the weighted proposals of a flow, instead of an action.
+      exact: the exact means of some `series`, for a test of the sampler itself.
+      action: as given.
+      chains: as given.
+      target_acceptance: as given.
+    """
+
+    name: ClassVar[str]
+    needs_flow: ClassVar[bool] = False
+    exact: ClassVar[Mapping[str, float]] = {}
+
+    def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7):
+        self.action, self.chains, self.target_acceptance = action, chains, target_acceptance
+
+    def init(self, seed: int) -> Any:
+        """The first state of all chains, a named tuple of tensors with `phi [chains, *shape]` in float64.
+
+        Args:
+          seed: master seed.
+        """
+        raise NotImplementedError
+
+    def step(self, state: Any, seed: tf.Tensor) -> tuple[Any, Any]:
+        """One update of every chain, in TensorFlow alone.
+
+        Args:
+          state: of all chains.
+          seed: stateless, of this update, `[2]`.
+
+        Returns:
+          the next state, and a named tuple of tensors with at least `accepted [chains]`: a bool where the whole lattice is updated
+          at once, otherwise the share of accepted proposals.
+        """
+        raise NotImplementedError
+
+    def adapt(self, state: Any, info: Any) -> Any:
+        """The state with better parameters of the sampler, such as a step size, after an update. Only in thermalisation."""
+        return state
+
+    def diagnostics(self, state: Any) -> dict[str, float]:
+        """Parameters of the sampler, for the record."""
+        return {}
+
+    def series(self, info: Any) -> dict[str, np.ndarray]:
+        """Time series of infos, `[updates, chains]`, whose means are reported with their errors."""
+        return {}
+
+    def near_zero(self, seed: int) -> tf.Tensor:
+        """Configurations close to zero, another one for each chain, `[chains, *shape]`: a start for most samplers."""
+        rng = np.random.default_rng(sub_seed(seed, f"{self.name} start").view(np.uint32))
+        return tf.constant(0.1 * rng.standard_normal((self.chains, *self.action.lattice.shape)))
+
+    def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Chunk]:
+        """Yields the chunks of `run_chain`; for samplers that do not advance by single steps."""
+        state, base = start, tf.constant(sub_seed(seed, purpose))
+        done = 0
+        while done < thermalisation:
+            updates = min(_BLOCK_UPDATES, thermalisation - done)
+            state = self._advance(state, 1, updates, base, adapting=True).state
+            done += updates
+        while kept:
+            rows = min(self._rows, max(_BLOCK_UPDATES // thinning, 1), kept)
+            chunk = self._advance(state, rows, thinning, base, adapting=False)
+            state, kept = chunk.state, kept - rows
+            yield chunk
+
+    @property
+    def _rows(self) -> int:
+        """Configurations of a block."""
+        return int(np.clip(_BLOCK_BYTES // (8 * self.chains * self.action.lattice.volume), 1, _BLOCK_CONFIGURATIONS))
+
+    def _advance(self, start: ChainState, rows: int, thinning: int, seed: tf.Tensor, *, adapting: bool) -> Chunk:
+        state = tf.nest.map_structure(tf.convert_to_tensor, start.sampler)
+        numbers = map(tf.constant, (start.updates, rows, thinning, adapting))
+        capacity = max(_BLOCK_UPDATES, rows * thinning)
+        state, phi, info = self._block(state, seed, *numbers, self._rows, capacity)
+        phi, info = tf.nest.map_structure(lambda values: values.numpy(), (phi, info))
+        info = type(info)(*(values[: rows * thinning] for values in info))
+        return Chunk(phi[:rows], info, ChainState(state, start.updates + rows * thinning))
+
+    @cached_property
+    def _block(self) -> tf.types.experimental.PolymorphicFunction:
+        """Compiled once for chunks of all lengths, with and without thinning, in thermalisation and after it."""
+
+        @tf.function(jit_compile=True, autograph=False)
+        def block(state, seed, first, rows, thinning, adapting, row_capacity, capacity):
+            known = tf.function(self.step, autograph=False).get_concrete_function(state, seed).structured_outputs[1]
+            infos = [tf.TensorArray(spec.dtype, capacity, element_shape=spec.shape) for spec in known]
+            kept = tf.TensorArray(state.phi.dtype, row_capacity, element_shape=state.phi.shape)
+
+            def update(n, end, state, infos):
+                state, info = self.step(state, tf.random.fold_in(seed, first + n))
+                state = _where(adapting, self.adapt(state, info), state)
+                return n + 1, end, state, [array.write(n, value) for array, value in zip(infos, info, strict=True)]
+
+            def to_next(row, n, state, kept, infos):
+                n, _, state, infos = tf.while_loop(lambda n, end, *_: n < end, update, (n, n + thinning, state, infos))
+                return row + 1, n, state, kept.write(row, state.phi), infos
+
+            _, _, state, kept, infos = tf.while_loop(lambda row, *_: row < rows, to_next, (0, 0, state, kept, infos))
+            return state, kept.stack(), type(known)(*(array.stack() for array in infos))
+
+        return block
+
+
+def _where(condition: tf.Tensor, first: Any, second: Any) -> Any:
+    return tf.nest.map_structure(lambda a, b: b if a is b else tf.where(condition, a, b), first, second)
+
+
+def run_chain(
+    sampler: Sampler,
+    *,
+    updates: int,
+    thinning: int = 1,
+    thermalisation: int = 0,
+    seed: int,
+    purpose: str | None = None,
+    state: ChainState | None = None,
+) -> Iterator[Chunk]:
+    """Runs chains, and yields their configurations in chunks.
+
+    The chain is the same however it is cut: the random numbers of an update follow from the seed, the purpose and the number of the
+    update, so that a run that goes on from `chunk.state` is the run that was not interrupted.
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0)
+    sampler = lf.samplers.HMC(action, chains=8, leapfrog_steps=5)
+    for chunk in lf.samplers.run_chain(sampler, updates=100, thinning=10, thermalisation=50, seed=1):
+        print(chunk.phi.shape, chunk.info.accepted.mean())
+    ```
+
+    Args:
+      sampler: what runs.
+      updates: of each chain, after thermalisation; only whole multiples of `thinning` are made.
+      thinning: every so many updates one configuration is kept.
+      thermalisation: updates before the first of these, in which the sampler adapts its parameters.
+      seed: master seed.
+      purpose: of the random numbers, by default the sampler's name.
+      state: where to go on from; by default the chains start anew.
+
+    Raises:
+      ValueError: fewer updates than `thinning`.
+    """
+    if updates < thinning:
+        raise ValueError(f"of {updates} updates, none would be kept with a thinning of {thinning}: give more updates")
+    start = ChainState(sampler.init(seed), 0) if state is None else state
+    yield from sampler.run(start, thermalisation, updates // thinning, thinning, seed, purpose or sampler.name)

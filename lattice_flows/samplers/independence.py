@@ -1,0 +1,152 @@
+"""Independence Metropolis: proposals from a flow, accepted or rejected so that the chain has the exact distribution.
+
+Accept phi' with probability `min(1, exp(w' - w))`, w the log weight; a rejection repeats the current configuration
+(arXiv:1904.12072, eq. 6).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from lattice_flows.importance import WeightedSampler
+from lattice_flows.samplers.chain import ChainState, Chunk, Sampler
+from lattice_flows.seeds import sub_seed
+
+__all__ = ["IndependenceMetropolis", "Info", "Proposals", "State", "start_at", "update"]
+
+_PURPOSE = "chain"
+
+
+class State(NamedTuple):
+    """Where the chain stands: a configuration `[1, *shape]`, its log weight, and the number of the proposal that it was."""
+
+    phi: np.ndarray
+    log_weight: float
+    row: int
+
+
+class Info(NamedTuple):
+    """n updates: the accept decisions, and the log weights of the configurations that the chain holds after each, `[n]`."""
+
+    accepted: np.ndarray
+    log_weight: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposals(Chunk):
+    """A part of a chain of proposals.
+
+    Attributes:
+      rows: the proposals, `[b, *shape]`, those of thermalisation included.
+      info: of the updates after thermalisation.
+      state: after the last of them.
+      log_weight: of the proposals, `[b]`.
+      index: number of the proposal that the chain holds after each update that is kept, counted from the first of the run, `[n]`.
+      before: the state before the first proposal.
+    """
+
+    log_weight: np.ndarray
+    index: np.ndarray
+    before: State
+
+    @property
+    def phi(self) -> np.ndarray:
+        """The configurations of the chain that are kept, `[n, 1, *shape]`."""
+        local = self.index - (self.state.updates - len(self.rows))
+        held = np.where(local.reshape(-1, *(1,) * (self.rows.ndim - 1)) < 0, self.before.phi, self.rows[local])
+        return held[:, np.newaxis]
+
+    @property
+    def data(self) -> dict[str, np.ndarray]:
+        """What an ensemble stores, by name."""
+        rows = {"phi": self.rows.astype(np.float32), "log_weight": self.log_weight}
+        return rows | {"index": self.index, "accepted": self.info.accepted}
+
+
+class IndependenceMetropolis(Sampler):
+    """One chain that accepts or rejects the proposals of a flow, a batch of them at a time.
+
+    Args:
+      proposals: draws them. Its master seed decides on them, the seed of `run_chain` on the accept decisions.
+    """
+
+    name: ClassVar[str] = "independence"
+    needs_flow: ClassVar[bool] = True
+
+    def __init__(self, proposals: WeightedSampler):
+        super().__init__(proposals.action, chains=1)
+        self.proposals = proposals
+
+    def init(self, seed: int) -> State:
+        """Starts at the first proposal with a finite weight. Raises `ValueError` if the first batch has none."""
+        return start_at(*next(self.proposals.batches(self.proposals.batch_size, _PURPOSE)))
+
+    def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Proposals]:
+        """Yields a chunk for every batch of proposals. Random numbers are those of the batch, whatever the purpose."""
+        state, updates = start
+        first, skipped = divmod(updates, self.proposals.batch_size)
+        thermal = updates + thermalisation
+        drawn = self.proposals.batches(skipped + thermalisation + kept * thinning, _PURPOSE, first)
+        for batch, (phi, log_weight) in enumerate(drawn, first):
+            uniform = np.random.default_rng(sub_seed(seed, "accept", batch).view(np.uint32)).random(len(phi))
+            phi, log_weight, uniform = phi[skipped:], log_weight[skipped:], uniform[skipped:]
+            before, skipped = state, 0
+            state, accepted, index = update(state, phi, log_weight, uniform, updates)
+            held = np.where(index < updates, before.log_weight, log_weight[index - updates])
+            fresh = max(thermal - updates, 0)
+            # Updates are counted from the end of thermalisation; of every `thinning` the last is kept.
+            last = np.arange(updates + fresh, updates + len(phi)) - thermal
+            updates += len(phi)
+            yield Proposals(
+                rows=phi,
+                info=Info(accepted[fresh:], held[fresh:]),
+                state=ChainState(state, updates),
+                log_weight=log_weight,
+                index=index[fresh:][(last + 1) % thinning == 0],
+                before=before,
+            )
+
+
+def start_at(phi: np.ndarray, log_weight: np.ndarray) -> State:
+    """The state at the first of some proposals `[n, *shape]` with a finite weight.
+
+    Raises:
+      ValueError: there is none.
+    """
+    finite = np.flatnonzero(np.isfinite(log_weight))
+    if not len(finite):
+        raise ValueError(f"none of {len(log_weight)} proposals has a finite weight: the flow is broken")
+    first = int(finite[0])
+    return State(phi[first][np.newaxis], float(log_weight[first]), first)
+
+
+def update(
+    state: State, phi: np.ndarray, log_weight: np.ndarray, uniform: np.ndarray, row: int
+) -> tuple[State, np.ndarray, np.ndarray]:
+    """Proposes configurations one after the other.
+
+    Args:
+      state: where the chain stands.
+      phi: proposals `[n, *shape]`.
+      log_weight: theirs, `[n]`, float64; one that is not finite is rejected.
+      uniform: `[n]`, in [0, 1).
+      row: the number of the first proposal.
+
+    Returns:
+      the state after all of them, the accept decisions `[n]`, and the number of the proposal that the chain holds after each `[n]`.
+    """
+    accepted = np.zeros(len(phi), bool)
+    current = state.log_weight
+    thresholds = np.log1p(-uniform)
+    for i, (proposed, threshold) in enumerate(zip(log_weight.tolist(), thresholds.tolist(), strict=True)):
+        if threshold <= proposed - current < np.inf:
+            accepted[i], current = True, proposed
+    # Index of the last accepted proposal, -1 before the first one: then the one that the chain came with.
+    last = np.maximum.accumulate(np.where(accepted, np.arange(len(phi)), -1))
+    index = np.where(last < 0, state.row, row + last)
+    end = int(last[-1])
+    if end >= 0:
+        state = State(phi[end][np.newaxis], current, row + end)
+    return state, accepted, index

@@ -1,0 +1,42 @@
+"""What every action has without asking for it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lattice_flows.actions import Action, ScalarPhi4
+from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.series import time_series
+
+
+class Sextic(Action):
+    name = "sextic"
+
+    def __call__(self, phi):
+        return tf.reduce_sum(tf.cast(phi, tf.float64) ** 6, self.lattice.axes)
+
+
+def test_its_series_follow_by_differentiation():
+    phi = np.random.default_rng(1).normal(size=(5, 4, 4)).astype(np.float32)
+    series = Sextic(Lattice((4, 4))).time_series(phi, {})
+    sixth = np.mean(phi.astype(float) ** 6, axis=(1, 2))
+    np.testing.assert_allclose(series["action_density"], sixth, rtol=1e-12)
+    np.testing.assert_allclose(series["schwinger_dyson"], 6 * sixth, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (2, 4), (2, 4, 4)])
+def test_closed_forms_are_those_of_differentiation(shape):
+    action = ScalarPhi4(Lattice(shape), m2=-1.3, lam=0.7)
+    phi = np.random.default_rng(2).normal(size=(5, *shape))
+    closed, differentiated = (
+        action.time_series(phi, time_series(phi, action.lattice.time_axes)),
+        Action.time_series(action, phi, {}),
+    )
+    assert closed.keys() == differentiated.keys() and action.exact.keys() <= closed.keys()
+    for name, values in closed.items():
+        np.testing.assert_allclose(values, differentiated[name], rtol=1e-10, err_msg=name)
+
+
+def test_an_action_without_local_changes_says_what_is_missing():
+    with pytest.raises(NotImplementedError, match=r"which Sextic does not have: define change_at_each_site.*, or use another"):
+        Sextic(Lattice((4, 4))).change_at_each_site(tf.zeros([1, 4, 4]), tf.ones([1, 4, 4]))
