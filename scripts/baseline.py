@@ -3,6 +3,8 @@
 python scripts/baseline.py --sampler hmc --config configs/E1.yaml --out runs/hmc/E1
 """
 
+import dataclasses
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,16 +24,30 @@ def main(flags) -> int:
 
     from lattice_flows.paper import references
 
-    from lattice_flows.pipeline import baseline_run
+    from lattice_flows.actions import ACTIONS
+    from lattice_flows.io.runs import RunDirectory
+    from lattice_flows.lattice import Lattice
+    from lattice_flows.production import ENSEMBLE, baseline_run, failed_checks, measure_run
     from lattice_flows.progress import Progress
+    from lattice_flows.samplers import SAMPLERS
     from lattice_flows.training.devices import choose_strategy
 
-    progress = Progress()
-    result = baseline_run(config, flags.sampler, flags.out, choose_strategy(flags.device), progress)
+    progress, settings = Progress(), config.sampler(flags.sampler)
+    action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
+    SAMPLERS.build(settings.component(flags.sampler), action)
+    (device, *_) = choose_strategy(flags.device).extended.worker_devices
+    run = RunDirectory.start(flags.out, config, devices=[device])
+    where = {"seed": config.seed, "path": run.path / ENSEMBLE, "device": device}
+    ensemble = baseline_run(flags.sampler, action, settings, **where, progress=progress)
+    result = dataclasses.replace(measure_run(ensemble, action, progress), command=shlex.join(["python", *sys.argv]))
+    run.write_json("result.json", result.to_json())
     if flags.references:
         references.record(result, Path(flags.config).stem, Path(flags.references))
     progress.info(str(result))
-    return 0
+    failed = failed_checks(result)
+    for line in failed:
+        progress.info(f"FAILED: {line}; try a longer thermalisation or a higher acceptance")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ FLAGS = (
 
 def main(flags) -> int:
     from lattice_flows.io.files import write_json
-    from lattice_flows.pipeline import measure_run
+    from lattice_flows.production import measure_run
     from lattice_flows.progress import Progress
 
     progress = Progress()

@@ -18,7 +18,7 @@ FLAGS = (
 def main(flags) -> int:
     from lattice_flows.io.runs import RunDirectory
     from lattice_flows.pipeline import open_trained
-    from lattice_flows.production import measure_run, sample_run
+    from lattice_flows.production import ENSEMBLE, measure_run, sample_run
     from lattice_flows.progress import Progress
     from lattice_flows.training.devices import choose_strategy
 
@@ -26,8 +26,9 @@ def main(flags) -> int:
     trained = open_trained(flags.run, strategy)
     config = command_line.configuration(Path(flags.run) / "config.yaml", flags)
     out = RunDirectory.start(flags.out, config, devices=strategy.extended.worker_devices)
-    sample_run(trained, config, out, progress)
-    result = measure_run(out, trained.action, progress)
+    path = out.path / ENSEMBLE
+    ensemble = sample_run(trained.flow, trained.action, config.chain, seed=config.seed, path=path, progress=progress)
+    result = measure_run(ensemble, trained.action, progress)
     out.write_json("result.json", result.to_json())
     progress.info(str(result))
     return 0
