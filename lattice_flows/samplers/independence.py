@@ -55,7 +55,7 @@ class Proposals(Chunk):
     def phi(self) -> np.ndarray:
         """The configurations of the chain that are kept, `[n, 1, *shape]`."""
         local = self.index - (self.state.updates - len(self.rows))
-        held = np.where(local.reshape(-1, *(1,) * (self.rows.ndim - 1)) < 0, self.before.phi, self.rows[local])
+        held = np.where(local.reshape(-1, *(1,) * (self.rows.ndim - 1)) < 0, self.before.phi, self.rows[np.maximum(local, 0)])
         return held[:, np.newaxis]
 
     @property
@@ -94,7 +94,7 @@ class IndependenceMetropolis(Sampler):
             phi, log_weight, uniform = phi[skipped:], log_weight[skipped:], uniform[skipped:]
             before, skipped = state, 0
             state, accepted, index = update(state, phi, log_weight, uniform, updates)
-            held = np.where(index < updates, before.log_weight, log_weight[index - updates])
+            held = np.where(index < updates, before.log_weight, log_weight[np.maximum(index - updates, 0)])
             fresh = max(thermal - updates, 0)
             # Updates are counted from the end of thermalisation; of every `thinning` the last is kept.
             last = np.arange(updates + fresh, updates + len(phi)) - thermal
