@@ -27,6 +27,7 @@ __all__ = [
     "open_trained",
     "recorded_config",
     "start_from_pretrained",
+    "start_run",
     "train_model",
     "train_run",
 ]
@@ -119,7 +120,7 @@ def train_model(
     """Trains a flow in a run folder: `train_run` for a flow and an action that have been built as the configuration says."""
     progress, config = progress or Progress(quiet=True), completed(config)
     trainer = Trainer(flow, action, config.training, seed=config.seed, strategy=strategy, progress=progress)
-    run = _start(out, config, flow, strategy, resume)
+    run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume)
     if not trainer.restore(run):
         before = config.training.init_from
         for index, stage in enumerate(config.stage_configs(), 1):
@@ -160,7 +161,7 @@ def start_from_pretrained(
         raise ConfigError(f"the weights in {path.name} were trained with {listed}")
     flow, action = build_model(config, strategy)
     diagnostics = load_weights(path, flow)
-    run = _start(out, config, flow, strategy, resume)
+    run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume)
     save_weights(run.path / WEIGHTS, flow, diagnostics)
     return Trained(run, flow, action, Summary(**diagnostics["summary"]))
 
@@ -193,7 +194,13 @@ def recorded_config(path: Path) -> RunConfig:
     return RunConfig.checked(translated(recorded), str(path))
 
 
-def _start(out: str | Path, config: RunConfig, flow: Flow, strategy: tf.distribute.Strategy | None, resume: bool) -> RunDirectory:
-    devices = (strategy or strategy_of(flow.variables)).extended.worker_devices
+def start_run(out: str | Path, config: RunConfig, strategy: tf.distribute.Strategy, *, resume: bool = False) -> RunDirectory:
+    """Makes the run folder of a configuration, or continues an earlier run there; it records every parameter and the devices.
+
+    Raises:
+      ConfigError: an unknown part or parameter.
+      RunError: the folder is in use, belongs to another configuration, or cannot be written.
+    """
     available = [device.name for device in tf.config.list_logical_devices()]
-    return RunDirectory.start(out, config, resume=resume, devices=devices, available=available)
+    devices = strategy.extended.worker_devices
+    return RunDirectory.start(out, completed(config), resume=resume, devices=devices, available=available)

@@ -4,7 +4,6 @@ python scripts/baseline.py --sampler hmc --config configs/E1.yaml --out runs/hmc
 """
 
 import dataclasses
-import shlex
 import sys
 from pathlib import Path
 
@@ -25,28 +24,25 @@ def main(flags) -> int:
     from lattice_flows.paper import references
 
     from lattice_flows.actions import ACTIONS
-    from lattice_flows.io.runs import RunDirectory
     from lattice_flows.lattice import Lattice
+    from lattice_flows.pipeline import start_run
     from lattice_flows.production import ENSEMBLE, baseline_run, failed_checks, measure_run
     from lattice_flows.progress import Progress
-    from lattice_flows.samplers import SAMPLERS
     from lattice_flows.training.devices import choose_strategy
 
-    progress, settings = Progress(), config.sampler(flags.sampler)
+    progress, strategy = Progress(), choose_strategy(flags.device)
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
-    SAMPLERS.build(settings.component(flags.sampler), action)
-    (device, *_) = choose_strategy(flags.device).extended.worker_devices
-    run = RunDirectory.start(flags.out, config, devices=[device])
-    where = {"seed": config.seed, "path": run.path / ENSEMBLE, "device": device}
-    ensemble = baseline_run(flags.sampler, action, settings, **where, progress=progress)
-    result = dataclasses.replace(measure_run(ensemble, action, progress), command=shlex.join(["python", *sys.argv]))
+    run = start_run(flags.out, config, strategy)
+    how = {"seed": config.seed, "device": strategy.extended.worker_devices[0], "progress": progress}
+    baseline = baseline_run(flags.sampler, action, config.sampler(flags.sampler), path=run.path / ENSEMBLE, **how)
+    result = dataclasses.replace(measure_run(baseline, action, progress), command=command_line.command())
     run.write_json("result.json", result.to_json())
     if flags.references:
         references.record(result, Path(flags.config).stem, Path(flags.references))
     progress.info(str(result))
     failed = failed_checks(result)
-    for line in failed:
-        progress.info(f"FAILED: {line}; try a longer thermalisation or a higher acceptance")
+    for check in failed:
+        progress.info(f"FAILED: {check}")
     return 1 if failed else 0
 
 

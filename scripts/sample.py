@@ -16,19 +16,18 @@ FLAGS = (
 
 
 def main(flags) -> int:
-    from lattice_flows.io.runs import RunDirectory
-    from lattice_flows.pipeline import open_trained
+    config = command_line.configuration(Path(flags.run) / "config.yaml", flags)
+
+    from lattice_flows.pipeline import open_trained, start_run
     from lattice_flows.production import ENSEMBLE, measure_run, sample_run
     from lattice_flows.progress import Progress
     from lattice_flows.training.devices import choose_strategy
 
     progress, strategy = Progress(), choose_strategy(flags.device)
-    trained = open_trained(flags.run, strategy)
-    config = command_line.configuration(Path(flags.run) / "config.yaml", flags)
-    out = RunDirectory.start(flags.out, config, devices=strategy.extended.worker_devices)
-    path = out.path / ENSEMBLE
-    ensemble = sample_run(trained.flow, trained.action, config.chain, seed=config.seed, path=path, progress=progress)
-    result = measure_run(ensemble, trained.action, progress)
+    _, flow, action, _ = open_trained(flags.run, strategy)
+    out = start_run(flags.out, config, strategy)
+    sample = sample_run(flow, action, config.chain, seed=config.seed, path=out.path / ENSEMBLE, progress=progress)
+    result = measure_run(sample, action, progress)
     out.write_json("result.json", result.to_json())
     progress.info(str(result))
     return 0
