@@ -34,7 +34,6 @@ __all__ = ["LAYOUT", "Ensemble", "EnsembleError", "EnsembleWriter"]
 
 LAYOUT = 2
 _CHUNK_BYTES = 2**20
-_ROWS_PER_CHUNK = 2**13  # at most, so that small ensembles make small files
 _BUFFER_BYTES = 2**23  # every write costs time, so that rows are collected first
 _MEMORY_INCREMENT = 2**26
 
@@ -109,7 +108,7 @@ class EnsembleWriter:
             values = np.concatenate(buffer)
             if name not in self._file:
                 row = values.shape[1:]
-                chunks = _chunks(row, values.dtype.itemsize)
+                chunks = _chunks(values.shape, values.dtype.itemsize)
                 self._file.create_dataset(name, (0, *row), values.dtype, maxshape=(None, *row), chunks=chunks)
             stored = self._file[name]
             before = len(stored)
@@ -137,13 +136,13 @@ class EnsembleWriter:
                 self._part.unlink(missing_ok=True)
 
 
-def _chunks(row: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """The shape of the pieces that HDF5 stores as a whole: about 1 MiB, as many rows as fit, or a part of one row."""
-    left, shape = _CHUNK_BYTES // itemsize, []
-    for extent in reversed(row):
-        shape.append(max(min(extent, left), 1))
-        left //= extent
-    return (min(max(left, 1), _ROWS_PER_CHUNK), *reversed(shape))
+def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """The shape of the pieces that HDF5 stores as a whole: about 1 MiB of what is written first, or all of it if that is less."""
+    left, chunks = _CHUNK_BYTES // itemsize, []
+    for extent in reversed(shape):
+        chunks.append(max(min(extent, left), 1))
+        left //= chunks[-1]
+    return tuple(reversed(chunks))
 
 
 class Ensemble:
