@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from lattice_flows.actions import ScalarPhi4
+from lattice_flows.config import ConfigError
 from lattice_flows.lattice import Lattice
-from lattice_flows.measurement.observables import OBSERVABLES, Measurements, time_series
-from lattice_flows.production import estimates
+from lattice_flows.measurement.observables import OBSERVABLES, Measurements, observable
+from lattice_flows.measurement.series import measured
 
 SHAPES = [(4, 4), (2, 4), (2, 4, 4), (2, 2, 2, 4)]
 
@@ -27,38 +28,14 @@ def slow_two_point(phi):
     return green
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_time_series_are_their_definitions(shape):
-    lattice = Lattice(shape)
-    phi = correlated_fields(shape, n=3, chains=1)[:, 0]
-    series = time_series(phi, lattice.time_axes)
-    for index, field in enumerate(phi):
-        green = slow_two_point(field)
-        unit = np.eye(lattice.d, dtype=int)
-        in_time = [green.mean(axis=tuple(a for a in range(lattice.d) if a != axis - 1)) for axis in lattice.time_axes]
-        expected = {
-            "magnetization": field.mean(),
-            "absolute_magnetization": abs(field.mean()),
-            "magnetization_2": green.sum() / lattice.volume,
-            "magnetization_4": field.mean() ** 4,
-            "phi_2": np.mean(field**2),
-            "phi_4": np.mean(field**4),
-            "nearest": np.mean([green[tuple(step)] for step in unit]),
-            "zero_momentum_green": np.mean(in_time, axis=0)[: max(shape) // 2 + 1],
-        }
-        assert series.keys() == expected.keys()
-        for name, value in expected.items():
-            np.testing.assert_allclose(series[name][index], value, rtol=1e-10, atol=1e-12, err_msg=name)
-
-
 def test_a_weight_counts_like_as_many_configurations():
     shape = (4, 4)
     phi = correlated_fields(shape, n=300, chains=1)
     weight = np.random.default_rng(2).integers(0, 4, size=(300, 1))
-    weighted, repeated = (Measurements(ScalarPhi4(Lattice(shape), m2=-1.0, lam=0.8), "test") for _ in range(2))
-    weighted.add(phi, 0.1 * weight)
-    repeated.add(np.repeat(phi, weight[:, 0], axis=0))
-    for name, ours in estimates(weighted).items():
+    action = ScalarPhi4(Lattice(shape), m2=-1.0, lam=0.8)
+    weighted = Measurements.of(action, phi, 0.1 * weight)
+    repeated = Measurements.of(action, np.repeat(phi, weight[:, 0], axis=0))
+    for name, ours in weighted.estimates().items():
         if ours is not None:
             assert ours.value == pytest.approx(repeated.estimate(name).value, rel=1e-6, abs=1e-12), name
 
@@ -68,9 +45,7 @@ def test_observables_are_their_definitions(shape):
     lattice = Lattice(shape)
     action = ScalarPhi4(lattice, m2=-1.0, lam=0.8)
     phi = correlated_fields(shape)
-    measurements = Measurements(action, "test")
-    for start in (0, 150):
-        measurements.add(phi[start : start + 150 if start == 0 else None])
+    measurements = Measurements.of(action, phi)
     flat = phi.reshape(-1, *shape)
     mean_field = flat.mean()
     green = np.mean([slow_two_point(field) for field in flat], axis=0) - mean_field**2
@@ -93,7 +68,8 @@ def test_observables_are_their_definitions(shape):
         "action_density": gradient_form,
         "schwinger_dyson": np.mean(force),
     }
-    assert expected.keys() == OBSERVABLES.keys() - {"pole_mass", "pole_mass_times_l"}
+    assert expected.keys() == set(measurements.observables) - {"pole_mass", "pole_mass_times_l"}
+    assert set(measurements.observables) == {*OBSERVABLES, "action_density", "schwinger_dyson"}
     for name, value in expected.items():
         found = measurements.estimate(name)
         assert found.value == pytest.approx(value, rel=1e-8), name
@@ -106,8 +82,7 @@ def test_pole_mass_of_a_free_field_drawn_exactly():
     spectrum = 1 / np.sqrt(2 * (lattice.momentum_squared() + m2))
     noise = np.fft.fftn(rng.normal(size=(20000, 8, 8)), axes=(1, 2))
     phi = np.fft.ifftn(noise * spectrum, axes=(1, 2)).real
-    measurements = Measurements(ScalarPhi4(lattice, m2=m2, lam=0.0), "exact")
-    measurements.add(phi[:, np.newaxis])
+    measurements = Measurements.of(ScalarPhi4(lattice, m2=m2, lam=0.0), phi[:, np.newaxis])
     exact = np.arccosh(1 + m2 / 2)
     mass = measurements.estimate("pole_mass")
     assert abs(mass.value - exact) < 4 * mass.error and mass.error < 0.02 * exact
@@ -120,29 +95,55 @@ def test_pole_mass_of_a_free_field_drawn_exactly():
 
 
 def test_what_an_ensemble_does_not_determine_is_none():
-    measurements = Measurements(ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.0), "noise")
-    measurements.add(np.random.default_rng(6).normal(size=(100, 1, 4, 4)))
-    found = estimates(measurements)
+    noise = np.random.default_rng(6).normal(size=(100, 1, 4, 4))
+    found = Measurements.of(ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.0), noise).estimates()
     assert found["pole_mass"] is None and found["pole_mass_times_l"] is None
     assert found["phi_squared"] is not None
 
 
+class Clashing(ScalarPhi4):
+    def time_series(self, phi, general):
+        return {self.clash: general["phi_2"]}
+
+
 def test_refusals():
-    measurements = Measurements(ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.0), "test")
+    lattice, phi = Lattice((4, 4)), np.zeros((10, 1, 4, 4))
     with pytest.raises(ValueError, match=r"shape \[n, chains, \(4, 4\)\], got \(10, 4, 4\)"):
-        measurements.add(np.zeros((10, 4, 4)))
-    measurements.add(np.random.default_rng(7).normal(size=(10, 1, 4, 4)))
-    measurements.estimate("phi_squared")
-    with pytest.raises(ValueError, match="measurements are complete"):
-        measurements.add(np.zeros((10, 1, 4, 4)))
+        Measurements.of(ScalarPhi4(lattice, m2=1.0, lam=0.0), phi[:, 0])
+    for clash, message in (("phi_2", r"\['phi_2'\], which are names of general"), ("phi_squared", "which are registered observ")):
+        action = Clashing(lattice, m2=1.0, lam=0.0)
+        action.clash = clash
+        with pytest.raises(ValueError, match=message):
+            Measurements.of(action, phi)
+    with pytest.raises(ConfigError, match="unknown observable 'phi_square': did you mean 'phi_squared'"):
+        Measurements.of(ScalarPhi4(lattice, m2=1.0, lam=0.0), phi).estimate("phi_square")
+
+
+def test_an_index_counts_like_copies():
+    action, rng = ScalarPhi4(Lattice((4, 4)), m2=-4.0, lam=7.0), np.random.default_rng(8)
+    phi, index = correlated_fields((4, 4), chains=1), np.sort(rng.integers(0, 400, 600))
+    chain = Measurements(action, measured(phi[:, 0], action), index=index)
+    copies = Measurements.of(action, phi[index])
+    assert chain.shape == copies.shape == (600, 1) and chain.estimates() == copies.estimates()
+    assert chain.part(100, 400).estimate("ising_energy") == copies.part(100, 400).estimate("ising_energy")
+
+
+def test_a_registered_function_is_an_observable_everywhere():
+    @observable
+    def hopping(m):
+        return 2 * m.mean("nearest")
+
+    try:
+        measurements = Measurements.of(ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.0), correlated_fields((4, 4)))
+        value = np.mean(measurements.series("nearest"))
+        assert measurements.estimates()["hopping"].value == pytest.approx(2 * value)
+    finally:
+        del OBSERVABLES["hopping"]
 
 
 def test_a_part_is_the_measurement_of_its_configurations_alone():
     phi, action = correlated_fields((4, 4)), ScalarPhi4(Lattice((4, 4)), m2=-4.0, lam=7.0)
-    whole, alone = Measurements(action, "test"), Measurements(action, "test")
-    whole.add(phi[:150])
-    whole.add(phi[150:])
-    alone.add(phi[100:300])
+    whole, alone = Measurements.of(action, phi), Measurements.of(action, phi[100:300])
     part = whole.part(100, 300)
     assert whole.part(0, 400, 1).estimate("phi_squared").value == pytest.approx(np.mean(phi[:, 0] ** 2))
     assert part.configurations == 400 and whole.configurations == 800
