@@ -28,13 +28,16 @@ def main(flags) -> int:
     from lattice_flows.pipeline import start_run
     from lattice_flows.production import ENSEMBLE, baseline_run, failed_checks, measure_run
     from lattice_flows.progress import Progress
+    from lattice_flows.samplers import SAMPLERS
     from lattice_flows.training.devices import choose_strategy
 
     progress, strategy = Progress(), choose_strategy(flags.device)
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
+    settings = config.sampler(flags.sampler)
+    SAMPLERS.complete(settings.component(flags.sampler))  # before anything is written
     run = start_run(flags.out, config, strategy)
     how = {"seed": config.seed, "device": strategy.extended.worker_devices[0], "progress": progress}
-    baseline = baseline_run(flags.sampler, action, config.sampler(flags.sampler), path=run.path / ENSEMBLE, **how)
+    baseline = baseline_run(flags.sampler, action, settings, path=run.path / ENSEMBLE, **how)
     result = dataclasses.replace(measure_run(baseline, action, progress), command=command_line.command())
     run.write_json("result.json", result.to_json())
     if flags.references:

@@ -1,35 +1,42 @@
 """Every script, as a user runs it."""
 
 import csv
-import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
-from absl.testing import flagsaver
+import yaml
 
 from lattice_flows import command_line
-from lattice_flows.command_line import CONFIGS
+from lattice_flows.config import CONFIGS
 from lattice_flows.io.ensembles import Ensemble
 
 ROOT = CONFIGS.parent
 TINY = ("--steps=20", "--max_minutes=0.5")
 
 
-def run(script, *flags):
-    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *map(str, flags)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ, timeout=280)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+@pytest.fixture
+def command(capsys):
+    """Runs a command in this process, which need not import TensorFlow again: its exit code and what it says."""
+
+    def call(*arguments):
+        code = command_line.main([str(argument) for argument in arguments])
+        return code, "".join(capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     out = tmp_path_factory.mktemp("quick")
-    text = run("reproduce", "--table=E1", "--quick", f"--out={out}")
-    return out / "E1", text
+    program = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), "--table=E1", "--quick", f"--out={out}"]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(program, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out / "E1", done.stdout + done.stderr
 
 
 def test_reproduce_leaves_all_it_promises(quick):
@@ -40,6 +47,14 @@ def test_reproduce_leaves_all_it_promises(quick):
     expected |= {"result.json", "table.md", "metrics.csv", "config.yaml", "environment.json", "ensemble.h5", "weights.npz"}
     assert names >= expected
     assert (folder / "table.md").read_text().strip() in text.replace("\r", "")
+
+
+def test_the_screen_shows_what_is_compiled_and_no_log_lines_of_tensorflow(quick):
+    text = quick[1]
+    assert not re.search(r"^[IWE]\d{4} |oneDNN|cuInit|absl", text, re.MULTILINE)
+    for what in ("compiling the sampler", "measuring"):
+        assert f"\n{what} ...\n" in text and re.search(rf"^{what}: \d+\.\d s$", text, re.MULTILINE)
+    assert re.search(r"^compiling the training step.*: \d+\.\d s$", text, re.MULTILINE)
 
 
 def test_the_result_has_the_promised_keys_and_passes(quick):
@@ -67,76 +82,76 @@ def test_the_result_has_the_promised_keys_and_passes(quick):
 def test_the_ensemble_is_the_chain_of_the_result(quick):
     result = json.loads((quick[0] / "result.json").read_text())
     with Ensemble(quick[0] / "ensemble.h5") as ensemble:
-        assert len(ensemble) == result["chain"]["length"] == len(ensemble["accepted"])
-        assert ensemble["phi"].shape[1:] == (6, 6)
-        assert ensemble["accepted"].mean() == pytest.approx(result["chain"]["acceptance"])
-        repeated = (ensemble["phi"][1:] == ensemble["phi"][:-1]).all(axis=(1, 2))
-        assert (repeated == ~ensemble["accepted"][1:]).all()
+        phi, accepted = ensemble.phi, ensemble.accepted
+        assert len(ensemble) == result["chain"]["length"] == len(accepted)
+        assert phi.shape[1:] == (1, 6, 6)
+        assert accepted.mean() == pytest.approx(result["chain"]["acceptance"])
+        repeated = (phi[1:] == phi[:-1]).all(axis=(1, 2, 3))
+        assert (repeated == ~accepted[1:]).all()
 
 
-@pytest.fixture(scope="module")
-def script():
-    """The script as a module, so that many refusals need not import TensorFlow many times."""
-    spec = importlib.util.spec_from_file_location("reproduce", ROOT / "scripts" / "reproduce.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_the_ensemble_can_be_measured_again(quick, command, tmp_path):
+    code, text = command("measure", quick[0], "--out", tmp_path / "again.json")
+    result, again = (json.loads(file.read_text()) for file in (quick[0] / "result.json", tmp_path / "again.json"))
+    assert code == 0 and "two_point_susceptibility" in text
+    for name, row in again["observables"].items():
+        assert (row["value"], row["error"]) == (result["observables"][name]["value"], result["observables"][name]["error"])
+    assert command("measure", tmp_path / "nowhere.h5")[0] == 2
 
 
-@pytest.fixture
-def refused(script, monkeypatch, capsys):
-    """Calls the script with flags that it refuses: its exit code and what it says."""
-
-    def call(*flags):
-        monkeypatch.setattr(sys, "argv", ["reproduce.py", *flags])
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as exit_of:
-            command_line.main(script.main)
-        return exit_of.value.code, "".join(capsys.readouterr())
-
-    return call
-
-
-def test_a_folder_in_use_is_refused_and_untouched(quick, refused):
+def test_a_folder_in_use_is_refused_and_untouched(quick, command):
     before = {path: path.read_bytes() for path in quick[0].rglob("*.json")}
-    code, said = refused("--table=E1", "--quick", f"--out={quick[0].parent}")
+    code, said = command("reproduce", "--table=E1", "--quick", f"--out={quick[0].parent}")
     assert code == 2 and "already in use" in said
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "message"),
+    ("flags", "message"),
     [
-        (["--table=E9"], 1, "value should be one of <E1|E2|E3|E4|E5|L16|L20|L32|L64|all>"),
-        (["--table=E1", "--lattice_size=7"], 2, "checkerboard couplings need every extent even, but the lattice (7, 7) has 7"),
-        (["--table=E1", "--device=gpu:5"], 2, "device 'gpu:5' is not there; available: cpu:0"),
-        (["--table=E1", "--flow=afine"], 2, "unknown flow 'afine': did you mean 'affine'?"),
-        (["--table=E1", "--target_acceptance=70"], 2, "'training.target_acceptance' has the value 70.0"),
-        (["--table=E1", "--chain_length=10"], 2, "'chain.length' has the value 10: input should be greater than or equal to 1000"),
-        (["--table=E1", "E2"], 1, "unexpected argument 'E2': every option is a flag"),
+        ([], "nothing to do: give --table, such as E4, or --figure"),
+        (["--table=E9"], "flag --table: unknown value 'E9': known: E1, E2, E3, E4, E5, L16, L20, L32, L64, all"),
+        (["--table=E1", "--lattice_size=7"], "checkerboard couplings need every extent even, but the lattice (7, 7) has 7"),
+        (["--table=E1", "--device=gpu:5"], "device 'gpu:5' is not available; choose from cpu:0"),
+        (["--table=E1", "--flow=afine"], "unknown flow 'afine': did you mean 'affine'?"),
+        (["--table=E1", "--target_acceptance=70"], "'training.target_acceptance' has the value 70.0"),
+        (["--table=E1", "--chain_length=10"], "'chain.length' has the value 10: input should be greater than or equal to 1000"),
+        (["--table=E1", "--chain_lenght=10"], "unknown flag '--chain_lenght': did you mean '--chain_length'?"),
+        (["--table=E1", "E2"], "unexpected argument 'E2': every option is a flag"),
     ],
 )
-def test_bad_flags_are_named_and_nothing_is_written(refused, tmp_path, flags, code, message):
-    found, said = refused(*flags, f"--out={tmp_path / 'out'}")
-    assert found == code and message in said
+def test_bad_flags_are_named_and_nothing_is_written(command, tmp_path, flags, message):
+    code, said = command("reproduce", *flags, f"--out={tmp_path / 'out'}")
+    (error,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert code == 2 and message in error and "Traceback" not in said
     assert not (tmp_path / "out").exists()
 
 
-def test_train_then_sample(tmp_path):
+def test_train_then_sample(command, tmp_path):
     flags = ("--config", CONFIGS / "E1.yaml", "--lattice_size=4", "--flow=affine_dense")
-    run("train", *flags, "--out", tmp_path / "run", *TINY)
+    assert command("train", *flags, "--out", tmp_path / "run", *TINY)[0] == 0
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == ["20"]
-    text = run("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", "--chain_length=3000")
-    assert "two_point_susceptibility" in text and "acceptance: " in text
+    code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", "--chain_length=3000")
+    assert code == 0 and "two_point_susceptibility" in text and "acceptance: " in text
     with Ensemble(tmp_path / "sample" / "ensemble.h5") as ensemble:
-        assert ensemble["phi"].shape == (3000, 4, 4)
+        assert ensemble.phi.shape == (3000, 1, 4, 4)
     assert json.loads((tmp_path / "sample" / "result.json").read_text())["chain"]["length"] == 3000
 
 
-def test_baseline(tmp_path):
-    flags = ("--sampler=hmc", "--config", CONFIGS / "E1.yaml", "--lattice_size=4", "--chains=16", "--trajectories=200")
-    text = run("baseline", *flags, "--out", tmp_path / "hmc", "--references", tmp_path / "references.yaml")
-    assert "exp_minus_dh: " in text and "| schwinger_dyson |" in text
-    assert "command: python " in (tmp_path / "references.yaml").read_text()
+def test_baseline(command, tmp_path):
+    flags = ("--sampler=hmc", "--config=E1", "--lattice_size=4", "--chains=16", "--trajectories=200")
+    code, text = command("baseline", *flags, "--out", tmp_path / "hmc", "--references", tmp_path / "references.yaml")
+    assert code == 0 and "exp_minus_dh: " in text and "| schwinger_dyson " in text
+    recorded = yaml.safe_load((tmp_path / "references.yaml").read_text())["E1"]["hmc"]
+    assert recorded["command"] == command_line.command() and recorded["updates"] == 200
     with Ensemble(tmp_path / "hmc" / "ensemble.h5") as ensemble:
-        assert ensemble["phi"].shape == (20, 16, 4, 4)
+        assert ensemble.phi.shape == (20, 16, 4, 4)
+
+
+def test_unknown_samplers_and_results_that_cannot_be_recorded(command, tmp_path):
+    code, said = command("baseline", "--sampler=hcm", "--config=E1", f"--out={tmp_path / 'out'}")
+    assert code == 2 and "unknown sampler 'hcm': did you mean 'hmc'?" in said and not (tmp_path / "out").exists()
+    code, said = command("benchmark", f"--record={tmp_path}", f"--record_to={tmp_path / 'runs.yaml'}")
+    assert code == 2 and "result.json" in said and not (tmp_path / "runs.yaml").exists()
+    assert command("benchmark")[0] == 2
