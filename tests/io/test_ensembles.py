@@ -1,73 +1,129 @@
-"""Ensembles on disk."""
+"""Ensembles on disk and in memory."""
 
 import shutil
 import subprocess
 import sys
 import types
 
+import h5py
 import numpy as np
 import pytest
 
-from lattice_flows.io.ensembles import Ensemble, EnsembleWriter
+from lattice_flows.io.ensembles import Ensemble, EnsembleError, EnsembleWriter
 from lattice_flows.io.files import RunError, writing
 
 
-def test_what_is_appended_is_read_back(tmp_path):
-    phi = np.random.default_rng(1).normal(size=(2500, 2, 2)).astype(np.float32)
-    accepted = np.arange(2500) % 3 == 0
-    with EnsembleWriter(tmp_path / "e.h5", {"sampler": "test", "lattice_shape": (2, 2)}) as writer:
-        for start in range(0, 2500, 700):
-            writer.append(phi=phi[start : start + 700], accepted=accepted[start : start + 700])
-        writer.append(phi=phi[:0], accepted=accepted[:0])
-        writer.describe({"seconds": 1.5})
-        assert not (tmp_path / "e.h5").exists()  # a reader never sees half of it
-    with Ensemble(tmp_path / "e.h5") as ensemble:
-        assert len(ensemble) == 2500
-        np.testing.assert_array_equal(ensemble["phi"], phi)
-        np.testing.assert_array_equal(np.concatenate(list(ensemble.pieces("phi", 999))), phi)
-        np.testing.assert_array_equal(ensemble["accepted"], accepted)
-        assert ensemble.attributes == {"sampler": "test", "lattice_shape": [2, 2], "seconds": 1.5}
-    assert [path.name for path in tmp_path.iterdir()] == ["e.h5"]
+@pytest.fixture(params=["on disk", "in memory"])
+def path(request, tmp_path):
+    return tmp_path / "e.h5" if request.param == "on disk" else None
+
+
+def ensemble_of(writer, path):
+    return writer.ensemble if path is None else Ensemble(path)
+
+
+def test_what_is_appended_is_read_back(path):
+    rng = np.random.default_rng(1)
+    phi, phi_2 = rng.normal(size=(2500, 3, 2, 2)).astype(np.float32), rng.normal(size=(2500, 3))
+    accepted = np.arange(7500).reshape(2500, 3) % 3 == 0
+    with EnsembleWriter(path, {"sampler": "test", "lattice_shape": (2, 2)}) as writer:
+        for rows in np.array_split(np.arange(2500), 4):
+            writer.append({"phi": phi[rows], "accepted": accepted[rows]}, {"phi_2": phi_2[rows]})
+        writer.append({"phi": phi[:0], "accepted": accepted[:0]}, {"phi_2": phi_2[:0]})
+        writer.describe({"diagnostics": {"seconds": 1.5}})
+        assert path is None or not path.exists()  # a reader never sees half of it
+    with ensemble_of(writer, path) as ensemble:
+        assert len(ensemble) == 2500 and ensemble.index is None and ensemble.log_weight is None
+        np.testing.assert_array_equal(ensemble.phi, phi)
+        np.testing.assert_array_equal(np.concatenate(list(ensemble.chunks(999))), phi)
+        np.testing.assert_array_equal(ensemble.accepted, accepted)
+        assert ensemble.series.keys() == {"phi_2"}
+        np.testing.assert_array_equal(ensemble.series["phi_2"], phi_2)
+        given = {"sampler": "test", "lattice_shape": [2, 2], "diagnostics": {"seconds": 1.5}}
+        assert ensemble.attributes == given | {"layout": 2}
+    assert path is None or [file.name for file in path.parent.iterdir()] == ["e.h5"]
+
+
+def test_a_chain_of_proposals_is_an_index_into_them(path):
+    phi, index = np.arange(40, dtype=np.float32).reshape(10, 2, 2), np.array([1, 1, 3, 4, 4, 9])
+    data = {"phi": phi, "log_weight": np.arange(10.0), "index": index, "accepted": np.diff(index, prepend=0) > 0}
+    with EnsembleWriter(path, {}) as writer:
+        writer.append(data)
+    with ensemble_of(writer, path) as ensemble:
+        assert len(ensemble) == 6 and ensemble.series == {}
+        np.testing.assert_array_equal(ensemble.phi, phi[index][:, np.newaxis])
+        np.testing.assert_array_equal(ensemble.rows(2, 4), phi[2:4])
+        np.testing.assert_array_equal(ensemble.log_weight, data["log_weight"])
+
+
+def test_several_ensembles_can_be_in_memory_at_once():
+    writers = [EnsembleWriter(None, {"seed": seed}) for seed in (1, 2)]
+    for writer in writers:
+        with writer:
+            writer.append({"phi": np.zeros((3, 1, 2))})
+    assert [writer.ensemble.attributes["seed"] for writer in writers] == [1, 2]
+
+
+@pytest.mark.parametrize(("chains", "extent", "first"), [(256, 64, 2), (1, 64, 1000), (256, 6, 1000), (1, 128, 50)])
+def test_pieces_of_the_file_are_about_one_mebibyte(tmp_path, chains, extent, first):
+    with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
+        writer.append({"phi": np.zeros((first, chains, extent, extent), np.float32)}, {"phi_2": np.zeros((first, chains))})
+    with h5py.File(tmp_path / "e.h5") as file:
+        for data in (file["phi"], file["series/phi_2"]):
+            size = np.prod(data.chunks) * data.dtype.itemsize
+            assert min(2**19, data.size * data.dtype.itemsize) <= size <= 2**20, (data.name, data.chunks)
+
+
+def test_a_small_ensemble_is_a_small_file(tmp_path):
+    with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
+        writer.append({"phi": np.zeros((10, 1, 4, 4), np.float32)}, {str(i): np.zeros((10, 1)) for i in range(10)})
+    assert (tmp_path / "e.h5").stat().st_size < 50_000
 
 
 def test_a_failure_leaves_the_earlier_file(tmp_path):
     with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
-        writer.append(phi=np.zeros((3, 2)))
+        writer.append({"phi": np.zeros((3, 1, 2))})
     with pytest.raises(RuntimeError, match="interrupted"), EnsembleWriter(tmp_path / "e.h5", {}) as writer:
-        writer.append(phi=np.ones((5, 2)))
+        writer.append({"phi": np.ones((5, 1, 2))})
         raise RuntimeError("interrupted")
     with Ensemble(tmp_path / "e.h5") as ensemble:
         assert len(ensemble) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["e.h5"]
 
 
-def test_rows_must_fit(tmp_path):
-    with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
-        writer.append(phi=np.zeros((3, 2)), accepted=np.zeros(3))
-        with pytest.raises(ValueError, match=r"as many rows, got \{'phi': 2, 'accepted': 3\}"):
-            writer.append(phi=np.zeros((2, 2)), accepted=np.zeros(3))
-        with pytest.raises(ValueError, match=r"holds \['accepted', 'phi'\], got \['phi'\]"):
-            writer.append(phi=np.zeros((2, 2)))
+def test_rows_must_fit():
+    message = r"as many rows, got \{'phi': 2, 'phi_2': 3\}"
+    with EnsembleWriter(None, {}) as writer, pytest.raises(ValueError, match=message):
+        writer.append({"phi": np.zeros((2, 1, 2))}, {"phi_2": np.zeros((3, 1))})
+    with EnsembleWriter(None, {}) as writer, pytest.raises(ValueError, match=r"'phi': 2, 'log_weight': 3"):
+        writer.append({"phi": np.zeros((2, 2)), "log_weight": np.zeros(3)})
 
 
 def test_what_made_a_file(tmp_path):
     with EnsembleWriter(tmp_path / "e.h5", {"seed": 1, "settings": {"shape": (2, 2)}}) as writer:
-        writer.append(phi=np.zeros((3, 2)))
+        writer.append({"phi": np.zeros((3, 1, 2))})
     with Ensemble(tmp_path / "e.h5") as ensemble:
         assert ensemble.was_made_as({"seed": 1}) and ensemble.was_made_as({"settings": {"shape": (2, 2)}})
         assert not ensemble.was_made_as({"seed": 2}) and not ensemble.was_made_as({"weights": "abc"})
 
 
+def test_a_file_of_an_earlier_layout_is_refused_by_name(tmp_path):
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file["phi"], file["measured_on_proposal_phi_2"] = np.zeros((3, 2, 2)), np.zeros(3)
+    with pytest.raises(EnsembleError, match=r"old.h5 has the layout 1 .*, this one reads layout 2: draw the ensemble again"):
+        Ensemble(tmp_path / "old.h5")
+
+
 def test_no_space_is_noticed_before_anything_is_lost(tmp_path, monkeypatch):
     with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
-        writer.append(phi=np.zeros((3, 2)))
+        writer.append({"phi": np.zeros((3, 1, 2))})
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=1000))
     with (
-        pytest.raises(RunError, match=r"cannot write .*e.h5: No space left on device; what was there before is untouched"),
+        pytest.raises(RunError, match=r"cannot write .*e.h5: No space left on device; what was there before is un"),
         writing(tmp_path / "e.h5"),
         EnsembleWriter(tmp_path / "e.h5", {}) as writer,
     ):
-        writer.append(phi=np.zeros((1000, 2)))
+        writer.append({"phi": np.zeros((1000, 1, 2))})
     with Ensemble(tmp_path / "e.h5") as ensemble:
         assert len(ensemble) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["e.h5"]
@@ -79,7 +135,7 @@ from lattice_flows.io.ensembles import EnsembleWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))
 try:
     with EnsembleWriter(pathlib.Path("e.h5"), {}) as writer:
-        writer.append(phi=numpy.random.default_rng(1).normal(size=(100000, 2)))
+        writer.append({"phi": numpy.random.default_rng(1).normal(size=(100000, 1, 2))})
 except OSError as error:
     print("refused by the system")
 """

@@ -8,7 +8,8 @@ from tensorflow_probability.python.mcmc.internal.leapfrog_integrator import Simp
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.errors import estimate, primary
-from lattice_flows.samplers.hmc import HMC, State
+from lattice_flows.samplers import HMC, run_chain
+from lattice_flows.samplers.hmc import Info
 
 SHAPES = [(4, 4), (2, 2, 4)]
 
@@ -19,22 +20,31 @@ def action(shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_exp_minus_dh_averages_to_one_and_the_acceptance_is_as_asked(shape):
-    hmc = HMC(action(shape), leapfrog_steps=6, seed=1)
-    state = hmc.thermalise(hmc.init(128), trajectories=300, target_acceptance=0.7)
-    infos = [info for _, info in hmc.sample(state, 300)]
-    mean = estimate(primary(np.exp(-np.concatenate([info.dh for info in infos])).T, "hmc"))
+    hmc = HMC(action(shape), chains=128, target_acceptance=0.7, leapfrog_steps=6)
+    chunks = list(run_chain(hmc, updates=600, thermalisation=300, seed=1))
+    dh = np.concatenate([chunk.info.dh for chunk in chunks])
+    mean = estimate(primary(np.exp(-dh).T, "hmc"))
     assert abs(mean.value - 1) < 4 * mean.error and mean.error < 0.01
-    assert abs(np.mean([info.accepted.mean() for info in infos]) - 0.7) < 0.05
+    assert abs(np.mean(np.concatenate([chunk.info.accepted for chunk in chunks])) - 0.7) < 0.02
+    series = hmc.series(chunks[0].info)["exp_minus_dh"]
+    assert hmc.exact == {"exp_minus_dh": 1.0} and series.shape == chunks[0].info.dh.shape
+    diagnostics = hmc.diagnostics(chunks[-1].state.sampler)
+    assert diagnostics["trajectory_length"] == 6 * diagnostics["step_size"] > 0
+
+
+def test_unstable_trajectories_count_as_one():
+    series = HMC(action((4, 4))).series(Info(None, np.array([[0.5, -800.0, np.inf, np.nan]])))
+    np.testing.assert_array_equal(series["exp_minus_dh"], [[np.exp(-0.5), 1, 1, 1]])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_energy_violation_falls_with_the_square_of_the_step(shape):
-    hmc = HMC(action(shape), leapfrog_steps=6, seed=2)
-    state = hmc.thermalise(hmc.init(64), trajectories=100, target_acceptance=0.8)
+    hmc = HMC(action(shape), chains=64, target_acceptance=0.8, leapfrog_steps=6)
+    state = next(run_chain(hmc, updates=1, thermalisation=100, seed=2)).state.sampler
     violations = []
     for refinement in (4, 8):
-        finer = HMC(action(shape), leapfrog_steps=6 * refinement, seed=2)
-        _, info = next(finer.sample(State(state.phi, state.step_size / refinement), 1))
+        finer = HMC(action(shape), chains=64, leapfrog_steps=6 * refinement)
+        _, info = finer.step(finer.start(state.phi, state.step_size / refinement), tf.constant([3, 4]))
         violations.append(info.dh)
     # The same seed draws the same momenta, so the violations shrink chain by chain.
     ratio = np.linalg.norm(violations[0]) / np.linalg.norm(violations[1])
@@ -51,14 +61,3 @@ def test_a_reversed_trajectory_returns(shape):
     back = leapfrog([-there[0][0]], there[1])
     np.testing.assert_allclose(back[1][0], phi, atol=1e-12)
     assert np.max(np.abs(there[1][0] - phi)) > 0.1
-
-
-def test_the_same_seed_gives_the_same_chain_and_another_one_another():
-    def last(seed):
-        hmc = HMC(action((2, 2)), leapfrog_steps=2, seed=seed)
-        return [phi for phi, _ in hmc.sample(hmc.init(4), trajectories=20, piece=10)]
-
-    first, again, other = last(4), last(4), last(5)
-    assert [len(phi) for phi in first] == [10, 10]
-    np.testing.assert_array_equal(np.concatenate(first), np.concatenate(again))
-    assert not np.allclose(first[-1], other[-1])
