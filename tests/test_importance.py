@@ -1,11 +1,30 @@
 """Effective sample size, log Z and acceptance from weights whose answers are known."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.flows import affine, continuous
 from lattice_flows.importance import WeightedSampler, effective_sample_size, expected_acceptance, log_z
+from lattice_flows.lattice import Lattice
 from lattice_flows.training.devices import choose_strategy
-from lattice_flows.training.trainer import build_model
+
+LATTICE = Lattice((4, 4))
+ACTION = ScalarPhi4(LATTICE, m2=-4.0, lam=6.975)
+
+
+def moved(flow):
+    """Away from where training starts, for there an integration is exact."""
+    for variable in flow.bijector.trainable_variables:
+        variable.assign_add(np.random.default_rng(3).normal(scale=0.1, size=variable.shape))
+    return flow
+
+
+def coarse_flow():
+    return moved(continuous(LATTICE, features=1, knots=2, steps=2, integrator="rk4"))
 
 
 def test_equal_weights_are_perfect():
@@ -41,13 +60,56 @@ def test_expected_acceptance_is_the_sum_over_pairs():
 
 
 @pytest.mark.parametrize("device", ["cpu:0", "cpu:1"])
-def test_the_sampler_draws_the_same_fields_on_any_device(small_config, device):
+def test_the_sampler_draws_the_same_fields_on_any_device(device):
     with choose_strategy(device).scope():
-        flow, action = build_model(small_config())
-    sampler = WeightedSampler(flow, action, 16, seed=5)
+        flow = moved(affine(LATTICE, layers=2, network={"name": "dense", "hidden": [4]}))
+    sampler = WeightedSampler(flow, ACTION, 16, seed=5)
     phi, log_weight = (np.concatenate(part) for part in zip(*sampler.batches(40, "test"), strict=True))
     assert phi.shape == (40, 4, 4) and log_weight.dtype == np.float64
-    np.testing.assert_allclose(log_weight, -action(phi) - flow.log_prob(phi), atol=1e-9)
+    np.testing.assert_allclose(log_weight, -ACTION(phi) - flow.log_prob(phi), atol=1e-9)
     again = np.concatenate([fields for fields, _ in sampler.batches(20, "test")])
     np.testing.assert_array_equal(again, phi[:20])
     assert not np.array_equal(next(sampler.batches(16, "other"))[0], phi[:16])
+
+
+def traces(sampler):
+    """How often what this sampler runs has been traced."""
+    return sampler._draw.experimental_get_tracing_count()
+
+
+def test_samplers_of_one_flow_are_compiled_once():
+    flow = coarse_flow()
+    first = WeightedSampler(flow, ACTION, 16, seed=5)
+    before = first.log_weights(20, "test")
+    finer = first.refined().log_weights(20, "test")
+    flow.set_integration_steps({name: 2 * steps for name, steps in flow.integration_steps.items()})
+    second, other = WeightedSampler(flow, ACTION, 16, seed=5), WeightedSampler(flow, ACTION, 8, seed=5)
+    assert traces(second) == 1 and traces(other) == 0
+    # The sampler from before keeps its step, the one from after has the new one.
+    np.testing.assert_array_equal(second.log_weights(20, "test"), finer)
+    np.testing.assert_array_equal(first.log_weights(20, "test"), before)
+    assert traces(first) == traces(second) == 1 and not np.array_equal(before, finer)
+    # Weights may change without a new compilation.
+    moved(flow)
+    assert not np.allclose(second.log_weights(20, "test"), finer) and traces(second) == 1
+
+
+def test_compiled_samplers_do_not_outlive_their_flow():
+    flow = coarse_flow()
+    WeightedSampler(flow, ACTION, 16, seed=5).log_weights(16, "test")
+    alive = weakref.ref(flow)
+    del flow
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_continuous_flow_is_integrated_until_its_weights_are_right():
+    flow, lines = coarse_flow(), []
+    sampler = WeightedSampler(flow, ACTION, 16, seed=5)
+    found = sampler.integrated(1e-3, 64, lines.append)
+    assert len(lines) == 1 and "halving its step" in lines[0]
+    assert list(found.flow.integration_steps.values()) == [4] and list(flow.integration_steps.values()) == [2]
+    assert 0 < found.integration_error["mean"] < 1e-3 < sampler.integration_error["mean"]
+    assert found.integration_error["mean"] < found.integration_error["largest"]
+    exact = WeightedSampler(affine(LATTICE, layers=1), ACTION, 16, seed=5)
+    assert exact.integrated(1e-3, 64, lines.append) is exact and len(lines) == 1

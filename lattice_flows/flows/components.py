@@ -1,16 +1,18 @@
-"""What the constructors of flows share: parts given by name, and the prior."""
+"""What the constructors of flows share: parts given by name, the prior, and a record of what was built."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from lattice_flows.config import Component
+from lattice_flows.flows.flow import Flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import PRIORS
 
-__all__ = ["build_prior", "component"]
+__all__ = ["build_prior", "component", "recorded"]
 
 
 def component(part: Component | Mapping[str, Any] | str) -> Component:
@@ -24,3 +26,21 @@ def build_prior(part: Component | Mapping[str, Any] | str, lattice: Lattice) -> 
     """Builds a prior whose variables are named `prior/...`."""
     with tf.name_scope("prior"):
         return PRIORS.build(component(part), lattice)
+
+
+def recorded(name: str) -> Callable[[Callable[..., Flow]], Callable[..., Flow]]:
+    """A decorator for the constructor of a flow that is registered under a name.
+
+    The flow then knows what it was built from, as `flow.component`, so that a run folder can say how to build it again.
+    """
+
+    def decorate(build: Callable[..., Flow]) -> Callable[..., Flow]:
+        @functools.wraps(build)
+        def recording(lattice: Lattice, seed: int = 1, **parameters: Any) -> Flow:
+            flow = build(lattice, seed, **parameters)
+            flow.component = Component(name=name, **parameters)
+            return flow
+
+        return recording
+
+    return decorate

@@ -1,25 +1,27 @@
 """Continuous flows."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
 from lattice_flows.bijectors import EquivariantODE
 from lattice_flows.config import Component
-from lattice_flows.flows.components import build_prior
+from lattice_flows.flows.components import build_prior, recorded
 from lattice_flows.flows.flow import Flow
 from lattice_flows.lattice import Lattice
+from lattice_flows.priors import PRIORS
 
 __all__ = ["continuous"]
 
 FREE_FIELD = Component(name="free_field")
 
 
+@recorded("continuous")
 def continuous(
     lattice: Lattice,
     seed: int = 1,
     *,
-    prior: Component = FREE_FIELD,
+    prior: Annotated[Component, PRIORS] = FREE_FIELD,
     features: PositiveInt = 6,
     knots: PositiveInt = 5,
     steps: PositiveInt = 12,

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from lattice_flows.config import Component
 from lattice_flows.flows.integration import integrated_parts, with_integration_steps
 from lattice_flows.lattice import Lattice
 
@@ -40,12 +41,14 @@ class Flow(tf.Module):
     Attributes:
       lattice: the lattice.
       symmetries: as above.
+      component: what the flow was built from, if a registered constructor has built it.
       distribution: the `tfd.TransformedDistribution`, for everything that TFP does with one.
     """
 
     def __init__(self, lattice: Lattice, prior: tfd.Distribution, bijector: tfb.Bijector, symmetries: frozenset[str] = frozenset()):
         super().__init__(name="flow")
         self.lattice, self.symmetries = lattice, symmetries
+        self.component: Component | None = None
         self.distribution = tfd.TransformedDistribution(prior, bijector, name="flow")
 
     @property

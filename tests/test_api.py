@@ -1,0 +1,149 @@
+"""Python first: four calls, without a folder or with one."""
+
+import numpy as np
+import pytest
+
+import lattice_flows as lf
+from lattice_flows.config import ConfigError
+from lattice_flows.flows import assign, save_weights
+from lattice_flows.io.files import RunError
+from lattice_flows.progress import Progress
+from lattice_flows.training.devices import DeviceError, choose_strategy
+
+ACTION = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0)
+# An affine flow and Adam are compiled sooner than the default.
+SMALL = {"layers": 2, "network": {"name": "dense", "hidden": [4]}, "fourier_scaling": False, "element_wise_maps": False}
+QUICK = {"batch_size": 32, "optimizer": "adam", "gradient": "reparameterisation", "learning_rate": 0.01, "progress": False}
+
+
+def small_flow():
+    return lf.flows.affine(ACTION.lattice, **SMALL)
+
+
+def weights_of(flow):
+    return {name: variable.numpy() for name, variable in flow.named_variables().items()}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A flow after a short training in a folder: flow, folder and summary."""
+    flow, folder = small_flow(), tmp_path_factory.mktemp("trained") / "run"
+    return flow, folder, lf.train(flow, ACTION, steps=30, evaluate_every=10, out=folder, **QUICK)
+
+
+def test_the_first_five_lines(capsys):
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0)
+    flow = lf.flows.affine(action.lattice, layers=2)
+    lf.train(flow, action, steps=10)
+    ensemble = lf.sample(flow, action, 2000)
+    print(lf.measure(ensemble))
+    output = capsys.readouterr().out
+    assert "compiling the training step" in output and "two_point_susceptibility" in output
+    assert ensemble.phi.shape == (2000, 1, 4, 4)
+
+
+def test_a_chain_and_its_numbers(trained, capsys):
+    flow, _, summary = trained
+    ensemble = lf.sample(flow, ACTION, 3000, seed=2, progress=False)
+    result = lf.measure(ensemble)
+    assert capsys.readouterr().out == ""
+    # Five standard errors of 3000 successive decisions with an autocorrelation time of about one.
+    assert abs(result.chain["acceptance"] - summary.acceptance) < 5 * np.sqrt(2 * 0.25 / 3000)
+    assert result.chain["length"] == 3000 and result.seed == 2 and result.sampler == "independence"
+    assert result.observables["phi_squared"].estimate.value == pytest.approx(np.mean(ensemble.phi.astype(float) ** 2), rel=1e-5)
+
+
+def test_an_ensemble_on_disk(trained, tmp_path):
+    path = tmp_path / "ensemble.h5"
+    drawn = lf.sample(trained[0], ACTION, 1000, path=path, thermalisation=100, progress=False)
+    assert path.exists() and str(lf.measure(path)) == str(lf.measure(drawn)) == str(lf.measure(str(path)))
+    np.testing.assert_array_equal(drawn.phi, lf.sample(trained[0], ACTION, 1000, thermalisation=100, progress=False).phi)
+
+
+def test_the_same_seed_gives_the_same_training_with_a_folder_and_without(trained):
+    flow, _, summary = trained
+    weights = weights_of(flow)
+    assign(flow.named_variables(), weights_of(small_flow()))
+    assert lf.train(flow, ACTION, steps=30, evaluate_every=10, **QUICK).ess == summary.ess
+    np.testing.assert_equal(weights_of(flow), weights)
+
+
+def test_a_run_folder_and_its_weights_are_loaded(trained):
+    flow, folder, _ = trained
+    for source in (folder, str(folder), folder / "weights.npz"):
+        loaded, action = lf.load(source)
+        np.testing.assert_equal(weights_of(loaded), weights_of(flow))
+        assert loaded.integration_steps == flow.integration_steps and action.component == ACTION.component
+
+
+def test_a_training_goes_on_in_its_folder(trained):
+    flow, folder, summary = trained
+    with pytest.raises(RunError, match="already in use"):
+        lf.train(small_flow(), ACTION, steps=30, out=folder, **QUICK)
+    other = small_flow()
+    assert lf.train(other, ACTION, steps=30, evaluate_every=10, out=folder, resume=True, **QUICK).ess == summary.ess
+    np.testing.assert_equal(weights_of(other), weights_of(flow))
+
+
+def test_a_training_begins_with_another(trained):
+    flow = small_flow()
+    settings = {"steps": 1, "evaluate_every": 1, "init_from": trained[1], "learning_rate": 1e-9}
+    assert lf.train(flow, ACTION, **{**QUICK, **settings}).earlier_seconds > 0
+    for name, array in weights_of(trained[0]).items():
+        np.testing.assert_allclose(flow.named_variables()[name], array, atol=1e-6)
+
+
+@pytest.mark.parametrize(("table", "flow"), [("E1", "affine"), ("E5", "affine_50"), ("E4", "continuous")])
+def test_weights_come_with_the_package(table, flow):
+    loaded, action = lf.load(table, flow=flow)
+    phi = np.random.default_rng(1).normal(scale=0.4, size=(2, *action.lattice.shape))
+    assert np.all(np.isfinite(loaded.log_prob(phi))) and loaded.lattice == action.lattice and action.parameters["m2"] == -4.0
+
+
+def test_unknown_weights_are_named():
+    with pytest.raises(ConfigError, match=r"no run folder or weights file 'E9', .* 'affine/E9': did you mean 'affine/E\d'\?"):
+        lf.load("E9")
+
+
+def test_weights_that_do_not_say_whose_they_are(tmp_path):
+    save_weights(tmp_path / "weights.npz", small_flow())
+    with pytest.raises(ConfigError, match="does not say which flow its weights belong to: build the flow yourself"):
+        lf.load(tmp_path / "weights.npz")
+
+
+@pytest.mark.parametrize(
+    ("call", "settings", "message"),
+    [
+        (lf.train, {"learning_rat": 0.1}, r"train: unknown key 'learning_rat': did you mean 'learning_rate'"),
+        (lf.train, {"steps": -3}, r"train: key 'steps' has the value -3: input should be greater than 0"),
+        (lf.train, {"optimizer": "adm"}, r"unknown optimizer 'adm': did you mean 'adam'\?"),
+        (lf.sample, {"length": 10}, r"sample: key 'length' has the value 10: input should be greater than or equal"),
+        (lf.sample, {"batch": 10}, r"sample: unknown key 'batch': did you mean 'batch_size'"),
+    ],
+)
+def test_settings_that_cannot_be_used(call, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        call(small_flow(), ACTION, **settings)
+
+
+def test_a_flow_is_trained_where_it_was_built():
+    with pytest.raises(DeviceError, match=r"built on .*CPU:0, not on 'cpu:1'. Build it there"):
+        lf.train(small_flow(), ACTION, device="cpu:1")
+    with choose_strategy("cpu:1").scope():
+        flow = small_flow()
+    assert lf.train(flow, ACTION, steps=1, evaluate_every=1, device="cpu:1", **QUICK).steps == 1
+
+
+def test_a_flow_of_ones_own_has_no_run_folder(tmp_path):
+    flow = small_flow()
+    own = lf.Flow(flow.lattice, flow.prior, flow.bijector)
+    with pytest.raises(RunError, match=r"train it without `out`, and save it by lattice_flows\.flows\.save_weights"):
+        lf.train(own, ACTION, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_progress_may_be_shown_elsewhere(trained):
+    progress = Progress(quiet=True)
+    progress.info = (lines := []).append
+    lf.train(small_flow(), ACTION, steps=30, evaluate_every=10, out=trained[1], resume=True, **{**QUICK, "progress": progress})
+    assert lines and "resuming at step 30" in lines[0]
