@@ -34,8 +34,9 @@ def record(run: Path, path: Path | None = None) -> Path:
       RunError: the folder holds no finished run, or the file cannot be written.
     """
     path = record_file(RUNS, path)
-    if not (run / "result.json").exists():
-        raise RunError(f"there is no finished run in {run}: it holds no result.json")
+    missing = [name for name in ("result.json", "metrics.csv") if not (run / name).exists()]
+    if missing:
+        raise RunError(f"{run} holds no {' and no '.join(missing)}: record a finished run, with a training of its own")
     result = Result.from_json(json.loads((run / "result.json").read_text()))
     target = RunDirectory.open(run)[1].training.target_acceptance
     label = result.flow if target is None else f"{result.flow} to {target:.0%}"

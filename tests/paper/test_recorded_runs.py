@@ -74,5 +74,5 @@ def test_runs_to_a_mark_are_kept_apart(tmp_path, finished_run):
 
 
 def test_a_folder_without_a_finished_run_is_named(tmp_path):
-    with pytest.raises(RunError, match=rf"{tmp_path}.*result.json"):
+    with pytest.raises(RunError, match=rf"{tmp_path} holds no result.json and no metrics.csv"):
         record(tmp_path, tmp_path / "runs.yaml")
