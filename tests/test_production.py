@@ -1,20 +1,22 @@
-"""From a flow, or from HMC, to an ensemble and its measurements."""
+"""From a flow, or from another sampler, to an ensemble and its result."""
 
 import io
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
 from exact import two_sites_in_every_direction
-from lattice_flows.paper.references import details
 from rich.console import Console
 
-from lattice_flows.command_line import CONFIGS
-from lattice_flows.io.ensembles import Ensemble
-from lattice_flows.production import flow_sampler, measure_flow, sample_flow, sample_hmc, sample_metropolis
+from lattice_flows.config import CONFIGS, ConfigError, SamplerConfig
+from lattice_flows.io.files import RunError
+from lattice_flows.pipeline import build_model
+from lattice_flows.production import baseline_run, failed_checks, flow_proposals, measure_run, sample_run
 from lattice_flows.progress import Progress
-from lattice_flows.training.devices import choose_strategy
-from lattice_flows.training.trainer import build_model
+from lattice_flows.samplers import IndependenceMetropolis, run_chain
+
+ENOUGH = {"chains": 16, "updates": 400, "thinning": 2, "thermalisation": 100, "successive": 151}
 
 
 @pytest.fixture
@@ -22,108 +24,147 @@ def progress():
     return Progress(Console(file=io.StringIO(), width=300))
 
 
-def test_a_flow_chain_is_made_once(tmp_path, progress, small_config):
-    path, config = tmp_path / "ensemble.h5", small_config()
+@pytest.fixture
+def drawn(tmp_path, progress, small_config):
+    config, path = small_config(), tmp_path / "ensemble.h5"
     flow, action = build_model(config)
-    sample_flow(flow_sampler(flow, action, config, progress), config, path, progress)
+
+    def draw():
+        return sample_run(flow, action, config.chain, seed=config.seed, path=path, progress=progress)
+
+    return draw, flow, action, path
+
+
+def test_a_flow_chain_is_made_once(drawn, progress):
+    draw, flow, action, path = drawn
+    with draw() as ensemble:
+        result, phi, index = measure_run(ensemble), ensemble.phi, ensemble.index
+        log_weight, rows = ensemble.log_weight, ensemble.rows(0, 3000)
+        assert ensemble.attributes["seed"] == 1 and ensemble.attributes["lattice_shape"] == [4, 4]
+        assert len(ensemble) == len(index) == 2000 and len(rows) == len(log_weight) == 2100
     first = path.read_bytes()
-    measurements, _, accepted, facts = measure_flow(path, action)
-    assert facts["length"] == len(accepted) == 2000 and facts["acceptance"] == accepted.mean()
-    assert 0 < facts["ess"] <= 1 and facts["samples_per_second"] > 0
-    assert facts["integration_error"] == {"mean": 0.0, "largest": 0.0}
-    with Ensemble(path) as ensemble:
-        phi, log_weight = ensemble["phi"], ensemble["log_weight"]
-        assert ensemble.attributes["seed"] == config.seed and ensemble.attributes["lattice_shape"] == [4, 4]
-    np.testing.assert_allclose(log_weight, -action(phi) - flow.log_prob(phi), atol=1e-3)  # phi is float32 on disk
-    assert measurements.estimate("phi_squared").value == pytest.approx(np.mean(phi.astype(float) ** 2))
-    magnetization = phi.mean(axis=(1, 2))
-    assert facts["sign_flips"] == np.count_nonzero(magnetization[1:] * magnetization[:-1] < 0)
-    sample_flow(flow_sampler(flow, action, config, progress), config, path, progress)
-    assert path.read_bytes() == first and "there already" in progress.console.file.getvalue()
+    chain = result.chain
+    assert (result.sampler, result.seed, result.lattice_shape) == ("independence", 1, (4, 4))
+    assert chain["length"] == 2000 and 0 < chain["ess"] <= 1 and chain["samples_per_second"] > 0
+    assert chain["acceptance"] == pytest.approx(np.mean(np.diff(index) > 0), abs=1e-3)
+    assert chain["integration_error"] == {"mean": 0.0, "largest": 0.0}
+    np.testing.assert_allclose(log_weight, -action(rows) - flow.log_prob(rows), atol=1e-3)  # phi is float32 on disk
+    np.testing.assert_array_equal(phi[:, 0], rows[index])
+    assert result.estimate("phi_squared").value == pytest.approx(np.mean(phi.astype(float) ** 2))
+    magnetization = phi.mean(axis=(1, 2, 3))
+    assert chain["sign_flips"] == np.count_nonzero(magnetization[1:] * magnetization[:-1] < 0)
+    draw().close()
+    assert path.read_bytes() == first and "up to date" in progress.console.file.getvalue()
     weights = flow.trainable_variables[0]
     weights.assign(weights + 0.01)
-    sample_flow(flow_sampler(flow, action, config, progress), config, path, progress)
+    draw().close()
     assert path.read_bytes() != first
 
 
-def test_a_continuous_flow_is_integrated_until_its_weights_are_right(tmp_path, progress, small_config):
+def test_a_file_of_an_earlier_layout_is_replaced(drawn, progress):
+    draw, _, _, path = drawn
+    with h5py.File(path, "w") as file:
+        file["phi"] = np.zeros((3, 4, 4))
+    assert len(draw()) == 2000
+    assert "drawing the ensemble anew: " in progress.console.file.getvalue()
+
+
+def test_the_chain_is_that_of_the_sampler(small_config):
+    config = small_config({"chain": {"batch_size": 300}})
+    flow, action = build_model(config)
+    ensemble = sample_run(flow, action, config.chain, seed=7)
+    sampler = IndependenceMetropolis(flow_proposals(flow, action, batch_size=300, seed=7))
+    chunks = list(run_chain(sampler, updates=2000, thermalisation=100, seed=7))
+    np.testing.assert_array_equal(ensemble.phi, np.concatenate([chunk.phi for chunk in chunks]).astype(np.float32))
+
+
+def test_a_series_that_a_file_lacks_is_measured_again(drawn):
+    draw, _, _, path = drawn
+    with draw() as ensemble:
+        complete = measure_run(ensemble)
+    with h5py.File(path, "a") as file:
+        del file["series/nearest"]
+    again = measure_run(path.parent)
+    # The stored fields are rounded to float32.
+    assert again.estimate("ising_energy").value == pytest.approx(complete.estimate("ising_energy").value, rel=1e-5)
+    assert again.estimate("phi_squared") == complete.estimate("phi_squared")
+
+
+def test_a_continuous_flow_is_integrated_until_its_weights_are_right(progress, small_config):
     small = {"flow": {"integrator": "rk4", "steps": 2, "knots": 2, "features": 1}, "chain": {"length": 1000}}
-    path, config = tmp_path / "ensemble.h5", small_config(CONFIGS / "flows" / "continuous.yaml", small)
+    config = small_config(CONFIGS / "flows" / "continuous.yaml", small)
     flow, action = build_model(config)
     for variable in flow.bijector.trainable_variables:
         variable.assign_add(np.random.default_rng(3).normal(scale=0.1, size=variable.shape))
-    sample_flow(flow_sampler(flow, action, config, progress), config, path, progress)
+    ensemble = sample_run(flow, action, config.chain, seed=config.seed, progress=progress)
     assert progress.console.file.getvalue().count("halving its step") == 1
-    error = measure_flow(path, action)[3]["integration_error"]
+    error = measure_run(ensemble).chain["integration_error"]
     assert 0 < error["mean"] < 1e-3 and error["mean"] < error["largest"]
-    with Ensemble(path) as ensemble:
-        phi, log_weight = tf.constant(ensemble["phi"], tf.float64), ensemble["log_weight"]
+    phi, log_weight = tf.constant(ensemble.rows(0, 2000), tf.float64), ensemble.log_weight
     exact = -action(phi) - flow.refined().refined().refined().log_prob(phi)
     coarse = -action(phi) - flow.log_prob(phi)
     assert 5 * np.mean(np.abs(log_weight - exact)) < np.mean(np.abs(coarse - exact))
 
 
-def test_what_hmc_keeps_for_figures(tmp_path, progress, small_config):
-    settings = {"chains": 16, "trajectories": 400, "thermalisation": 100, "save_every": 2, "leapfrog_steps": 4, "successive": 150}
-    config = small_config({"hmc": settings})
-    _, action = build_model(config)
-    measurements, accepted, facts = sample_hmc(action, config, choose_strategy("cpu:1"), tmp_path / "hmc.h5", progress)
-    assert accepted.shape == (400, 16) and abs(facts["thermalisation_pull"]) < 4
-    saved = measurements.estimate("phi_squared")
-    tau, error = facts["tau_int_of_updates"]["phi_squared"]
-    assert 0 < error < tau and tau > 0.9 * saved.tau_int  # in single trajectories, not in pairs
-    found = details(measurements, accepted)
-    assert found["errors"]["configurations"] == [200 // 8, 200 // 4, 200 // 2, *(200 * 2**k for k in range(5))]
-    name = "two_point_susceptibility"
-    assert found["errors"][name][-1] == pytest.approx(measurements.estimate(name).error, rel=1e-6)
-    assert found["errors"][name][0] > 1.5 * found["errors"][name][-1]
-    assert sum(r * count for r, count in enumerate(found["rejection_runs"])) == np.count_nonzero(~accepted)
-    matrix = np.array(found["correlation"]["matrix"])
-    at = [found["correlation"]["of"].index(name) for name in ("two_point_susceptibility", "absolute_magnetization")]
-    assert matrix.shape == (len(found["correlation"]["of"]),) * 2 and matrix[at[0], at[1]] > 0.8
-
-
-def test_metropolis_measures_and_saves_every_configuration(tmp_path, progress, small_config):
-    settings = {"chains": 8, "configurations": 105, "thermalisation": 50, "sweeps_between": 2, "successive": 20}
-    config = small_config({"metropolis": settings})
-    _, action = build_model(config)
-    measurements, accepted, facts = sample_metropolis(
-        action, config, choose_strategy("cpu:1"), tmp_path / "metropolis.h5", progress
-    )
-    assert accepted is None and measurements.series("phi_2").shape == (105, 8) and 0.5 < facts["acceptance"] < 0.9
-    with Ensemble(tmp_path / "metropolis.h5") as ensemble:
-        saved = ensemble["phi"]
-        assert ensemble.attributes["sampler"] == "local Metropolis"
-    np.testing.assert_allclose(np.mean(saved.astype(float) ** 2, axis=(2, 3)), measurements.series("phi_2"), rtol=1e-5)
-    assert facts["sweeps_between"] == 2 and facts["configurations_per_second"] > 0
-
-
-def test_reweighted_proposals_of_any_flow_have_the_exact_means(tmp_path, progress, small_config):
+def test_reweighted_proposals_of_any_flow_have_the_exact_means(small_config):
     """A Gaussian of about the right width on a 2 x 2 lattice, against quadrature within four standard errors."""
     white = {"prior": {"name": "normal", "width": 0.5}, "steps": 1, "features": 1, "knots": 2}  # and a map that is the identity
     point = {"flow": white, "lattice": {"shape": [2, 2]}, "action": {"lam": 7.0}, "chain": {"length": 40000}}
     config = small_config(CONFIGS / "flows" / "continuous.yaml", point)
-    flow, action = build_model(config)
-    sample_flow(flow_sampler(flow, action, config, progress), config, tmp_path / "ensemble.h5", progress)
-    _, reweighted, _, facts = measure_flow(tmp_path / "ensemble.h5", action)
-    exact = two_sites_in_every_direction(2, -4.0, 7.0)
-    assert 0.05 < facts["ess"] < 0.95
-    assert abs(facts["log_z"] - exact["log_z"]) < 4 * facts["log_z_error"] < 0.1
-    assert facts["free_energy_density"] == -facts["log_z"] / 4
+    result = measure_run(sample_run(*build_model(config), config.chain, seed=config.seed))
+    exact, chain = two_sites_in_every_direction(2, -4.0, 7.0), result.chain
+    assert 0.05 < chain["ess"] < 0.95
+    assert abs(chain["log_z"] - exact["log_z"]) < 4 * chain["log_z_error"] < 0.1
+    assert chain["free_energy_density"] == -chain["log_z"] / 4
     for name in ("phi_squared", "phi_fourth", "two_point_susceptibility", "ising_energy"):
-        found = reweighted.estimate(name)
+        found = result.observables[name].reweighted
         assert abs(found.value - exact[name]) < 4 * found.error < 0.2 * abs(exact[name]), name
 
 
-def test_hmc_measures_and_saves_some(tmp_path, progress, small_config):
-    settings = {"chains": 8, "trajectories": 105, "thermalisation": 50, "save_every": 7, "leapfrog_steps": 4}
-    config = small_config({"hmc": settings})
-    _, action = build_model(config)
-    measurements, accepted, facts = sample_hmc(action, config, choose_strategy("cpu:1"), tmp_path / "hmc.h5", progress)
-    assert measurements.series("phi_2").shape == (15, 8) and facts["acceptance"] == accepted.mean()
-    with Ensemble(tmp_path / "hmc.h5") as ensemble:
-        saved = ensemble["phi"]
-    assert saved.shape == (15, 8, 4, 4)
-    np.testing.assert_allclose(np.mean(saved.astype(float) ** 2, axis=(2, 3)), measurements.series("phi_2"), rtol=1e-5)
-    assert facts["trajectory_length"] == pytest.approx(4 * facts["step_size"])
-    assert abs(facts["exp_minus_dh"] - 1) < 4 * facts["exp_minus_dh_error"]
+@pytest.mark.parametrize("name", ["hmc", "metropolis"])
+def test_a_baseline_on_disk_and_its_diagnostics(tmp_path, progress, small_config, name):
+    own = {"leapfrog_steps": 4} if name == "hmc" else {}
+    _, action = build_model(small_config())
+    settings, path = SamplerConfig(**ENOUGH, **own), tmp_path / "ensemble.h5"
+    with baseline_run(name, action, settings, path=path, device="cpu:1", progress=progress) as ensemble:
+        assert ensemble.phi.shape == (200, 16, 4, 4) and ensemble.attributes["sampler"] == name
+        phi_2, phi, accepted = ensemble.series["phi_2"], ensemble.phi.astype(float), ensemble.accepted
+        result = measure_run(ensemble, progress=progress)
+    np.testing.assert_allclose(np.mean(phi**2, axis=(2, 3)), phi_2, rtol=1e-5)
+    assert result == measure_run(tmp_path) and failed_checks(result) == []
+    chain = result.chain
+    assert (chain["chains"], chain["updates"], chain["thinning"]) == (16, 400, 2)
+    assert chain["updates_per_second"] > 0 and 0.5 < chain["acceptance"] < 0.9 and abs(chain["thermalisation_pull"]) < 4
+    tau, error = chain["tau_int_of_updates"]["phi_squared"]
+    assert 0 < error < tau and tau > 0.9 * result.estimate("phi_squared").tau_int  # in single updates, not in pairs
+    assert result.errors["configurations"] == [200 // 8, 200 // 4, 200 // 2, *(200 * 2**k for k in range(5))]
+    if name == "metropolis":
+        assert accepted is None and result.rejection_runs is None and chain["width"] > 0
+        return
+    assert accepted.shape == (400, 16) and chain["acceptance"] == accepted.mean()
+    assert sum(r * count for r, count in enumerate(result.rejection_runs)) == np.count_nonzero(~accepted)
+    assert chain["trajectory_length"] == pytest.approx(4 * chain["step_size"])
+    assert abs(chain["exp_minus_dh"] - 1) < 4 * chain["exp_minus_dh_error"]
+
+
+def test_the_configurations_that_are_kept_are_those_of_the_thinned_chain(small_config):
+    _, action = build_model(small_config())
+    settings = SamplerConfig(**ENOUGH | {"updates": 105, "thinning": 7, "successive": 50})
+    every = SamplerConfig(**ENOUGH | {"updates": 105, "thinning": 1, "successive": 105})
+    kept, all_of_them = (baseline_run("metropolis", action, each).phi for each in (settings, every))
+    np.testing.assert_array_equal(kept, all_of_them[6::7])
+
+
+def test_refusals(tmp_path, small_config):
+    _, action = build_model(small_config())
+    with pytest.raises(ConfigError, match="unknown sampler 'hcm': did you mean 'hmc'"):
+        baseline_run("hcm", action, SamplerConfig())
+    with pytest.raises(ConfigError, match="the sampler 'independence' needs a trained flow"):
+        baseline_run("independence", action, SamplerConfig())
+    with pytest.raises(ConfigError, match="sampler 'metropolis': unknown key 'leapfrog_steps'"):
+        baseline_run("metropolis", action, SamplerConfig(leapfrog_steps=3))
+    with pytest.raises(RunError, match=r"there is no ensemble at .*ensemble.h5: give an ensemble file, or a run folder"):
+        measure_run(tmp_path)
+    (tmp_path / "ensemble.h5").write_text("no HDF5")
+    with pytest.raises(RunError, match="cannot read the ensemble"):
+        measure_run(tmp_path)

@@ -1,0 +1,71 @@
+"""One type for results of flows and of baselines, and their files."""
+
+import dataclasses
+import json
+
+import pytest
+import yaml
+
+from lattice_flows.config import CONFIGS
+from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.result import ObservableResult, Result
+
+PAPER = CONFIGS.parent / "paper"
+STORED = sorted((PAPER / "results").glob("*/*.json"))
+ENTRIES = yaml.safe_load((PAPER / "references.yaml").read_text())
+
+
+def check_that_it_holds(content, stored, where=""):
+    """Every key of `stored` stands in `content`, with the same value."""
+    for key, value in stored.items():
+        assert key in content, where + key
+        if isinstance(value, dict):
+            check_that_it_holds(content[key], value, f"{where}{key}.")
+        else:
+            assert content[key] == value, where + key
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_stored_results_keep_every_key(path):
+    stored = json.loads(path.read_text())
+    result = Result.from_json(stored)
+    content = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    check_that_it_holds(content, stored)
+    assert Result.from_json(content) == result and result.passed == stored["passed"]
+
+
+@pytest.mark.parametrize(("table", "sampler"), [(table, sampler) for table, found in ENTRIES.items() for sampler in found])
+def test_entries_of_references_are_results(table, sampler):
+    stored = ENTRIES[table][sampler]
+    result = Result.from_entry(sampler, stored)
+    entry, content = result.to_entry(), result.to_json()
+    check_that_it_holds(content | entry, stored)  # the earlier names of diagnostics stand in result.json
+    assert Result.from_entry(sampler, yaml.safe_load(yaml.safe_dump(entry))) == result
+    assert Result.from_json(json.loads(json.dumps(content))).observables == result.observables
+    assert result.chain["updates"] >= 4000 and result.chain["thinning"] > 0
+
+
+def test_comparison():
+    row = ObservableResult(Estimate(1.0, 0.03, 0.5, 0.01))
+    exact = ObservableResult(Estimate(1.1, 0.1), reference=Estimate(1.0, 0.0))
+    known = Result.from_json(json.loads(STORED[0].read_text()))
+    result = dataclasses.replace(known, observables={"a": row, "b": exact, "c": ObservableResult(None)})
+    references = {"a": Estimate(0.8, 0.04), "b": Estimate(5.0, 0.1), "c": Estimate(1.0, 0.1)}
+    compared = result.compared(references, {"a": Estimate(0.7, 0.04)})
+    assert compared.observables["a"].pull == pytest.approx(4.0) and compared.observables["a"].published_pull == pytest.approx(6.0)
+    assert compared.observables["b"].reference == Estimate(1.0, 0.0) and compared.observables["c"].pull is None
+    assert compared.passed and not result.compared({"a": Estimate(0.79, 0.03)}).passed
+    assert compared.observables["c"].to_json()["value"] is None
+    assert compared.estimate("a").value == 1.0 and compared.estimate("c") is compared.estimate("d") is None
+
+
+def test_it_prints_as_a_table_with_errors():
+    text = str(Result.from_json(json.loads((PAPER / "results" / "affine" / "E1.json").read_text())))
+    assert text.startswith(
+        "independence on 6 x 6, scalar_phi4 {'m2': -4.0, 'lam': 6.975}, seed 1\nlength: 1000000, acceptance: 0.95"
+    )
+    lines = text.splitlines()
+    assert "| two_point_susceptibility         | 1.0661(13)" in text and "| 3.960(30)" in text
+    assert len({len(line) for line in lines if line.startswith("|")}) == 1
+    baseline = str(Result.from_entry("hmc", ENTRIES["E1"]["hmc"]))
+    assert "reweighted" not in baseline and "exp_minus_dh: 1" in baseline
