@@ -1,13 +1,5 @@
 """Lattice field theory from Python in four calls: `train`, `sample`, `measure`, `load`.
 
-```python
-action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0)
-flow = lf.flows.affine(action.lattice, layers=4)
-lf.train(flow, action, steps=20)
-ensemble = lf.sample(flow, action, 2000)
-print(lf.measure(ensemble))
-```
-
 None of them needs a folder. With `out` or `path`, they leave the files that the commands leave and read.
 """
 
@@ -57,7 +49,7 @@ def train(
     ```python
     action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
     flow = lf.flows.affine(action.lattice, layers=2)
-    summary = lf.train(flow, action, steps=20, evaluate_every=10)
+    summary = lf.train(flow, action, steps=20, optimizer="adam", learning_rate=0.01)
     print(f"acceptance {summary.acceptance:.2f} after {summary.steps} steps")
     ```
 
@@ -142,7 +134,7 @@ def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Re
     ensemble = lf.sample(lf.flows.affine(action.lattice, layers=2), action, 1000)
     result = lf.measure(ensemble)
     print(result)
-    chi_2 = result.observables["two_point_susceptibility"].estimate
+    print(result.observables["two_point_susceptibility"].estimate)
     ```
 
     Args:

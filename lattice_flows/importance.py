@@ -26,7 +26,7 @@ class WeightedSampler:
     ```python
     action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
     flow = lf.flows.affine(action.lattice, layers=2)
-    sampler = lattice_flows.importance.WeightedSampler(flow, action, batch_size=64, seed=1)
+    sampler = lf.importance.WeightedSampler(flow, action, batch_size=64, seed=1)
     log_weight = sampler.log_weights(100, "example")
     ```
 

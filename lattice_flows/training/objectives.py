@@ -1,11 +1,13 @@
 """Losses that the target density minimises, and estimators of their gradients.
 
 A loss is a function of `log q(phi) + S(phi)`, `[n]`, at samples of the flow, with one value for each sample. To add one, write the
-function and register it:
+function and register it; `training.loss` then takes its name:
 
-    @LOSSES.register("squared_error")
-    def squared_error(log_q_plus_action):
-        return (log_q_plus_action - tf.stop_gradient(tf.reduce_mean(log_q_plus_action))) ** 2
+```python
+@lf.training.LOSSES.register("variance")
+def variance(log_q_plus_action):
+    return (log_q_plus_action - tf.stop_gradient(tf.reduce_mean(log_q_plus_action))) ** 2
+```
 
 An estimator draws samples and sums the gradient of any loss over them.
 """

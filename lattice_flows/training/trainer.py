@@ -46,16 +46,7 @@ def train(
     more, or when the loss lies below its bound `-log Z`, because training then exploits the integrator. In the second case it goes
     on from the best model before.
 
-    Example:
-
-    ```python
-    from lattice_flows.config import TrainingConfig
-    from lattice_flows.training.trainer import train
-
-    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
-    flow = lf.flows.affine(action.lattice, layers=2)
-    summary = train(flow, action, TrainingConfig(steps=10))
-    ```
+    `lattice_flows.train` is the same with settings as keywords.
 
     Args:
       flow: what is trained.
