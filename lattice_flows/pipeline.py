@@ -202,5 +202,5 @@ def start_run(out: str | Path, config: RunConfig, strategy: tf.distribute.Strate
       RunError: the folder is in use, belongs to another configuration, or cannot be written.
     """
     available = [device.name for device in tf.config.list_logical_devices()]
-    devices = strategy.extended.worker_devices
-    return RunDirectory.start(out, completed(config), resume=resume, devices=devices, available=available)
+    record = {"devices": strategy.extended.worker_devices, "available": available}
+    return RunDirectory.start(out, completed(config), resume=resume, complete=completed, **record)

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class RunDirectory:
         resume: bool = False,
         devices: Sequence[str] = (),
         available: Sequence[str] = (),
+        complete: Callable[[RunConfig], RunConfig] | None = None,
     ) -> "RunDirectory":
         """Makes the folder with `config.yaml` and `environment.json`, or continues an earlier run.
 
@@ -51,6 +52,8 @@ class RunDirectory:
           resume: continue the run that the folder holds; an empty or missing folder is started as usual.
           devices: what the run computes on, for the record.
           available: what it could compute on, for the record.
+          complete: writes out every parameter of a configuration. It is applied to that of an earlier run, in which a parameter
+            that the earlier version did not know then counts with its default.
 
         Raises:
           RunError: the folder is in use and `resume` is not set, the earlier run had another seed, lattice, action or flow, or
@@ -65,7 +68,8 @@ class RunDirectory:
         if used:
             if not (path / "config.yaml").exists():
                 raise RunError(f"cannot resume in {path}: it holds no config.yaml, so it is not a run of this program")
-            changed = load(path / "config.yaml").differences(config)
+            earlier = load(path / "config.yaml")
+            changed = (complete(earlier) if complete else earlier).differences(config)
             other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME)}
             if other:
                 listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in other.items())

@@ -5,8 +5,6 @@ import yaml
 
 from lattice_flows.config import CONFIGS, Component, ConfigError, Registry, RunConfig, load
 from lattice_flows.flows import FLOWS
-from lattice_flows.networks import NETWORKS
-from lattice_flows.priors import PRIORS
 from lattice_flows.training.optimizers import OPTIMIZERS
 
 
@@ -108,13 +106,19 @@ def test_base_documents_every_key_with_its_default(short):
     assert documented == default
 
 
-def test_the_preset_of_the_affine_flow_documents_every_key_with_its_default(short):
-    preset = yaml.safe_load((CONFIGS / "flows" / "affine.yaml").read_text())["flow"]
-    default = FLOWS.completed("affine").model_dump(mode="json")
-    for key, registry in (("prior", PRIORS), ("network", NETWORKS)):
-        default[key] = registry.completed(default[key]).model_dump(mode="json")
-    assert preset == {key: default[key] for key in preset}
-    assert load(short, CONFIGS / "flows" / "affine.yaml").training == load(CONFIGS / "E1.yaml").training
+@pytest.mark.parametrize("name", ["affine", "continuous"])
+def test_the_preset_of_a_flow_documents_every_key_with_its_default(name):
+    preset = yaml.safe_load((CONFIGS / "flows" / f"{name}.yaml").read_text())["flow"]
+    default = FLOWS.completed(name)
+    assert preset.keys() == default.model_dump(mode="json").keys()
+    assert FLOWS.completed(preset) == default
+
+
+def test_the_preset_of_the_affine_flow_restores_its_training():
+    back = load(CONFIGS / "E1.yaml", CONFIGS / "flows" / "affine_conv.yaml", CONFIGS / "flows" / "affine.yaml").training
+    default = load(CONFIGS / "E1.yaml").training
+    assert OPTIMIZERS.completed(back.optimizer) == OPTIMIZERS.completed(default.optimizer)
+    assert back.model_copy(update={"optimizer": default.optimizer}) == default
 
 
 def test_a_component_may_be_given_by_its_name_alone(tmp_path):

@@ -13,6 +13,7 @@ import yaml
 from lattice_flows.config import load
 from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
+from lattice_flows.pipeline import completed
 
 
 def test_a_new_run_says_what_it_is(tmp_path, small_config):
@@ -90,6 +91,15 @@ def test_a_run_folder_of_an_earlier_version_is_resumed(tmp_path, small_config):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
     assert RunDirectory.open(tmp_path)[1] == config
     assert RunDirectory.start(tmp_path, config, resume=True).changed == {}
+
+
+def test_a_parameter_that_an_earlier_version_did_not_know_counts_with_its_default(tmp_path, small_config):
+    earlier, config = small_config(), completed(small_config())
+    assert "activation" not in earlier.flow.parameters["network"]
+    (tmp_path / "config.yaml").write_text(earlier.dump().replace("element_wise_maps", "site_maps"))
+    with pytest.raises(RunError, match=r"flow.network.activation was None"):
+        RunDirectory.start(tmp_path, config, resume=True)
+    assert RunDirectory.start(tmp_path, config, resume=True, complete=completed).changed == {}
 
 
 def test_reading_and_writing_needs_no_tensorflow():
