@@ -7,12 +7,13 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from pydantic import Field, PositiveInt
 
-from lattice_flows.bijectors import AffineCoupling, FourierScaling, SinhArcsinh
+from lattice_flows.bijectors import INNER_MAPS, FourierScaling, MaskedCoupling, SinhArcsinh
 from lattice_flows.config import Component
-from lattice_flows.flows.components import build_prior, component
+from lattice_flows.flows.components import build_prior, component, recorded
 from lattice_flows.flows.flow import Flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.networks import NETWORKS
+from lattice_flows.priors import PRIORS
 from lattice_flows.seeds import sub_seed
 
 __all__ = ["affine"]
@@ -21,15 +22,18 @@ Partitions = Annotated[tuple[Literal["checkerboard", "stripes"], ...], Field(str
 
 FREE_FIELD = Component(name="free_field")
 PROPAGATOR = Component(name="propagator")
+AFFINE = Component(name="affine")
 
 
+@recorded("affine")
 def affine(
     lattice: Lattice,
     seed: int = 1,
     *,
     layers: PositiveInt = 16,
-    prior: Component = FREE_FIELD,
-    network: Component = PROPAGATOR,
+    prior: Annotated[Component, PRIORS] = FREE_FIELD,
+    network: Annotated[Component, NETWORKS] = PROPAGATOR,
+    inner: Annotated[Component, INNER_MAPS] = AFFINE,
     partitions: Partitions = ("checkerboard", "stripes"),
     fourier_scaling: bool = True,
     element_wise_maps: bool = True,
@@ -42,6 +46,7 @@ def affine(
       layers: number of couplings.
       prior: the distribution of z.
       network: the conditioner, one for each coupling.
+      inner: the map of each active site, whose parameters the conditioner gives.
       partitions: the halves of successive pairs, repeated: the colours of the checkerboard, or every other hyperplane along one
         axis after the other. On the checkerboard alone, sites of one colour never see each other.
       fourier_scaling: puts a trained scaling in momentum space between pairs.
@@ -55,6 +60,7 @@ def affine(
       ConfigError: an unknown part or parameter.
       ValueError: an odd extent.
     """
+    inner_map = INNER_MAPS.build(component(inner))
     bijectors = []
     for layer in range(layers):
         pair, half = divmod(layer, 2)
@@ -66,9 +72,9 @@ def affine(
             if half == 0 and element_wise_maps:
                 bijectors.append(SinhArcsinh(lattice.d))
             rng = np.random.default_rng(sub_seed(seed, "initialisation", layer).view(np.uint32))
-            conditioner = NETWORKS.build(component(network), lattice, colours == half, ("even", "odd"), rng)
-        bijectors.append(AffineCoupling(conditioner, active=colours == half, name=f"coupling_{layer}"))
-    symmetries = conditioner.symmetries
+            conditioner = NETWORKS.build(component(network), lattice, colours == half, inner_map.parities, rng)
+        bijectors.append(MaskedCoupling(conditioner, colours == half, inner_map, name=f"coupling_{layer}"))
+    symmetries = conditioner.symmetries if inner_map.keeps_sign else conditioner.symmetries - {"sign"}
     if "stripes" in partitions:
         left = {"even translation": {"translation by 2"}, "rotation": set()}
         symmetries = frozenset().union(*(left.get(symmetry, {symmetry}) for symmetry in symmetries))

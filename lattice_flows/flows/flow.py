@@ -117,7 +117,9 @@ class Flow(tf.Module):
         if self.exact:
             return None
         twice = with_integration_steps(self.distribution, {name: 2 * steps for name, steps in self.integration_steps.items()})
-        return Flow(self.lattice, twice.distribution, twice.bijector, self.symmetries)
+        finer = Flow(self.lattice, twice.distribution, twice.bijector, self.symmetries)
+        finer.component = self.component
+        return finer
 
     def named_variables(self) -> dict[str, tf.Variable]:
         """Returns all variables by name, as checkpoints store them.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lattice_flows.bijectors import AffineCoupling, FourierScaling, SinhArcsinh
+from lattice_flows.bijectors import FourierScaling, MaskedCoupling, SinhArcsinh
 from lattice_flows.config import Component
 from lattice_flows.flows import FLOWS
 from lattice_flows.lattice import Lattice
@@ -31,7 +31,7 @@ def test_symmetries_that_are_claimed(network, partitions, claimed):
 
 def test_parts_come_in_the_order_of_the_map_from_prior_to_field():
     bijector = flow(layers=4, fourier_scaling=True, element_wise_maps=True).bijector
-    pair = [SinhArcsinh, AffineCoupling, AffineCoupling]
+    pair = [SinhArcsinh, MaskedCoupling, MaskedCoupling]
     assert [type(part) for part in bijector.bijectors[::-1]] == [*pair, FourierScaling, *pair]
 
 
