@@ -68,31 +68,39 @@ class Lattice:
         return sum(np.meshgrid(*one_dimensional, indexing="ij"))
 
     def momentum_classes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Classes of momenta with the same lattice momentum squared.
+        """Orbits of momenta under the hypercubic group, that is, reflections and permutations of equal extents.
 
-        All momenta that a symmetry of the lattice exchanges are in one class. The converse does not hold: from L = 6 on, some
-        classes hold several orbits of the hypercubic group, which happen to have the same momentum squared.
+        Linear maps that commute with all symmetries of the lattice scale all momenta of an orbit alike. Several orbits may have the
+        same lattice momentum squared by chance, such as (0, pi) and (pi/2, pi/2).
 
         Returns:
-          The momentum squared of each class `[classes]`, increasing, and the class of each momentum `[volume]`, in the order of
-          `momentum_squared`, flattened.
+          The momentum squared of each class `[classes]`, never decreasing, and the class of each momentum `[volume]`, in the order
+          of `momentum_squared`, flattened.
         """
-        values, classes = np.unique(self.momentum_squared().round(9), return_inverse=True)
-        return values, classes.reshape(-1)
+        momenta = self.momentum_squared().reshape(-1, 1).round(9)
+        classes, members = self._orbits(momenta)
+        return classes[:, 0], members
 
     def displacement_classes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Displacements that reflections and permutations of equal extents turn into each other (the hypercubic group).
+        """Orbits of displacements under the hypercubic group, that is, reflections and permutations of equal extents.
 
         Returns:
-          a displacement of each class `[classes, d]`, with increasing length, and the class of each displacement `[volume]`,
+          A displacement of each class `[classes, d]`, with increasing length, and the class of each displacement `[volume]`,
           flattened.
         """
-        extents = np.array(self.shape)
-        shortest = np.indices(self.shape).reshape(self.d, -1).T
-        shortest = np.minimum(shortest, extents - shortest)
+        classes, members = self._orbits(np.sum(self._shortest() ** 2, axis=1, keepdims=True))
+        return classes[:, 1:].astype(int), members
+
+    def _shortest(self) -> np.ndarray:
+        """Coordinates of all sites `[volume, d]`, or of momenta in units of `2 pi / L`, without signs."""
+        coordinates = np.indices(self.shape).reshape(self.d, -1).T
+        return np.minimum(coordinates, np.array(self.shape) - coordinates)
+
+    def _orbits(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Orbits in the order of a key `[volume, 1]`, then of a representative: `[orbits, 1 + d]`, and the orbit of each site."""
+        representatives = self._shortest()
         for extent in set(self.shape):
-            axes = np.flatnonzero(extents == extent)
-            shortest[:, axes] = np.sort(shortest[:, axes], axis=1)
-        lengths = np.sum(shortest**2, axis=1, keepdims=True)
-        classes, members = np.unique(np.hstack([lengths, shortest]), axis=0, return_inverse=True)
-        return classes[:, 1:], members.reshape(-1)
+            axes = np.flatnonzero(np.array(self.shape) == extent)
+            representatives[:, axes] = np.sort(representatives[:, axes], axis=1)
+        orbits, members = np.unique(np.hstack([keys, representatives]), axis=0, return_inverse=True)
+        return orbits, members.reshape(-1)

@@ -1,10 +1,10 @@
 """Scaling in momentum space.
 
-    y(p) = exp(s(phat^2)) x(p)
-    log |det dy/dx| = sum_p s(phat^2)
+    y(p) = exp(s(p)) x(p)
+    log |det dy/dx| = sum_p s(p)
 
-Linear maps of this form commute with all symmetries of the lattice. Applied to white noise, they give Gaussian fields whose
-spectrum is any function of phat^2: that of the free field is `s = -log(2 (phat^2 + m2)) / 2`.
+With one number s for each orbit of momenta under the hypercubic group, these are the linear maps that commute with all symmetries
+of the lattice. Applied to white noise, they give Gaussian fields: the free field has `s = -log(2 (phat^2 + m2)) / 2`.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,18 +19,17 @@ from lattice_flows.lattice import Lattice
 
 __all__ = ["FourierScaling"]
 
-# Lattices with more classes of momenta (from L = 70 on in two dimensions) get a function that is piecewise linear between so many
+# Lattices with more orbits (in two dimensions from L = 68 on) get a function of phat^2 that is piecewise linear between so many
 # knots, so that the number of weights does not grow with the volume.
 _MOST_CLASSES = 600
 _KNOTS = 64
 
 
 class FourierScaling(tfp.bijectors.Bijector):
-    """Scales modes by a trained function of the lattice momentum squared.
+    """Scales modes by trained numbers, one for each of `Lattice.momentum_classes`.
 
-    The function has one number for every value of phat^2. On lattices with more than 600 values a trained function is piecewise
-    linear in phat^2 between 64 knots, which are equally spaced in |phat|. Computes in the type of its argument; the log-determinant
-    is float64 whatever that is.
+    On lattices with more than 600 classes, s is a trained function of phat^2, piecewise linear between 64 knots that are equally
+    spaced in |phat|. Computes in the type of its argument; the log-determinant is float64 whatever that is.
 
     Example:
 
@@ -41,7 +40,7 @@ class FourierScaling(tfp.bijectors.Bijector):
 
     Args:
       lattice: the lattice.
-      log_scale: s at the start, from an array of values of phat^2 to one of the same shape; None for zero, the identity.
+      log_scale: s at the start as a function of phat^2, from one array to another; None for zero, the identity.
       trainable: whether s changes in training.
     """
 
@@ -65,8 +64,28 @@ class FourierScaling(tfp.bijectors.Bijector):
         self._log_scale = tf.Variable(start.astype(np.float32), trainable=trainable, name=f"{name}/log_scale")
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
+    @property
+    def _key(self) -> str:
+        return self._log_scale.name.split(":")[0]
+
+    def upgraded(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Translates the weight of an earlier version, which had one number for all orbits with the same phat^2.
+
+        Args:
+          arrays: weights by name, for this lattice.
+
+        Returns:
+          The weight of this part by name, with one number for each orbit; nothing if there is none of an earlier version.
+        """
+        distinct, members = np.unique(_points(self._lattice, self._log_scale.trainable), return_inverse=True)
+        if self._key not in arrays or not len(arrays[self._key]) == len(distinct) < len(members):
+            return {}
+        return {self._key: arrays[self._key][members]}
+
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Translates the weight of the same part on another lattice, by interpolation in phat^2.
+
+        Orbits with the same phat^2 enter with their mean.
 
         Args:
           arrays: weights by name.
@@ -75,11 +94,16 @@ class FourierScaling(tfp.bijectors.Bijector):
         Returns:
           The weight of this part by name; nothing if there is none of its name.
         """
-        name = self._log_scale.name.split(":")[0]
-        if name not in arrays:
+        if self._key not in arrays:
             return {}
-        here, there = (_points(of, self._log_scale.trainable) for of in (self._lattice, lattice))
-        return {name: np.interp(here, there, arrays[name]).astype(np.float32)}
+        array, trainable = arrays[self._key], self._log_scale.trainable
+        here, there = _points(self._lattice, trainable), _points(lattice, trainable)
+        if np.array_equal(here, there) and len(array) == len(here):
+            return {self._key: array}
+        distinct, members = np.unique(there, return_inverse=True)
+        if len(array) == len(there):
+            array = np.bincount(members, array) / np.bincount(members)
+        return {self._key: np.interp(here, distinct, array).astype(np.float32)}
 
     def _values(self, dtype: tf.DType) -> tf.Tensor:
         """s of every class of momenta."""
@@ -106,7 +130,7 @@ class FourierScaling(tfp.bijectors.Bijector):
 
 
 def _points(lattice: Lattice, trainable: bool) -> np.ndarray:
-    """The values of phat^2 at which s is given."""
+    """The value of phat^2 at which each number stands."""
     momenta, _ = lattice.momentum_classes()
     if len(momenta) <= _MOST_CLASSES or not trainable:
         return momenta

@@ -132,6 +132,23 @@ class Flow(tf.Module):
             raise ValueError(f"variable names are not unique: {sorted(variable.name for variable in self.variables)}")
         return named
 
+    def upgraded(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Translates weights that an earlier version saved for this flow, without a change of the density.
+
+        Parts whose weights have changed their form translate them by their own method `upgraded`.
+
+        Args:
+          arrays: the weights by name.
+
+        Returns:
+          Weights of the present form, by name.
+        """
+        translated = dict(arrays)
+        for part in self.submodules:
+            if hasattr(part, "upgraded"):
+                translated |= part.upgraded(arrays)
+        return translated
+
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Translates the weights of the same kind of flow on another lattice to this one, as a start for training.
 

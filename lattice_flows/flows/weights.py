@@ -68,7 +68,7 @@ def load_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
     """
     arrays, diagnostics = read_arrays(Path(path))
     _check_steps(path, diagnostics, flow)
-    assign(flow.named_variables(), arrays)
+    assign(flow.named_variables(), flow.upgraded(arrays))
     _set_steps(diagnostics, flow)
     return diagnostics
 

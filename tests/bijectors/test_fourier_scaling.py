@@ -75,7 +75,7 @@ def test_many_classes_share_the_numbers_of_a_few_knots(monkeypatch):
     bijector = FourierScaling(lattice, lambda momenta: 0.3 * momenta)
     # A linear function is one of those that are piecewise linear.
     exact = FourierScaling(lattice, lambda momenta: 0.3 * momenta, trainable=False)
-    assert bijector.trainable_variables[0].shape == (4,) and exact.variables[0].shape == (9,)
+    assert bijector.trainable_variables[0].shape == (4,) and exact.variables[0].shape == (10,)
     x = tf.constant(np.random.default_rng(4).normal(size=(2, 6, 6)))
     np.testing.assert_allclose(bijector.forward(x), exact.forward(x), atol=1e-5)
     log_det = bijector.forward_log_det_jacobian(x, 2)
@@ -86,12 +86,33 @@ def test_many_classes_share_the_numbers_of_a_few_knots(monkeypatch):
 def test_weights_go_from_classes_to_knots_and_back_without_loss(monkeypatch):
     """What is piecewise linear between the knots stays what it is; so does any weight between lattices with the same knots."""
     small = FourierScaling(Lattice((4, 4)), lambda momenta: np.abs(momenta - 8 / 9))
-    monkeypatch.setattr(fourier_scaling, "_MOST_CLASSES", 5)
+    monkeypatch.setattr(fourier_scaling, "_MOST_CLASSES", 6)
     monkeypatch.setattr(fourier_scaling, "_KNOTS", 4)
     large, larger = FourierScaling(Lattice((6, 6))), FourierScaling(Lattice((8, 8)))
     name = "fourier_scaling/log_scale"
     of_large = large.transferred({name: np.array([1.0, 0.0, 2.0, 5.0])}, Lattice((8, 8)))
     np.testing.assert_allclose(larger.transferred(of_large, Lattice((6, 6)))[name], [1.0, 0.0, 2.0, 5.0])
     of_small = small.transferred(of_large, Lattice((6, 6)))[name]
-    np.testing.assert_allclose(of_small, np.interp([0, 2, 4, 6, 8], [0, 8 / 9, 32 / 9, 8], [1.0, 0.0, 2.0, 5.0]), rtol=1e-6)
+    np.testing.assert_allclose(of_small, np.interp([0, 2, 4, 4, 6, 8], [0, 8 / 9, 32 / 9, 8], [1.0, 0.0, 2.0, 5.0]), rtol=1e-6)
     assert small.transferred({}, Lattice((6, 6))) == {}
+
+
+def test_weights_of_an_earlier_version_give_the_same_map():
+    """They had one number for each value of phat^2: 5 on this lattice, which has 6 orbits."""
+    lattice, old = Lattice((4, 4)), np.random.default_rng(5).normal(size=5).astype(np.float32)
+    bijector = FourierScaling(lattice)
+    upgraded = bijector.upgraded({"fourier_scaling/log_scale": old})["fourier_scaling/log_scale"]
+    np.testing.assert_array_equal(upgraded, old[[0, 1, 2, 2, 3, 4]])
+    assert bijector.upgraded({"fourier_scaling/log_scale": upgraded}) == {} == bijector.upgraded({})
+
+
+def test_transfer_takes_the_mean_of_orbits_with_the_same_momentum_squared():
+    small, large, name = FourierScaling(Lattice((4, 4))), FourierScaling(Lattice((8, 8))), "fourier_scaling/log_scale"
+    array = np.array([0.0, 1.0, 5.0, 7.0, 8.0, 9.0], np.float32)
+    of_large = large.transferred({name: array}, Lattice((4, 4)))[name]
+    momenta = Lattice((8, 8)).momentum_classes()[0]
+    np.testing.assert_allclose(of_large, np.interp(momenta, [0, 2, 4, 6, 8], [0, 1, 6, 8, 9]), rtol=1e-6)
+    # On the same lattice nothing is lost, and what an earlier version wrote is taken as well.
+    np.testing.assert_array_equal(small.transferred({name: array}, Lattice((4, 4)))[name], array)
+    old = large.transferred({name: np.array([0, 1, 6, 8, 9], np.float32)}, Lattice((4, 4)))[name]
+    np.testing.assert_allclose(old, of_large, rtol=1e-6)

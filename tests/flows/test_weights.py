@@ -37,6 +37,23 @@ def test_old_files_leave_the_steps_of_the_flow(tmp_path):
     assert flow.integration_steps == {"equivariant_ode": 5}
 
 
+def test_weights_of_an_earlier_version_keep_their_density(tmp_path):
+    """Scalings had one number for all orbits of momenta with the same phat^2."""
+    flow = affine(Lattice((4, 4)), layers=4)
+    old, momenta = {}, Lattice((4, 4)).momentum_classes()[0]
+    rng = np.random.default_rng(3)
+    for name, variable in flow.named_variables().items():
+        scale = rng.normal(scale=0.1, size=5) if "fourier" in name else variable.numpy()
+        old[name] = scale.astype(np.float32)
+        if "fourier" in name:
+            variable.assign(old[name][np.unique(momenta, return_inverse=True)[1]])
+    write_arrays(tmp_path / "weights.npz", old, {})
+    other = affine(Lattice((4, 4)), layers=4)
+    load_weights(tmp_path / "weights.npz", other)
+    phi = rng.normal(size=(3, 4, 4))
+    np.testing.assert_array_equal(other.log_prob(phi), flow.log_prob(phi))
+
+
 def test_weights_go_to_another_lattice_with_their_steps(tmp_path):
     flow, larger = disturbed(ode()), ode((6, 6))
     flow.set_integration_steps({"equivariant_ode": 12})
