@@ -6,9 +6,9 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import yaml
-from lattice_flows.paper.step_times import compiled_step
 
 from lattice_flows.config import CONFIGS, RunConfig, load
+from lattice_flows.paper.step_times import compiled_step
 from lattice_flows.pipeline import build_model
 from lattice_flows.progress import Progress
 from lattice_flows.training.devices import choose_strategy

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from lattice_flows.paper.references import published, reference
 
 from lattice_flows.measurement.agreement import Agreement, agreement
 from lattice_flows.measurement.result import Result
+from lattice_flows.paper.references import published, reference
 
 __all__ = ["compared", "sampler_agreement"]
 

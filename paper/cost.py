@@ -8,13 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
+from lattice_flows.config import CONFIGS
+from lattice_flows.flows import load_weights
 from lattice_flows.paper.cases import Case
 from lattice_flows.paper.ingredients import stored
 from lattice_flows.paper.records import COST, record_file, write_record
 from lattice_flows.paper.references import baselines
-
-from lattice_flows.config import CONFIGS
-from lattice_flows.flows import load_weights
 from lattice_flows.pipeline import build_model
 from lattice_flows.production import flow_proposals
 from lattice_flows.progress import Progress

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lattice_flows.paper import scaling
-from lattice_flows.paper.cases import STOPS, TABLES, Case
-from lattice_flows.paper.ingredients import Ingredients
 from matplotlib.figure import Figure
 
 from lattice_flows import plots
 from lattice_flows.measurement.errors import Estimate
+from lattice_flows.paper import scaling
+from lattice_flows.paper.cases import STOPS, TABLES, Case
+from lattice_flows.paper.ingredients import Ingredients
 
 __all__ = ["Drawn", "draw"]
 

@@ -4,9 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from lattice_flows.paper.cases import RESULTS, Case
-
 from lattice_flows.measurement.result import Result
+from lattice_flows.paper.cases import RESULTS, Case
 
 __all__ = ["Ingredients", "stored"]
 

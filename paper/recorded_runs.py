@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lattice_flows.paper.records import RUNS, read_record, record_file, write_record
-
 from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.measurement.result import Result
+from lattice_flows.paper.records import RUNS, read_record, record_file, write_record
 
 __all__ = ["MARKS", "record"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lattice_flows.paper.records import REFERENCES, read_record, record_file, write_record
 
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import Result
+from lattice_flows.paper.records import REFERENCES, read_record, record_file, write_record
 
 __all__ = ["baselines", "common_network", "published", "record", "reference"]
 

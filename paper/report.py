@@ -7,13 +7,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lattice_flows.paper import tables
-from lattice_flows.paper.figures import Drawn
-from lattice_flows.paper.ingredients import Ingredients
-
 from lattice_flows.config import ConfigError
 from lattice_flows.io.files import atomic_write
 from lattice_flows.measurement.result import LARGEST_PULL
+from lattice_flows.paper import tables
+from lattice_flows.paper.figures import Drawn
+from lattice_flows.paper.ingredients import Ingredients
 
 __all__ = ["check", "write"]
 

@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from lattice_flows import plots
+from lattice_flows.config import ConfigError, RunConfig
+from lattice_flows.io.files import atomic_write
+from lattice_flows.measurement.result import Result
 from lattice_flows.paper import report, run_figures
 from lattice_flows.paper.cases import Case, needed
 from lattice_flows.paper.comparison import compared
@@ -13,11 +18,6 @@ from lattice_flows.paper.figures import Drawn, draw
 from lattice_flows.paper.ingredients import Ingredients
 from lattice_flows.paper.references import baselines
 from lattice_flows.paper.tables import agreement_table, case_table, exponents_table, summary
-
-from lattice_flows import plots
-from lattice_flows.config import ConfigError, RunConfig
-from lattice_flows.io.files import atomic_write
-from lattice_flows.measurement.result import Result
 from lattice_flows.pipeline import start_from_pretrained, train_run
 from lattice_flows.production import ENSEMBLE, measure_run, sample_run
 from lattice_flows.progress import Progress

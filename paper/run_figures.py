@@ -3,10 +3,9 @@
 import csv
 from pathlib import Path
 
-from lattice_flows.paper.references import reference
-
 from lattice_flows import plots
 from lattice_flows.measurement.result import Result
+from lattice_flows.paper.references import reference
 
 __all__ = ["save"]
 

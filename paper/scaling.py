@@ -2,10 +2,9 @@
 
 from typing import NamedTuple
 
+from lattice_flows.measurement.errors import Estimate, power_law
 from lattice_flows.paper.cases import STOPS, TABLES, Case
 from lattice_flows.paper.ingredients import Ingredients
-
-from lattice_flows.measurement.errors import Estimate, power_law
 
 __all__ = ["OBSERVABLES", "PowerLaw", "power_laws"]
 

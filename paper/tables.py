@@ -6,16 +6,16 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from lattice_flows.measurement.agreement import Agreement
+from lattice_flows.measurement.errors import Estimate, format_estimate
+from lattice_flows.measurement.result import LARGEST_PULL, Result
 from lattice_flows.paper import scaling
 from lattice_flows.paper.comparison import sampler_agreement
 from lattice_flows.paper.ingredients import Ingredients
 from lattice_flows.paper.recorded_runs import MARKS
 from lattice_flows.paper.records import COST, RUNS, read_record
 from lattice_flows.paper.references import common_network
-
-from lattice_flows.measurement.agreement import Agreement
-from lattice_flows.measurement.errors import Estimate, format_estimate
-from lattice_flows.measurement.result import LARGEST_PULL, Result
 
 if TYPE_CHECKING:  # tables are printed without TensorFlow
     from lattice_flows.paper.ablations import Ablation

@@ -21,10 +21,9 @@ FLAGS = (
 def main(flags) -> int:
     config = command_line.configuration(flags.config, flags)
 
-    from lattice_flows.paper import references
-
     from lattice_flows.actions import ACTIONS
     from lattice_flows.lattice import Lattice
+    from lattice_flows.paper import references
     from lattice_flows.pipeline import start_run
     from lattice_flows.production import ENSEMBLE, baseline_run, failed_checks, measure_run
     from lattice_flows.progress import Progress

@@ -33,10 +33,9 @@ def main(flags) -> int:
     if flags.cost and flags.record:
         raise UsageError("--cost and --record write different files: give one of them at a time")
 
+    from lattice_flows.config import CONFIGS, load
     from lattice_flows.paper import ablations, cost, recorded_runs, records, step_times
     from lattice_flows.paper import tables as text
-
-    from lattice_flows.config import CONFIGS, load
     from lattice_flows.progress import Progress
 
     progress = Progress()

@@ -8,10 +8,9 @@ The exit code is 0 if every observable agrees with its reference within four sta
 
 import sys
 
-from lattice_flows.paper.cases import FIGURES, LARGER, TABLES
-
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, UsageError, shared
+from lattice_flows.paper.cases import FIGURES, LARGER, TABLES
 
 FLAGS = (
     Flag("table", "what to run", "ensemble; all is E1 to E5", choices=(*TABLES, *LARGER, "all")),
@@ -34,7 +33,6 @@ def main(flags) -> int:
     changes = command_line.overrides(flags)
 
     from lattice_flows.paper.reproduction import reproduce
-
     from lattice_flows.progress import Progress
     from lattice_flows.training.devices import choose_strategy
 

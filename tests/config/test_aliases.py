@@ -4,9 +4,9 @@ import json
 
 import pytest
 import yaml
-from lattice_flows.paper.cases import TRAINED
 
 from lattice_flows.config import CONFIGS, ConfigError, load, translated
+from lattice_flows.paper.cases import TRAINED
 from lattice_flows.pipeline import completed, recorded_config
 
 

@@ -1,11 +1,11 @@
 """Ablations: that every one is a flow, and that they take the time they are given."""
 
 import pytest
-from lattice_flows.paper import ablations
-from lattice_flows.paper.tables import ablations_table
 
 from lattice_flows.config import CONFIGS, load
 from lattice_flows.flows import FLOWS
+from lattice_flows.paper import ablations
+from lattice_flows.paper.tables import ablations_table
 from lattice_flows.progress import Progress
 
 

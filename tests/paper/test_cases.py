@@ -1,10 +1,10 @@
 """Which runs there are, and what they are run with."""
 
 import pytest
-from lattice_flows.paper.cases import LARGER, QUICK, STOPS, TABLES, TRAINED, Case
-from lattice_flows.paper.ingredients import stored
 
 from lattice_flows.config import CONFIGS, ConfigError, load
+from lattice_flows.paper.cases import LARGER, QUICK, STOPS, TABLES, TRAINED, Case
+from lattice_flows.paper.ingredients import stored
 
 
 @pytest.mark.parametrize("table", [*TABLES, *LARGER])

@@ -3,12 +3,12 @@
 import dataclasses
 
 import pytest
+
+from lattice_flows.measurement.errors import Estimate
 from lattice_flows.paper.cases import TABLES, Case
 from lattice_flows.paper.comparison import compared, sampler_agreement
 from lattice_flows.paper.ingredients import stored
 from lattice_flows.paper.references import baselines
-
-from lattice_flows.measurement.errors import Estimate
 
 
 def shifted(result, name, sigmas):

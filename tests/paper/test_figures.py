@@ -3,12 +3,12 @@
 import re
 
 import pytest
+
+from lattice_flows.measurement.errors import Estimate
 from lattice_flows.paper import figures, scaling
 from lattice_flows.paper.cases import FIGURES, STOPS, TABLES, Case, needed
 from lattice_flows.paper.ingredients import Ingredients, stored
 from lattice_flows.paper.references import baselines
-
-from lattice_flows.measurement.errors import Estimate
 
 
 @pytest.fixture(scope="module")

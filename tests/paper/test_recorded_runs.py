@@ -5,14 +5,14 @@ import json
 
 import pytest
 import yaml
-from lattice_flows.paper.cases import Case
-from lattice_flows.paper.ingredients import stored
-from lattice_flows.paper.recorded_runs import record
-from lattice_flows.paper.tables import progress_table, variants_table
 
 from lattice_flows.io.files import RunError
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import ObservableResult
+from lattice_flows.paper.cases import Case
+from lattice_flows.paper.ingredients import stored
+from lattice_flows.paper.recorded_runs import record
+from lattice_flows.paper.tables import progress_table, variants_table
 
 
 def row(sigmas, tau_int):

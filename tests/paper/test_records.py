@@ -1,9 +1,9 @@
 """Files in which commands record what they have measured."""
 
 import pytest
-from lattice_flows.paper import records
 
 from lattice_flows.io.files import RunError
+from lattice_flows.paper import records
 
 
 def test_a_clone_keeps_its_own_records(tmp_path):

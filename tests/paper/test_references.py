@@ -2,11 +2,11 @@
 
 import pytest
 import yaml
+
+from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.paper import references
 from lattice_flows.paper.cases import TABLES, Case
 from lattice_flows.paper.records import REFERENCES
-
-from lattice_flows.measurement.errors import Estimate, pull
 
 
 def of(config):

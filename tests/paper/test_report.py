@@ -4,13 +4,13 @@ import builtins
 import re
 
 import pytest
+
+from lattice_flows import plots
+from lattice_flows.config import ConfigError
 from lattice_flows.paper import figures, report
 from lattice_flows.paper.cases import Case
 from lattice_flows.paper.ingredients import Ingredients, stored
 from lattice_flows.paper.references import baselines
-
-from lattice_flows import plots
-from lattice_flows.config import ConfigError
 
 ENVIRONMENT = '{"lattice_flows": "0.1.0", "cpu_count": 2, "command": ["a", "b<c"], "commit": null}'
 

@@ -5,11 +5,11 @@ import json
 
 import pytest
 from conftest import SMALL
-from lattice_flows.paper import references, reproduction
 from rich.console import Console
 
 from lattice_flows.config import ConfigError
 from lattice_flows.measurement.result import Result
+from lattice_flows.paper import references, reproduction
 from lattice_flows.progress import Progress
 
 

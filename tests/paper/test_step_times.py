@@ -4,9 +4,9 @@ import importlib.util
 import sys
 
 import pytest
-from lattice_flows.paper.step_times import StepTimes, compiled_step, step_times
 
 from lattice_flows.config import CONFIGS, ConfigError, load
+from lattice_flows.paper.step_times import StepTimes, compiled_step, step_times
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 

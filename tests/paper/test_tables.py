@@ -3,14 +3,14 @@
 import dataclasses
 
 import pytest
-from lattice_flows.paper import tables
-from lattice_flows.paper.cases import STOPS, TABLES, Case
-from lattice_flows.paper.ingredients import Ingredients, stored
-from lattice_flows.paper.references import baselines
 
 from lattice_flows.config import CONFIGS
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import ObservableResult
+from lattice_flows.paper import tables
+from lattice_flows.paper.cases import STOPS, TABLES, Case
+from lattice_flows.paper.ingredients import Ingredients, stored
+from lattice_flows.paper.references import baselines
 
 README = (CONFIGS.parent / "README.md").read_text()
 NOTES = (CONFIGS.parent / "paper" / "README.md").read_text()

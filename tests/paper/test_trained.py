@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
-from lattice_flows.paper.cases import TABLES, Case
-from lattice_flows.paper.references import reference
 
 from lattice_flows.config import CONFIGS, ConfigError
 from lattice_flows.importance import WeightedSampler, expected_acceptance
@@ -13,6 +11,8 @@ from lattice_flows.io.arrays import CheckpointError, read_arrays
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.measurement.errors import pull
 from lattice_flows.measurement.observables import Measurements
+from lattice_flows.paper.cases import TABLES, Case
+from lattice_flows.paper.references import reference
 from lattice_flows.pipeline import completed, start_from_pretrained
 
 GOLDEN = yaml.safe_load((CONFIGS.parent / "tests" / "golden_log_q.yaml").read_text())
