@@ -14,6 +14,7 @@ from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.lattice import Lattice
 from lattice_flows.progress import Progress
+from lattice_flows.samplers import SAMPLERS
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.optimizers import OPTIMIZERS
 from lattice_flows.training.stages import WEIGHTS, weights_file
@@ -48,6 +49,8 @@ def completed(config: RunConfig) -> RunConfig:
     Raises:
       ConfigError: an unknown part or parameter.
     """
+    for name, settings in config.samplers.items():
+        SAMPLERS.complete(settings.component(name))
     optimizer = OPTIMIZERS.completed(config.training.optimizer)
     return config.model_copy(
         update={

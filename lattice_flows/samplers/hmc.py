@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from pydantic import PositiveInt
 
 from lattice_flows.actions import Action
 from lattice_flows.samplers.adaptation import scaled
@@ -60,7 +61,7 @@ class HMC(Sampler):
     name: ClassVar[str] = "hmc"
     exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
-    def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7, leapfrog_steps: int = 10):
+    def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7, leapfrog_steps: PositiveInt = 10):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
         self._leapfrog_steps = leapfrog_steps
 

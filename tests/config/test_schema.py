@@ -5,6 +5,7 @@ import yaml
 
 from lattice_flows.config import CONFIGS, Component, ConfigError, Registry, RunConfig, load
 from lattice_flows.flows import FLOWS
+from lattice_flows.pipeline import completed
 from lattice_flows.training.optimizers import OPTIMIZERS
 
 
@@ -193,3 +194,16 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_another_optimizer_does_not_inherit_the_options_of_the_default_one():
     config = load(CONFIGS / "E1.yaml", {"training": {"optimizer": {"name": "adam"}}})
     assert config.training.optimizer.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("samplers", "message"),
+    [
+        ({"hcm": {}}, r"unknown sampler 'hcm': did you mean 'hmc'\?"),
+        ({"hmc": {"leapfrog_step": 3}}, r"sampler 'hmc': unknown key 'leapfrog_step': did you mean 'leapfrog_steps'\?"),
+        ({"hmc": {"leapfrog_steps": 0}}, r"sampler 'hmc': key 'leapfrog_steps' has the value 0: .* greater than 0"),
+    ],
+)
+def test_samplers_are_checked_before_a_run_begins(samplers, message):
+    with pytest.raises(ConfigError, match=message):
+        completed(load(CONFIGS / "E1.yaml", {"samplers": samplers}))
