@@ -49,7 +49,7 @@ def _summary_row(result: Result) -> list[Any]:
     return [
         result.table,
         max(result.lattice_shape),
-        f"{result.parameters['lam']:g}",
+        f"{result.parameters['lam']:g}" if "lam" in result.parameters else "",
         _number(result.estimate("pole_mass_times_l")),
         _number(result.observables["pole_mass_times_l"].published),
         _number(result.estimate("two_point_susceptibility")),

@@ -34,13 +34,15 @@ def test_figures_name_the_baselines_that_they_lack(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_call_leaves_its_results(tmp_path):
+def test_a_call_leaves_its_results(tmp_path, monkeypatch):
     """A small flow on a lattice without references, then the same again, which finds everything done."""
     output = io.StringIO()
     progress = Progress(Console(file=output, width=300))
     overrides = [SMALL, {"training": {"steps": 10}}]
-    for resume in (False, True):
-        assert reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress, resume=resume)
+    assert reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress)
+    monkeypatch.setattr(reproduction.run_figures, "save", lambda *_: None)
+    assert reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress, resume=True)
+    assert "ensemble.h5 is up to date" in output.getvalue()
     folder = tmp_path / "E1"
     content = json.loads((folder / "result.json").read_text())
     assert content["passed"] and (content["m2"], content["lam"], content["seed"]) == (-4.0, 6.975, 1)
