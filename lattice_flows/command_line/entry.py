@@ -1,11 +1,11 @@
 """How commands are called, from a clone and from an installed package, and how errors reach the shell. No TensorFlow."""
 
-import argparse
 import importlib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import lattice_flows
 from lattice_flows.command_line.flags import Flag
@@ -26,7 +26,7 @@ _INTERRUPTED = 130
 
 
 def run(
-    main: Callable[[argparse.Namespace], int],
+    main: Callable[[SimpleNamespace], int],
     flags: Sequence[Flag],
     description: str,
     arguments: Sequence[str] | None = None,

@@ -1,9 +1,9 @@
 """The flags of all commands, in groups, and what they change in a configuration. No TensorFlow."""
 
-import argparse
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load
@@ -78,7 +78,7 @@ def shared(*names: str) -> tuple[Flag, ...]:
     return tuple(known[name] for name in names)
 
 
-def overrides(flags: argparse.Namespace, dimensions: int = 2) -> tuple[Mapping[str, Any] | Path, ...]:
+def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str, Any] | Path, ...]:
     """What the flags that were given put on top of a configuration: the preset of a flow, then a mapping for each setting.
 
     Args:
@@ -104,7 +104,7 @@ def overrides(flags: argparse.Namespace, dimensions: int = 2) -> tuple[Mapping[s
     return tuple(layers)
 
 
-def configuration(path: str | Path, flags: argparse.Namespace) -> RunConfig:
+def configuration(path: str | Path, flags: SimpleNamespace) -> RunConfig:
     """A configuration file with the flags that were given on top of it.
 
     Raises:

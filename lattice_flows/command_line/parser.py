@@ -1,9 +1,13 @@
 """From the arguments of a command to its flags, its help, or one line that says what is wrong. No TensorFlow."""
 
-import argparse
 import re
-from collections.abc import Sequence
-from typing import Any, NoReturn
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from absl import flags as absl_flags
 
 from lattice_flows.command_line.flags import GROUPS, Flag
 from lattice_flows.errors import UserError, nearest
@@ -11,14 +15,18 @@ from lattice_flows.errors import UserError, nearest
 __all__ = ["UsageError", "parse"]
 
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
+_HELP = ("help", "helpfull", "helpshort")
+_WIDTH, _COLUMN = 110, 30
 
 
 class UsageError(UserError):
     """Arguments that a command does not understand."""
 
 
-def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequence[str]) -> argparse.Namespace:
+def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequence[str]) -> SimpleNamespace:
     """The values of all flags. Prints the help and exits if that is asked for.
+
+    The flags are absl's, in a set of their own: those of TensorFlow and of other libraries are not among them.
 
     Args:
       program: how the command is called.
@@ -29,82 +37,65 @@ def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequ
     Raises:
       UsageError: an unknown flag, a missing one, or a value that it cannot have.
     """
-    parser = _Parser(program, description, flags)
-    values, unknown = parser.parse_known_args([_spelled(argument) for argument in arguments])
-    for argument in unknown:
-        if argument.startswith("-"):
-            name = argument.split("=")[0]
-            raise UsageError(f"unknown flag {name!r}: {nearest(name, parser.names)}")
-        raise UsageError(f"unexpected argument {argument!r}: every option is a flag, such as {parser.names[0]}")
-    missing = [flag for flag in flags if flag.required and getattr(values, flag.name) is None]
+    values = absl_flags.FlagValues()
+    for flag in flags:
+        if not flag.positional:
+            _define(values, flag)
+    for name in _HELP:
+        absl_flags.DEFINE_boolean(name, False, "show this help", flag_values=values)
+    names = [f"--{flag.name}" for flag in flags if not flag.positional] + ["--help"]
+    spelled = ["--help" if argument == "-h" else _spelled(argument) for argument in arguments]
+    try:
+        _, *free = values([program, *spelled])
+    except absl_flags.UnrecognizedFlagError as error:
+        raise UsageError(f"unknown flag '--{error.flagname}': {nearest(f'--{error.flagname}', names)}") from None
+    except absl_flags.Error as error:
+        raise UsageError(_explained(str(error))) from None
+    found = {name: value for name, value in values.flag_values_dict().items() if name not in _HELP}
+    if any(values[name].value for name in _HELP):
+        print(_help(program, description, flags))
+        sys.exit(0)
+    for flag in flags:
+        if flag.positional:
+            found[flag.name] = free.pop(0) if free else flag.default
+    if free:
+        raise UsageError(f"unexpected argument {free[0]!r}: every option is a flag, such as {names[0]}")
+    missing = [flag for flag in flags if flag.required and found[flag.name] is None]
     if missing:
         raise UsageError(f"missing: {', '.join(flag.name.upper() if flag.positional else f'--{flag.name}' for flag in missing)}")
-    return values
+    return SimpleNamespace(**found)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Flags in groups with their defaults, and errors in one line."""
+class _Value(absl_flags.ArgumentParser):
+    """Turns text into a value with a function that raises `ValueError`."""
 
-    def __init__(self, program: str, description: str, flags: Sequence[Flag]):
-        super().__init__(program, "%(prog)s [flags]", description, formatter_class=_Formatter, allow_abbrev=False, add_help=False)
-        self.names = [f"--{flag.name}" for flag in flags if not flag.positional] + ["--help"]
-        positional = [flag.name.upper() for flag in flags if flag.positional]
-        self.usage = " ".join(["%(prog)s", *positional, "[flags]"])
-        for title in GROUPS:
-            group = self.add_argument_group(title)
-            for flag in flags:
-                if flag.group == title:
-                    _add(group, flag)
-        self.add_argument_group("help").add_argument(
-            "--help", "--helpfull", "--helpshort", "-h", action="help", help="show this help"
-        )
+    def __init__(self, convert: Callable[[str], Any]):
+        super().__init__()
+        self._convert = convert
 
-    def error(self, message: str) -> NoReturn:
-        """Called by argparse."""
-        raise UsageError(re.sub(r"^argument (\S+):", r"flag \1:", message))
+    def parse(self, argument: Any) -> Any:
+        """Called by absl, also for defaults, which are values already."""
+        return self._convert(argument) if isinstance(argument, str) else argument
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str):
-        super().__init__(prog, max_help_position=30, width=110)
-
-    def _format_action_invocation(self, action: argparse.Action) -> str:
-        """Without the other spellings of `--help`."""
-        if not action.option_strings:
-            return super()._format_action_invocation(action)
-        value = "" if action.nargs in (0, "?") else f" {self._format_args(action, self._get_default_metavar_for_optional(action))}"
-        return action.option_strings[0] + value
-
-
-def _add(group: Any, flag: Flag) -> None:
-    shown = flag.shown_default if flag.shown_default is not None else _shown(flag.default)
-    remark = "required" if flag.required else f"default: {shown}"
-    if flag.positional:
-        group.add_argument(flag.name, nargs="?", metavar=flag.name.upper(), help=flag.help)
-        return
-    options: dict[str, Any] = {"dest": flag.name, "default": flag.default, "help": f"{flag.help} ({remark})".replace("%", "%%")}
-    if flag.type is bool:
-        group.add_argument(f"--{flag.name}", nargs="?", const=True, type=_boolean, **options)
-        hidden = {"dest": flag.name, "default": flag.default, "help": argparse.SUPPRESS}
-        group.add_argument(f"--no{flag.name}", action="store_const", const=False, **hidden)
-        return
-    kinds = {int: ("N", _integer), float: ("X", _number), list: ("LIST", _list)}
-    metavar, convert = kinds.get(flag.type, (flag.name.upper(), str))
-    if flag.choices:
-        metavar, convert = "|".join(flag.choices), _one_of(flag.choices)
-    group.add_argument(f"--{flag.name}", metavar=metavar, type=convert, **options)
-
-
-def _shown(default: Any) -> str:
-    if default is None or default == []:
-        return "none"
-    return "no" if default is False else str(default)
+def _define(values: absl_flags.FlagValues, flag: Flag) -> None:
+    convert = _one_of(flag.choices) if flag.choices else _CONVERSIONS.get(flag.type, str)
+    serializer = absl_flags.ArgumentSerializer()
+    # A boolean flag needs no value: --resume, --noresume, --resume=true.
+    defined = absl_flags.Flag(_Value(convert), serializer, flag.name, flag.default, flag.help, boolean=flag.type is bool)
+    absl_flags.DEFINE_flag(defined, values)
 
 
 def _spelled(argument: str) -> str:
     """Flags with one dash, or with dashes inside, in the spelling that the help shows."""
     match = re.fullmatch(r"--?([A-Za-z][\w-]+)(=.*)?", argument, re.DOTALL)
     return f"--{match[1].replace('-', '_')}{match[2] or ''}" if match else argument
+
+
+def _explained(message: str) -> str:
+    """An error of absl in the words of the other errors."""
+    message = re.sub(r"^Missing value for flag (\S+)", r"flag \1: a value is missing", message)
+    return re.sub(r"^flag (--\w+)=.*?: ", r"flag \1: ", message, flags=re.DOTALL)
 
 
 def _integer(text: str) -> int:
@@ -114,30 +105,60 @@ def _integer(text: str) -> int:
             return int(text) if text.lstrip("+-").isdigit() else int(number)  # 1e6 is an integer too
     except (ValueError, OverflowError):
         pass
-    raise argparse.ArgumentTypeError(f"{text!r} is not an integer")
+    raise ValueError(f"{text!r} is not an integer")
 
 
 def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        raise ValueError(f"{text!r} is not a number") from None
 
 
 def _boolean(text: str) -> bool:
     if text.lower() in _TRUE + _FALSE:
         return text.lower() in _TRUE
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    raise ValueError(f"{text!r} is neither true nor false")
 
 
 def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _one_of(choices: Sequence[str]):
+_CONVERSIONS = {int: _integer, float: _number, bool: _boolean, list: _list}
+
+
+def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
     def convert(text: str) -> str:
         if text not in choices:
-            raise argparse.ArgumentTypeError(f"unknown value {text!r}: {nearest(text, choices)}")
+            raise ValueError(f"unknown value {text!r}: {nearest(text, choices)}")
         return text
 
     return convert
+
+
+def _help(program: str, description: str, flags: Sequence[Flag]) -> str:
+    """All flags in groups, with their defaults."""
+    positional = [flag.name.upper() for flag in flags if flag.positional]
+    lines = [" ".join(["usage:", program, *positional, "[flags]"]), "", description]
+    for title in GROUPS:
+        group = [flag for flag in flags if flag.group == title]
+        if group:
+            lines += ["", f"{title}:", *(line for flag in group for line in _described(flag))]
+    return "\n".join([*lines, "", "help:", *_columns("--help", "show this help")])
+
+
+def _described(flag: Flag) -> list[str]:
+    if flag.positional:
+        return _columns(flag.name.upper(), flag.help)
+    value = {bool: "", int: " N", float: " X", list: " LIST"}.get(flag.type, f" {flag.name.upper()}")
+    shown = flag.shown_default or (flag.default if flag.default else "no" if flag.type is bool else "none")
+    remark = "required" if flag.required else f"default: {shown}"
+    return _columns(f"--{flag.name}{' ' + '|'.join(flag.choices) if flag.choices else value}", f"{flag.help} ({remark})")
+
+
+def _columns(name: str, text: str) -> list[str]:
+    """The name of a flag in the first column, and its text, wrapped, in the second."""
+    wrapped = textwrap.wrap(text, _WIDTH - _COLUMN)
+    first = [f"  {name}"] if len(name) > _COLUMN - 4 else [f"  {name:{_COLUMN - 2}}{wrapped.pop(0)}"]
+    return first + [" " * _COLUMN + line for line in wrapped]

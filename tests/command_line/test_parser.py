@@ -45,7 +45,7 @@ def test_a_flag_that_is_not_given_has_its_default():
         (["--seed=1.5"], r"flag --seed: '1.5' is not an integer"),
         (["--target_acceptance=half"], r"flag --target_acceptance: 'half' is not a number"),
         (["--resume=perhaps"], r"flag --resume: 'perhaps' is neither true nor false"),
-        (["--seed"], r"flag --seed: expected one argument"),
+        (["--seed"], r"flag --seed: a value is missing"),
         (["--see=1"], r"unknown flag '--see': did you mean '--seed'\?"),  # no abbreviations
     ],
 )
