@@ -12,7 +12,7 @@ import yaml
 from lattice_flows.actions import ACTIONS, Action
 from lattice_flows.bijectors import INNER_MAPS
 from lattice_flows.command_line import main
-from lattice_flows.config import Registry
+from lattice_flows.config import CONFIGS, Registry
 from lattice_flows.measurement.observables import OBSERVABLES, Measurements, observable
 from lattice_flows.samplers import SAMPLERS, Sampler
 
@@ -140,3 +140,9 @@ def test_the_flow_and_the_toy_sampler_agree(results, name):
     flow, random_walk = (results[kind]["observables"][name] for kind in ("flow", "random_walk"))
     assert abs(flow["value"] - random_walk["value"]) < SIGMAS * np.hypot(flow["error"], random_walk["error"])
     assert flow["error"] < 0.05 * abs(flow["value"])
+
+
+@pytest.mark.parametrize("part", [Sextic, Stretch, RandomWalk, phi_sixth])
+def test_the_contributing_guide_quotes_the_toys(part):
+    guide = (CONFIGS.parent / "CONTRIBUTING.md").read_text()
+    assert "".join(f"+{line}".rstrip() + "\n" for line in inspect.getsource(part).splitlines()) in guide
