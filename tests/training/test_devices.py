@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from lattice_flows.training.devices import DeviceError, choose_strategy
+from lattice_flows.training.devices import DeviceError, choose_strategy, strategy_of
 
 
 @pytest.mark.parametrize(("device", "replicas"), [("cpu", 1), ("cpu:1", 1), ("all", 1), ("cpu:0,cpu:1", 2)])
@@ -16,13 +16,22 @@ def test_devices(device, replicas):
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("gpu:7", r"device 'gpu:7' is not there; available: cpu:0, cpu:1"),
-        ("cpu:0,cpu:2", r"device 'cpu:2' is not there"),
+        ("gpu:7", r"device 'gpu:7' is not available; choose from cpu:0, cpu:1"),
+        ("cpu:0,cpu:2", r"device 'cpu:2' is not available"),
         ("tpu", r"unknown device 'tpu:0': write cpu, gpu"),
         ("", r"unknown device ':0'|unknown device ''"),
         ("cpu:1,cpu:1", r"a device is named twice in 'cpu:1,cpu:1'"),
     ],
 )
-def test_devices_that_are_not_there(device, message):
+def test_devices_that_are_not_available(device, message):
     with pytest.raises(DeviceError, match=message):
         choose_strategy(device)
+
+
+@pytest.mark.parametrize("device", ["cpu:0", "cpu:1", "cpu:0,cpu:1"])
+def test_the_strategy_of_variables_is_where_they_were_made(device):
+    strategy = choose_strategy(device)
+    with strategy.scope():
+        variable = tf.Variable(1.0)
+    assert strategy_of([variable]).extended.worker_devices == strategy.extended.worker_devices
+    assert strategy_of([]).num_replicas_in_sync == 1

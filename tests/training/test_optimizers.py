@@ -46,23 +46,23 @@ def test_updates_of_adam_are_those_of_the_paper():
     np.testing.assert_allclose(moments, [first, second], atol=1e-5)
 
 
-@pytest.mark.parametrize("trust", [1e3, 1e-4])
-def test_updates_of_natural_gradient_are_those_of_the_formula(trust):
+@pytest.mark.parametrize("largest_kl_step", [1e3, 1e-4])
+def test_updates_of_natural_gradient_are_those_of_the_formula(largest_kl_step):
     rng = np.random.default_rng(3)
     weights = some_weights()
-    optimizer = NaturalGradient(weights, falling_rate, memory=0.6, damping=0.2, ridge=0.5, trust=trust)
+    optimizer = NaturalGradient(weights, falling_rate, decay=0.6, damping=0.2, ridge=0.5, largest_kl_step=largest_kl_step)
     expected, average, bounded = vector(weights), np.zeros((SIZE, SIZE)), []
     for t in range(1, 6):
         gradient, root = rng.normal(size=SIZE), rng.normal(size=(SIZE, 3))
         fisher = root @ root.T
         optimizer.apply(tf.constant(gradient, tf.float32), tf.constant(fisher, tf.float32))
-        # The plain mean of the first two, 1 - memory of what is new from then on.
+        # The plain mean of the first two, 1 - decay of what is new from then on.
         average += (1 if t == 1 else 0.5 if t == 2 else 0.4) * (fisher - average)
         change = np.linalg.solve(average + 0.2 * np.diag(np.diag(average)) + 0.5 * np.eye(SIZE), gradient)
-        largest = np.sqrt(2 * trust / (gradient @ change))
+        largest = np.sqrt(2 * largest_kl_step / (gradient @ change))
         bounded.append(largest < 0.1 / t)
         expected -= min(0.1 / t, largest) * change
-    assert all(bounded) if trust < 1 else not any(bounded)
+    assert all(bounded) if largest_kl_step < 1 else not any(bounded)
     np.testing.assert_allclose(vector(weights), expected, atol=1e-5)
     updates, stored = optimizer.variables
     assert updates == 5
@@ -102,7 +102,7 @@ def test_newtons_step_lands_on_the_minimum_of_a_quadratic_loss():
     rng = np.random.default_rng(4)
     weights, minimum, root = some_weights(), rng.normal(size=SIZE), rng.normal(size=(SIZE, 2 * SIZE))
     curvature = root @ root.T
-    optimizer = NaturalGradient(weights, lambda updates: 1.0, damping=1e-9, ridge=1e-9, trust=1e6)
+    optimizer = NaturalGradient(weights, lambda updates: 1.0, damping=1e-9, ridge=1e-9, largest_kl_step=1e6)
     gradient = curvature @ (vector(weights) - minimum)
     optimizer.apply(tf.constant(gradient, tf.float32), tf.constant(curvature, tf.float32))
     np.testing.assert_allclose(vector(weights), minimum, atol=1e-4)
@@ -113,7 +113,7 @@ def test_a_few_steps_take_a_gaussian_flow_to_the_exact_spectrum():
     flow = Flow(lattice, normal(lattice), FourierScaling(lattice))
     (log_scale,) = flow.trainable_variables
     exact = -np.log(2 * (lattice.momentum_classes()[0] + m2)) / 2
-    optimizer = NaturalGradient([log_scale], lambda updates: 1.0, damping=1e-6, ridge=1e-6, trust=10.0)
+    optimizer = NaturalGradient([log_scale], lambda updates: 1.0, damping=1e-6, ridge=1e-6, largest_kl_step=10.0)
     distance = [np.abs(log_scale - exact).max()]
     for step in range(8):
         z = flow.prior.sample(500, seed=[5, step])

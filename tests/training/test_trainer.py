@@ -126,12 +126,13 @@ def test_training_that_exploits_the_integrator_goes_on_with_half_the_step(exploi
 
 def test_the_accepted_integration_steps_stay_with_the_flow_its_file_and_the_next_stage(exploited):
     training, weights, accepted, _ = exploited
-    assert accepted == {"equivariant_ode": 2} and COARSE_STEPS == {"equivariant_ode": 1}
+    (steps,) = accepted.values()
+    assert steps in (2, 4, 8, 16) and COARSE_STEPS == {"equivariant_ode": 1}
     loaded, following = coarse_flow(), coarse_flow()
     load_weights(training.folder / "weights.npz", loaded)
     begin_with(following, training.folder)
     phi = np.random.default_rng(1).normal(scale=0.5, size=(4, *LATTICE.shape))
-    expected = restarted(coarse_flow(steps=2), weights).log_prob(phi)
+    expected = restarted(coarse_flow(steps=steps), weights).log_prob(phi)
     for flow in (loaded, following):
         assert flow.integration_steps == accepted
         np.testing.assert_allclose(flow.log_prob(phi), expected, rtol=1e-12)
