@@ -38,6 +38,9 @@ def hartley(shape: tuple[int, ...]) -> np.ndarray:
     return matrix
 
 
+_numpy_einsum = functools.partial(np.einsum, optimize=True)
+
+
 class MomentumTransform:
     """The faster of the two transforms, for maps that are even along every axis. Its inverse is the transform itself.
 
@@ -49,7 +52,7 @@ class MomentumTransform:
     transform = MomentumTransform(lf.Lattice((4, 6)))
     phi = np.random.default_rng(1).normal(size=(3, *transform.axes))
     modes = transform(phi)                                              # of the same shape
-    also = transform(tf.constant(phi), tf.tensordot)                    # for tensors
+    also = transform(tf.constant(phi), tf.einsum)                    # for tensors
     ```
 
     Args:
@@ -65,24 +68,23 @@ class MomentumTransform:
         self.axes = (lattice.volume,) if dense else lattice.shape
         self._matrices = [hartley(lattice.shape)] if dense else [hartley((extent,)) for extent in lattice.shape]
 
-    def __call__(self, x: Any, tensordot: Callable = np.tensordot) -> Any:
+    def __call__(self, x: Any, einsum: Callable = _numpy_einsum) -> Any:
         """Transforms `[..., *axes]`.
 
         Args:
           x: an array, or a tensor.
-          tensordot: `numpy.tensordot`, or TensorFlow's.
+          einsum: NumPy's, or `tf.einsum` for a tensor.
         """
-        return self._along_axes(x, self._matrices, tensordot)
+        return self._along_axes(x, self._matrices, einsum)
 
-    def eigenvalues(self, kernel: Any, tensordot: Callable = np.tensordot) -> Any:
+    def eigenvalues(self, kernel: Any, einsum: Callable = _numpy_einsum) -> Any:
         """Returns the eigenvalues `[..., *axes]` of convolutions with kernels `[..., *axes]` that are even along every axis."""
-        return self._along_axes(kernel, [matrix * np.sqrt(len(matrix)) for matrix in self._matrices], tensordot)
+        return self._along_axes(kernel, [matrix * np.sqrt(len(matrix)) for matrix in self._matrices], einsum)
 
-    def _along_axes(self, x: Any, matrices: list[np.ndarray], tensordot: Callable) -> Any:
-        dtype = getattr(x.dtype, "as_numpy_dtype", x.dtype)
-        for matrix in matrices:
-            # The first of the lattice axes is contracted and comes out last: after all of them the order is the old one.
-            x = tensordot(x, matrix.astype(dtype), [[len(x.shape) - len(matrices)], [0]])
+    def _along_axes(self, x: Any, matrices: list[np.ndarray], einsum: Callable) -> Any:
+        dtype, indices = getattr(x.dtype, "as_numpy_dtype", x.dtype), "abcdefgh"[: len(x.shape)]
+        for matrix, index in zip(matrices, indices[-len(matrices) :], strict=True):
+            x = einsum(f"{indices},{index}z->{indices.replace(index, 'z')}", x, matrix.astype(dtype))
         return x
 
 

@@ -125,9 +125,9 @@ class EquivariantODE(AugmentedBijector):
         d = len(self._transform.axes)
         phases = tf.reshape(frequencies, [-1] + [1] * (d + 1)) * phi
         sines, cosines = _sines_and_cosines(phases)
-        modes = self._transform(tf.concat([sines, phi[tf.newaxis]], axis=0), tf.tensordot)
+        modes = self._transform(tf.concat([sines, phi[tf.newaxis]], axis=0), tf.einsum)
         spectra = self._spectra(kernels)
-        velocity = self._transform(tf.reduce_sum(modes * spectra[:, tf.newaxis], axis=0), tf.tensordot)
+        velocity = self._transform(tf.reduce_sum(modes * spectra[:, tf.newaxis], axis=0), tf.einsum)
         slopes = tf.reduce_sum(cosines, axis=list(range(2, 2 + d)))
         here = kernels[:, 0]
         return velocity, tf.tensordot(here[:-1] * frequencies, slopes, 1) + here[-1] * self._lattice.volume
@@ -202,7 +202,7 @@ class _Spectra:
         if self._matrix is not None:
             return tf.tensordot(kernels, tf.constant(self._matrix, kernels.dtype), 1)
         of_displacements = tf.reshape(self._of_displacements(kernels), [-1, *self._transform.axes])
-        return self._transform.eigenvalues(of_displacements, tf.tensordot)
+        return self._transform.eigenvalues(of_displacements, tf.einsum)
 
 
 def _classes(lattice: Lattice, kernel_radius: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -113,8 +113,8 @@ class FourierScaling(tfp.bijectors.Bijector):
     def _scaled(self, x: tf.Tensor, sign: int) -> tf.Tensor:
         axes = self._transform.axes
         scale = tf.exp(sign * tf.reshape(self._of_momenta(self._values(x.dtype)), axes))
-        modes = self._transform(tf.reshape(x, [-1, *axes]), tf.tensordot) * scale
-        return tf.reshape(self._transform(modes, tf.tensordot), tf.shape(x))
+        modes = self._transform(tf.reshape(x, [-1, *axes]), tf.einsum) * scale
+        return tf.reshape(self._transform(modes, tf.einsum), tf.shape(x))
 
     def _forward(self, x: tf.Tensor) -> tf.Tensor:
         return self._scaled(x, 1)

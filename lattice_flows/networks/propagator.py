@@ -70,23 +70,19 @@ class PropagatorNetwork(tf.Module):
         phi = tf.expand_dims(self._frozen.take(tf.cast(field, tf.float32)), 1)
         waves = tf.tanh(tf.expand_dims(self._frequencies, 1) * phi)
         odd, even = tf.concat([phi, waves], axis=1), waves * waves
+        sources = []
+        for weights, constant in self._outputs:
+            features = odd if constant is None else even
+            # A sum of products is fused into one loop; a product of so small matrices is not worth a call.
+            sources.append(tf.reduce_sum(tf.expand_dims(features, 1) * tf.expand_dims(weights, 2), axis=2))
         return tuple(
-            self._active.put(
-                self._output(odd, weights)
-                if constant is None
-                else self._bound * tf.tanh((constant + self._output(even, weights)) / self._bound)
-            )
-            for weights, constant in self._outputs
+            self._active.put(value if constant is None else self._bound * tf.tanh((constant + value) / self._bound))
+            for value, (_, constant) in zip(self._convolve(sources), self._outputs, strict=True)
         )
-
-    def _output(self, features: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """`[batch, features, frozen sites]` -> `[batch, active sites]`."""
-        # A sum of products is fused into one loop; a product of so small matrices is not worth a call.
-        return self._convolve(tf.reduce_sum(tf.expand_dims(features, 1) * tf.expand_dims(weights, 2), axis=2))
 
 
 class _BlockProduct:
-    """The sum of convolutions from frozen to active sites, by one matrix product: `[batch, kernels, frozen]` -> `[batch, active]`.
+    """Sums of convolutions, by one matrix product: each `[batch, kernels, frozen sites]` -> `[batch, active sites]`.
 
     Every kernel is scaled so that it sums to as much as the neighbours do.
     """
@@ -95,8 +91,8 @@ class _BlockProduct:
         blocks = [fourier.convolution_matrix(kernel)[np.ix_(~active.ravel(), active.ravel())] for kernel in kernels]
         self._matrix = np.concatenate([2 * lattice.d * k / np.max(k.sum(axis=0)) for k in blocks]).astype(np.float32)
 
-    def __call__(self, sources: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(sources, [-1, self._matrix.shape[0]]) @ self._matrix
+    def __call__(self, sources: list[tf.Tensor]) -> list[tf.Tensor]:
+        return [tf.reshape(source, [-1, self._matrix.shape[0]]) @ self._matrix for source in sources]
 
 
 class _Spectra:
@@ -110,8 +106,10 @@ class _Spectra:
         scales = 2 * lattice.d / np.array(largest)
         self._spectra = (scales.reshape(-1, *[1] * lattice.d) * spectra).astype(np.float32)
 
-    def __call__(self, sources: tf.Tensor) -> tf.Tensor:
+    def __call__(self, sources: list[tf.Tensor]) -> list[tf.Tensor]:
         number, axes = len(self._spectra), self._transform.axes
-        fields = self._frozen.put(tf.reshape(sources, [-1, sources.shape[-1]]))
-        modes = self._transform(tf.reshape(fields, [-1, number, *axes]), tf.tensordot)
-        return self._active.take(self._transform(tf.reduce_sum(modes * self._spectra, axis=1), tf.tensordot))
+        together = tf.concat(sources, axis=1)
+        fields = self._frozen.put(tf.reshape(together, [-1, together.shape[-1]]))
+        modes = self._transform(tf.reshape(fields, [-1, number, *axes]), tf.einsum)
+        values = self._active.take(self._transform(tf.reduce_sum(modes * self._spectra, axis=1), tf.einsum))
+        return tf.unstack(tf.reshape(values, [-1, len(sources), len(self._active)]), axis=1)
