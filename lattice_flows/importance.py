@@ -1,8 +1,10 @@
 """Importance weights of flow samples, `log_weight = -S(phi) - log q(phi)`, and what follows from them alone. All in float64."""
 
+import collections
 import copy
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +15,8 @@ from lattice_flows.flows import Flow
 from lattice_flows.seeds import sub_seed
 
 __all__ = ["WeightedSampler", "effective_sample_size", "expected_acceptance", "integration_error", "log_z"]
+
+_AHEAD = 2  # batches
 
 
 class WeightedSampler:
@@ -63,11 +67,20 @@ class WeightedSampler:
           purpose: of the random numbers.
           start: number of the first batch.
         """
-        for index in range(start, start + -(-n // self.batch_size)):
-            with tf.device(self._device):
-                phi, log_weight = self._draw(tf.constant(sub_seed(self._seed, purpose, index)))
-            wanted = min(self.batch_size, n - (index - start) * self.batch_size)
-            yield phi.numpy()[:wanted], log_weight.numpy()[:wanted]
+        # Drawn ahead in threads: XLA computes a small batch on one core, and the caller needs time for each, too.
+        with ThreadPoolExecutor(_AHEAD) as pool:
+            coming: collections.deque[Future] = collections.deque()
+            for number in range(batches := -(-n // self.batch_size)):
+                while len(coming) < _AHEAD and number + len(coming) < batches:
+                    coming.append(pool.submit(self._batch, purpose, start + number + len(coming)))
+                phi, log_weight = coming.popleft().result()
+                wanted = n - number * self.batch_size
+                yield phi[:wanted], log_weight[:wanted]
+
+    def _batch(self, purpose: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+        with tf.device(self._device):
+            phi, log_weight = self._draw(tf.constant(sub_seed(self._seed, purpose, index)))
+        return phi.numpy(), log_weight.numpy()
 
     def log_weights(self, n: int, purpose: str, start: int = 0) -> np.ndarray:
         """Returns the log weights `[n]` of `batches`."""

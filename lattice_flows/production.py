@@ -68,7 +68,7 @@ def sample_run(
     """
     progress = progress or Progress(quiet=True)
     attributes = _attributes("independence", action, settings.model_dump(mode="json"), seed, settings.thermalisation)
-    attributes["weights"] = flow.fingerprint()
+    attributes |= {"weights": flow.fingerprint(), "integration_steps": flow.integration_steps}
     if path is not None and (earlier := _made_before(path, attributes, progress)):
         return earlier
     proposals = flow_proposals(flow, action, batch_size=settings.batch_size, seed=seed, progress=progress)
