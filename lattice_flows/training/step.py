@@ -8,6 +8,7 @@ import tensorflow as tf
 from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError, TrainingConfig
 from lattice_flows.flows import Flow
+from lattice_flows.training.chunks import in_chunks
 from lattice_flows.training.objectives import ESTIMATORS, LOSSES
 from lattice_flows.training.optimizers import OPTIMIZERS, Optimizer
 from lattice_flows.training.schedules import learning_rate_schedule
@@ -50,7 +51,7 @@ class TrainingStep:
             raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {batch}")
         share = batch // replicas
         losses = {name: LOSSES.find(name) for name in (settings.loss, settings.initial_loss) if name}
-        estimator = ESTIMATORS.find(settings.gradient)
+        estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         self.loss = settings.loss
         self.rate = learning_rate_schedule(settings)
         with strategy.scope():

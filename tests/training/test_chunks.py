@@ -1,0 +1,37 @@
+"""Chunks add up to the batch."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.flows import affine
+from lattice_flows.lattice import Lattice
+from lattice_flows.training import chunks
+from lattice_flows.training.objectives import ESTIMATORS
+
+
+@pytest.mark.parametrize("with_fisher", [True, False])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_chunks_make_the_same_estimate(monkeypatch, name, with_fisher):
+    lattice = Lattice((2, 2))
+    flow, action = affine(lattice, layers=2), ScalarPhi4(lattice, m2=1.0, lam=0.5)
+    z = tf.constant(np.random.default_rng(1).normal(size=(12, 2, 2)), tf.float32)
+    estimator = ESTIMATORS.find(name)
+    monkeypatch.setattr(chunks, "_SITES", 4 * 5)  # of 12 samples, chunks of at most 5 are of 4
+    chunked = chunks.in_chunks(estimator, 12, lattice.volume)
+    assert chunked is not estimator and chunks.in_chunks(estimator, 4, lattice.volume) is estimator
+    for one, other in zip(
+        estimator(flow, action, lambda: z, with_fisher=with_fisher),
+        tf.function(chunked, jit_compile=True)(flow, action, lambda: z, with_fisher=with_fisher),
+        strict=True,
+    ):
+        if one is None:
+            assert other is None
+        else:
+            np.testing.assert_allclose(one, other, atol=1e-4 * np.max(np.abs(one)))
+
+
+def test_one_sample_is_the_smallest_chunk(monkeypatch):
+    monkeypatch.setattr(chunks, "_SITES", 1)
+    assert chunks.in_chunks(ESTIMATORS.find("path"), 1, 16) is ESTIMATORS.find("path")
