@@ -42,8 +42,9 @@ class EquivariantODE(AugmentedBijector):
     Example:
 
     ```python
-    ode = EquivariantODE(Lattice((8, 8)), features=4, knots=5, steps=12)
-    phi = ode.forward(z)                                                # z: [batch, 8, 8]
+    ode = lf.bijectors.EquivariantODE(lf.Lattice((4, 4)), features=4, knots=5, steps=12)
+    z = tf.random.stateless_normal([3, 4, 4], seed=[1, 2])
+    phi = ode.forward(z)                                                # [3, 4, 4]
     ```
 
     Args:

@@ -22,8 +22,8 @@ class SinhArcsinh(tfp.bijectors.Bijector):
     Example:
 
     ```python
-    site_map = SinhArcsinh(ndims=2)
-    y = site_map.forward(x)                                             # x: [batch, 4, 4]
+    element_wise = lf.bijectors.SinhArcsinh(ndims=2)
+    y = element_wise.forward(tf.ones([3, 4, 4]))                        # [3, 4, 4]
     ```
 
     Args:
