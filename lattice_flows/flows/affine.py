@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 
 from lattice_flows.bijectors import INNER_MAPS, FourierScaling, MaskedCoupling, SinhArcsinh
 from lattice_flows.config import Component
-from lattice_flows.flows.components import build_prior, component, recorded
+from lattice_flows.flows.components import build_prior, recorded
 from lattice_flows.flows.flow import Flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.networks import NETWORKS
@@ -60,7 +60,7 @@ def affine(
       ConfigError: an unknown part or parameter.
       ValueError: an odd extent.
     """
-    inner_map = INNER_MAPS.build(component(inner))
+    inner_map = INNER_MAPS.build(inner)
     bijectors = []
     for layer in range(layers):
         pair, half = divmod(layer, 2)
@@ -72,7 +72,7 @@ def affine(
             if half == 0 and element_wise_maps:
                 bijectors.append(SinhArcsinh(lattice.d))
             rng = np.random.default_rng(sub_seed(seed, "initialisation", layer).view(np.uint32))
-            conditioner = NETWORKS.build(component(network), lattice, colours == half, inner_map.parities, rng)
+            conditioner = NETWORKS.build(network, lattice, colours == half, inner_map.parities, rng)
         bijectors.append(MaskedCoupling(conditioner, colours == half, inner_map, name=f"coupling_{layer}"))
     symmetries = conditioner.symmetries if inner_map.keeps_sign else conditioner.symmetries - {"sign"}
     if "stripes" in partitions:

@@ -1,4 +1,4 @@
-"""What the constructors of flows share: parts given by name, the prior, and a record of what was built."""
+"""What the constructors of flows share: the prior, and a record of what was built."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -12,20 +12,13 @@ from lattice_flows.flows.flow import Flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import PRIORS
 
-__all__ = ["build_prior", "component", "recorded"]
-
-
-def component(part: Component | Mapping[str, Any] | str) -> Component:
-    """Returns a part that is given as a `Component`, as a mapping with the key `name`, or by its name alone as a `Component`."""
-    if isinstance(part, str):
-        return Component(name=part)
-    return part if isinstance(part, Component) else Component(**part)
+__all__ = ["build_prior", "recorded"]
 
 
 def build_prior(part: Component | Mapping[str, Any] | str, lattice: Lattice) -> tfp.distributions.Distribution:
     """Builds a prior whose variables are named `prior/...`."""
     with tf.name_scope("prior"):
-        return PRIORS.build(component(part), lattice)
+        return PRIORS.build(part, lattice)
 
 
 def recorded(name: str) -> Callable[[Callable[..., Flow]], Callable[..., Flow]]:

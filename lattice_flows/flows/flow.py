@@ -63,6 +63,7 @@ class Flow(tf.Module):
 
     def push_forward(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps prior samples `[batch, *shape]` to fields of that shape and their `log_q [batch]`."""
+        z = tf.identity(z)  # TFP's bijectors would remember the log-determinant of the tensor even if the weights change
         phi = self.bijector.forward(z)
         log_det = self.bijector.forward_log_det_jacobian(z, event_ndims=self.lattice.d)
         return phi, self.prior.log_prob(tf.cast(z, tf.float64)) - log_det
@@ -82,6 +83,7 @@ class Flow(tf.Module):
 
     def log_prob(self, phi: tf.Tensor) -> tf.Tensor:
         """Returns `log_q [batch]` of any fields `[batch, *shape]`, by the inverse map."""
+        phi = tf.identity(phi)  # as above, and the samples' own z would be given back instead of inverting the map
         z = self.bijector.inverse(phi)
         log_det = self.bijector.inverse_log_det_jacobian(phi, event_ndims=self.lattice.d)
         return self.prior.log_prob(tf.cast(z, tf.float64)) + log_det
