@@ -23,7 +23,7 @@ from lattice_flows.training.objectives import ESTIMATORS, reparameterisation
 from lattice_flows.training.step import TrainingStep
 
 SHAPES = [(4, 4), (2, 2, 4), (2, 2, 2, 2)]
-INTEGRATION_STEPS = 4
+INTEGRATION_STEPS = 4  # a step ends at every knot
 
 
 def presets() -> dict[str, Component]:
@@ -70,7 +70,7 @@ def build(name: str, shape=(4, 4), depth=3, seed=11, integration_steps=INTEGRATI
     """A flow as training starts it."""
     lattice = Lattice(shape)
     if name == CHAIN:
-        ode = EquivariantODE(lattice, features=2, knots=depth + 1, steps=integration_steps)
+        ode = EquivariantODE(lattice, features=2, knots=max(2, depth), steps=integration_steps)
         bijector = tfp.bijectors.Chain([FourierScaling(lattice), ode, SinhArcsinh(lattice.d)])
         symmetries = frozenset({"translation", "rotation", "reflection", "sign"})
         flow = Flow(lattice, normal(lattice), bijector, symmetries)
@@ -92,7 +92,7 @@ def make(name: str, shape=(4, 4), depth=3, seed=11) -> Flow:
 def disturbed(flow: Flow, seed=11) -> Flow:
     rng = np.random.default_rng(seed)
     for variable in flow.trainable_variables:
-        size = (0.2 if flow.exact else 0.03) / np.sqrt(variable.shape[:-1].num_elements() or 1)
+        size = (0.2 if flow.exact else 0.05) / np.sqrt(variable.shape[:-1].num_elements() or 1)
         variable.assign_add(rng.uniform(-size, size, variable.shape))
     return flow
 
