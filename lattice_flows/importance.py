@@ -1,4 +1,4 @@
-"""Importance weights of flow samples, `log_weight = -S(phi) - log q(phi)`, and what follows from them alone. All in float64."""
+"""Importance weights of flow samples, `log_weight = -S(phi) - log q(phi)`, and what follows from them. All in float64."""
 
 import collections
 import copy
@@ -11,12 +11,22 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from lattice_flows.actions import Action
+from lattice_flows.errors import UserError
 from lattice_flows.flows import Flow
 from lattice_flows.seeds import sub_seed
 
-__all__ = ["WeightedSampler", "effective_sample_size", "expected_acceptance", "integration_error", "log_z"]
+__all__ = ["BrokenFlow", "WeightedSampler", "effective_sample_size", "expected_acceptance", "integration_error", "log_z"]
 
 _AHEAD = 2  # batches
+
+
+class BrokenFlow(UserError, ValueError):
+    """A flow none of whose proposals has a finite weight, so that nothing can be sampled or estimated with it."""
+
+    def __init__(self, proposals: int):
+        super().__init__(
+            f"none of {proposals} proposals has a finite weight: the flow is broken, train it again or load other weights"
+        )
 
 
 class WeightedSampler:
@@ -41,8 +51,8 @@ class WeightedSampler:
       seed: master seed; batch i of a purpose is always the same.
 
     Attributes:
-      flow: what is drawn from, with the integration steps of then.
-      action: what the weights are for.
+      flow: what is drawn from, with the integration steps it had when the sampler was made.
+      action: the target of the weights.
       batch_size: fields in a compiled call.
       integration_error: see `integration_error`; zero for an exact flow, and until `integrated` has found it.
     """
@@ -51,7 +61,7 @@ class WeightedSampler:
         self.flow, self.action, self.batch_size = copy.copy(flow), action, batch_size
         self.integration_error = {"mean": 0.0, "largest": 0.0}
         self._seed = seed
-        # Where the weights are, not wherever TensorFlow would put the computation by itself.
+        # On the device of the weights, not wherever TensorFlow would place the computation.
         self._device = next((variable.device for variable in flow.variables), None)
         compiled = _COMPILED[self.flow] = _COMPILED.setdefault(flow, {})
         key = (action, batch_size, tuple(flow.integration_steps.items()))
@@ -61,6 +71,8 @@ class WeightedSampler:
 
     def batches(self, n: int, purpose: str, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields `phi [b, *shape]` and `log_weight [b]` until n fields are drawn; the last batch is cut to fit.
+
+        Batches are drawn ahead, so the weights of the flow must not change while one iterates.
 
         Args:
           n: number of fields.
@@ -101,7 +113,7 @@ class WeightedSampler:
         Args:
           tolerance: largest mean change of log weights when the step is halved once more.
           samples: number of samples that this mean is taken over.
-          info: is told of every halving.
+          info: receives a line for every halving.
 
         Returns:
           the first sampler that is accurate; this one, for an exact flow.
@@ -111,12 +123,13 @@ class WeightedSampler:
             sampler.integration_error = integration_error(*(each.log_weights(samples, "integration") for each in (sampler, finer)))
             if (mean := sampler.integration_error["mean"]) <= tolerance:
                 break
-            info(f"the integration is wrong by {mean:.1e} in log weights on average: halving its step")
+            info(f"the integration error of log weights is {mean:.1e} on average: halving the step")
             sampler = finer
         return sampler
 
 
-# By flow, then by action, batch size and integration steps. The values must not refer to the flow itself, or it would never go.
+# By flow, then by action, batch size and integration steps. The values must not refer to the flow itself, or the flow would never
+# be freed.
 _COMPILED: weakref.WeakKeyDictionary[Flow, dict[tuple, Callable]] = weakref.WeakKeyDictionary()
 
 
@@ -135,8 +148,17 @@ def _compiled_draw(flow: Flow, action: Action, batch_size: int) -> Callable[[tf.
 
 
 def integration_error(log_weight: np.ndarray, finer: np.ndarray) -> dict[str, float]:
-    """How much log weights change, in absolute value, when the step of the integration is halved: `mean` and `largest`."""
-    change = np.abs(log_weight - finer)
+    """How much log weights change, in absolute value, when the step of the integration is halved: `mean` and `largest`.
+
+    Proposals without a finite weight, which are never accepted, are left out.
+
+    Raises:
+      BrokenFlow: no proposal has a finite weight.
+    """
+    finite = np.isfinite(log_weight) & np.isfinite(finer)
+    if not finite.any():
+        raise BrokenFlow(len(log_weight))
+    change = np.abs(log_weight[finite] - finer[finite])
     return {"mean": float(np.mean(change)), "largest": float(np.max(change))}
 
 

@@ -8,7 +8,14 @@ import pytest
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.flows import affine, continuous
-from lattice_flows.importance import WeightedSampler, effective_sample_size, expected_acceptance, log_z
+from lattice_flows.importance import (
+    BrokenFlow,
+    WeightedSampler,
+    effective_sample_size,
+    expected_acceptance,
+    integration_error,
+    log_z,
+)
 from lattice_flows.lattice import Lattice
 from lattice_flows.training.devices import choose_strategy
 
@@ -113,3 +120,10 @@ def test_a_continuous_flow_is_integrated_until_its_weights_are_right():
     assert found.integration_error["mean"] < found.integration_error["largest"]
     exact = WeightedSampler(affine(LATTICE, layers=1), ACTION, 16, seed=5)
     assert exact.integrated(1e-3, 64, lines.append) is exact and len(lines) == 1
+
+
+def test_integration_error_leaves_out_proposals_without_a_finite_weight():
+    log_weight, finer = np.array([0.0, np.nan, 1.0, 2.0]), np.array([0.1, 0.0, 1.3, np.inf])
+    assert integration_error(log_weight, finer) == {"mean": pytest.approx(0.2), "largest": pytest.approx(0.3)}
+    with pytest.raises(BrokenFlow, match="none of 4 proposals has a finite weight"):
+        integration_error(np.full(4, np.nan), finer)

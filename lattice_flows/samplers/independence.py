@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lattice_flows.importance import WeightedSampler
+from lattice_flows.importance import BrokenFlow, WeightedSampler
 from lattice_flows.samplers.chain import ChainState, Chunk, Sampler
 from lattice_flows.seeds import sub_seed
 
@@ -20,7 +20,7 @@ _PURPOSE = "chain"
 
 
 class State(NamedTuple):
-    """Where the chain stands: a configuration `[1, *shape]`, its log weight, and the number of the proposal that it was."""
+    """The state of the chain: a configuration `[1, *shape]`, its log weight, and the number of the proposal that it came from."""
 
     phi: np.ndarray
     log_weight: float
@@ -53,7 +53,7 @@ class Proposals(Chunk):
 
     @property
     def phi(self) -> np.ndarray:
-        """The configurations of the chain that are kept, `[n, 1, *shape]`."""
+        """The kept configurations of the chain, `[n, 1, *shape]`."""
         local = self.index - (self.state.updates - len(self.rows))
         held = np.where(local.reshape(-1, *(1,) * (self.rows.ndim - 1)) < 0, self.before.phi, self.rows[np.maximum(local, 0)])
         return held[:, np.newaxis]
@@ -69,7 +69,7 @@ class IndependenceMetropolis(Sampler):
     """One chain that accepts or rejects the proposals of a flow, a batch of them at a time.
 
     Args:
-      proposals: draws them. Its master seed decides on them, the seed of `run_chain` on the accept decisions.
+      proposals: draws them. Its master seed determines them, the seed of `run_chain` the accept decisions.
     """
 
     name: ClassVar[str] = "independence"
@@ -80,7 +80,7 @@ class IndependenceMetropolis(Sampler):
         self.proposals = proposals
 
     def init(self, seed: int) -> State:
-        """Starts at the first proposal with a finite weight. Raises `ValueError` if the first batch has none."""
+        """Starts at the first proposal with a finite weight. Raises `BrokenFlow` if the first batch has none."""
         return start_at(*next(self.proposals.batches(self.proposals.batch_size, _PURPOSE)))
 
     def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Proposals]:
@@ -113,11 +113,11 @@ def start_at(phi: np.ndarray, log_weight: np.ndarray) -> State:
     """The state at the first of some proposals `[n, *shape]` with a finite weight.
 
     Raises:
-      ValueError: there is none.
+      BrokenFlow: there is none.
     """
     finite = np.flatnonzero(np.isfinite(log_weight))
     if not len(finite):
-        raise ValueError(f"none of {len(log_weight)} proposals has a finite weight: the flow is broken")
+        raise BrokenFlow(len(log_weight))
     first = int(finite[0])
     return State(phi[first][np.newaxis], float(log_weight[first]), first)
 
@@ -125,10 +125,10 @@ def start_at(phi: np.ndarray, log_weight: np.ndarray) -> State:
 def update(
     state: State, phi: np.ndarray, log_weight: np.ndarray, uniform: np.ndarray, row: int
 ) -> tuple[State, np.ndarray, np.ndarray]:
-    """Proposes configurations one after the other.
+    """Proposes configurations in turn.
 
     Args:
-      state: where the chain stands.
+      state: of the chain.
       phi: proposals `[n, *shape]`.
       log_weight: theirs, `[n]`, float64; one that is not finite is rejected.
       uniform: `[n]`, in [0, 1).
@@ -143,7 +143,7 @@ def update(
     for i, (proposed, threshold) in enumerate(zip(log_weight.tolist(), thresholds.tolist(), strict=True)):
         if threshold <= proposed - current < np.inf:
             accepted[i], current = True, proposed
-    # Index of the last accepted proposal, -1 before the first one: then the one that the chain came with.
+    # Index of the last accepted proposal, -1 before the first one: the chain then holds its earlier configuration.
     last = np.maximum.accumulate(np.where(accepted, np.arange(len(phi)), -1))
     index = np.where(last < 0, state.row, row + last)
     end = int(last[-1])
