@@ -1,10 +1,13 @@
 """The weights in paper/trained must load and give the stored densities for ever."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
 
+import lattice_flows as lf
 from lattice_flows.config import CONFIGS, ConfigError
 from lattice_flows.importance import WeightedSampler, expected_acceptance
 from lattice_flows.io.arrays import CheckpointError, read_arrays
@@ -66,3 +69,10 @@ def test_a_run_that_started_from_pretrained_weights_can_be_opened(tmp_path):
     config = Case("E1").configuration()
     start_from_pretrained(config, tmp_path / "run", E1)
     assert not RunDirectory.open(tmp_path / "run")[1].differences(completed(config))
+
+
+def test_weights_of_the_first_version_load_with_their_density():
+    """They have earlier keys, and one number for all momenta of equal phat^2."""
+    flow, _ = lf.load(Path(__file__).with_name("affine_E4_of_0.1.0.npz"))
+    assert flow.number_of_parameters() > 472
+    np.testing.assert_allclose(flow.log_prob(fields((12, 12))), [-83.3698156, -112.950745, -79.8369692], rtol=1e-6)
