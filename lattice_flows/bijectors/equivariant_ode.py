@@ -32,12 +32,12 @@ _TURN = 6.28125
 
 
 class EquivariantODE(AugmentedBijector):
-    """The flow of the field above, by a Runge-Kutta method of fixed step in a compiled loop.
+    """The flow of the equation above, by a Runge-Kutta method with a fixed step in a compiled loop.
 
     The map is inverted, and its log-determinant known, up to the error of the integration; the same equation with twice as many
     steps (`with_integration_steps`) tells how large that is. Gradients are those of the discrete map: the loop keeps the field
-    before every step and differentiates one step at a time. Computes in the type of its argument; the log-determinant is float64
-    whatever that is.
+    before every step and differentiates one step at a time. Computes in the type of its argument; the log-determinant is
+    always float64.
 
     Example:
 
@@ -54,7 +54,7 @@ class EquivariantODE(AugmentedBijector):
       steps: of the integration.
       integrator: a name in `INTEGRATORS`.
       spacing: of the frequencies `omega_f` at the start, `spacing, 2 spacing, ...`.
-      kernel_radius: length of the longest displacement over which sites feel each other; None for all.
+      kernel_radius: length of the longest displacement over which sites interact; None for all.
       variables: the kernels `[knots, features + 1, classes]` and the logarithms of the frequencies `[features]`, to be shared with
         another equation; None makes them.
 
@@ -94,10 +94,11 @@ class EquivariantODE(AugmentedBijector):
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
-        """Its kernels by name, from those of the like ODE on another lattice, if there are any.
+        """Translates the kernels of the same equation on another lattice; empty if `arrays` holds none.
 
-        A kernel keeps what it gives to a displacement. Half an extent is reached both ways, so that its class may have more
-        members on a larger lattice; they share. Displacements that the other ODE does not reach get zero.
+        A kernel keeps its value at every displacement. A displacement by half an extent is its own mirror image. On a larger
+        lattice its class has more members, and the kernel is divided among them. Displacements beyond the radius of the other
+        equation get zero.
         """
         name = self._weights.name.split(":")[0]
         if name not in arrays:
@@ -138,7 +139,6 @@ class EquivariantODE(AugmentedBijector):
         method, steps, dtype = self._method, self._steps, x.dtype
         h = sign / steps
         basis = tf.constant(self._basis, dtype)
-        keep = tf.eye(steps, dtype=dtype)
 
         def step(n, phi, weights, frequencies):
             kernels = tf.tensordot(basis[n], weights, 1)
@@ -152,8 +152,8 @@ class EquivariantODE(AugmentedBijector):
         @tf.custom_gradient
         def flow(phi, weights, frequencies):
             def forward(n, phi, log_det, history):
-                # A sum with a one-hot vector: vectorised maps and XLA both take it.
-                history += tf.reshape(keep[n], [-1] + [1] * len(phi.shape)) * phi
+                # XLA does this in place, and vectorised maps take it, as they do not a TensorArray in a compiled loop.
+                history = tf.tensor_scatter_nd_update(history, [[n]], phi[tf.newaxis])
                 phi, change = step(n, phi, weights, frequencies)
                 return n + 1, phi, log_det + tf.cast(change, tf.float64), history
 

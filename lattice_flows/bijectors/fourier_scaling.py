@@ -19,7 +19,7 @@ from lattice_flows.lattice import Lattice
 
 __all__ = ["FourierScaling"]
 
-# Lattices with more orbits (in two dimensions from L = 68 on) get a function of phat^2 that is piecewise linear between so many
+# Lattices with more orbits (in two dimensions from L = 68 on) get a function of phat^2 that is piecewise linear between that many
 # knots, so that the number of weights does not grow with the volume.
 _MOST_CLASSES = 600
 _KNOTS = 64
@@ -29,7 +29,7 @@ class FourierScaling(tfp.bijectors.Bijector):
     """Scales modes by trained numbers, one for each of `Lattice.momentum_classes`.
 
     On lattices with more than 600 classes, s is a trained function of phat^2, piecewise linear between 64 knots that are equally
-    spaced in |phat|. Computes in the type of its argument; the log-determinant is float64 whatever that is.
+    spaced in |phat|. Computes in the type of its argument; the log-determinant is always float64.
 
     Example:
 
@@ -130,7 +130,7 @@ class FourierScaling(tfp.bijectors.Bijector):
 
 
 def _points(lattice: Lattice, trainable: bool) -> np.ndarray:
-    """The value of phat^2 at which each number stands."""
+    """The value of phat^2 that each number belongs to."""
     momenta, _ = lattice.momentum_classes()
     if len(momenta) <= _MOST_CLASSES or not trainable:
         return momenta

@@ -23,7 +23,7 @@ __all__ = ["MaskedCoupling"]
 class MaskedCoupling(AugmentedBijector):
     """An element-wise map of the active sites, conditioned on the frozen ones.
 
-    Computes in the type of its argument; the log-determinant is float64 whatever that is.
+    Computes in the type of its argument; the log-determinant is always float64.
 
     Example:
 

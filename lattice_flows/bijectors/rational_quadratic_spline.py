@@ -3,7 +3,7 @@
     y = y_k + (y_{k+1} - y_k) [s_k xi^2 + d_k xi (1 - xi)] / [s_k + (d_{k+1} + d_k - 2 s_k) xi (1 - xi)]
 
 in bin k, with `xi = (x - x_k) / (x_{k+1} - x_k)`, slopes `d_k` at the knots and `s_k = (y_{k+1} - y_k) / (x_{k+1} - x_k)`; the
-identity outside of the interval.
+identity outside the interval.
 """
 
 import itertools
@@ -36,7 +36,7 @@ class RationalQuadraticSpline:
 
     Args:
       bins: number of bins, even.
-      half_width: the interval of the spline reaches from minus this to this; outside, the map is the identity.
+      half_width: the spline acts on the interval from `-half_width` to `half_width`; outside, the map is the identity.
 
     Raises:
       ValueError: an odd number of bins.

@@ -1,4 +1,4 @@
-"""The sinh-arcsinh map of every site by itself.
+"""The sinh-arcsinh map of single sites.
 
     y_x = b sinh(tau asinh(x_x / b))
     log |det dy/dx| = sum_x log [ tau cosh(tau asinh(x_x / b)) / sqrt(1 + (x_x / b)^2) ]
@@ -17,7 +17,7 @@ __all__ = ["SinhArcsinh"]
 class SinhArcsinh(tfp.bijectors.Bijector):
     """The same odd element-wise map at every site, with two trained numbers.
 
-    Computes in the type of its argument; the log-determinant is float64 whatever that is.
+    Computes in the type of its argument; the log-determinant is always float64.
 
     Example:
 
@@ -28,7 +28,7 @@ class SinhArcsinh(tfp.bijectors.Bijector):
 
     Args:
       ndims: number of lattice dimensions.
-      width: b at the start; larger fields feel the tails.
+      width: b at the start; fields larger than b are in the tails.
       tail: tau at the start; 1 is the identity.
     """
 
