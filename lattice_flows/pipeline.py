@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,18 +85,18 @@ def train_run(
     *,
     resume: bool = False,
 ) -> Trained:
-    """Trains the flow of a configuration in a run folder of its own, or goes on where that stands.
+    """Trains the flow of a configuration in a run folder of its own, or resumes it.
 
-    Leaves `metrics.csv`, checkpoints and the weights of the best model, and in `stages/1`, `stages/2`, ... the runs of the
-    configuration's stages, each of which begins with the weights of the one before. Nothing is written before the configuration has
-    proved usable.
+    Writes `metrics.csv`, checkpoints and the weights of the best model, and in `stages/1`, `stages/2`, ... the runs of the
+    configuration's stages, each of which begins with the weights of the one before. Nothing is written until the configuration has
+    been checked.
 
     Args:
       config: of the run.
       out: the run folder.
       strategy: the devices; None for TensorFlow's default.
       progress: where progress is shown; None for silence.
-      resume: go on with an earlier run in that folder.
+      resume: continue an earlier run in that folder.
 
     Returns:
       the run folder, the best model, the action, and what was done.
@@ -123,8 +124,14 @@ def train_model(
     """Trains a flow in a run folder: `train_run` for a flow and an action that have been built as the configuration says."""
     progress, config = progress or Progress(quiet=True), completed(config)
     trainer = Trainer(flow, action, config.training, seed=config.seed, strategy=strategy, progress=progress)
-    run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume)
-    if not trainer.restore(run):
+    restored = False
+
+    def restore(run: RunDirectory) -> None:
+        nonlocal restored
+        restored = trainer.restore(run)
+
+    run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume, check=restore)
+    if not restored:
         before = config.training.init_from
         for index, stage in enumerate(config.stage_configs(), 1):
             progress.info(f"stage {index} of {len(config.stages)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
@@ -145,7 +152,7 @@ def start_from_pretrained(
       out: the run folder.
       weights: the weights file of the earlier run, or its folder.
       strategy: the devices; None for TensorFlow's default.
-      resume: go on with an earlier run in that folder.
+      resume: continue an earlier run in that folder.
 
     Raises:
       ConfigError: the weights belong to another lattice, action or flow.
@@ -173,7 +180,7 @@ def open_trained(path: str | Path, strategy: tf.distribute.Strategy | None = Non
     """Opens a run folder with a finished training: the best model, on the devices of a strategy, and what was done.
 
     Raises:
-      RunError: no run is there.
+      RunError: the folder holds no run.
       CheckpointError: the run has no weights, or they are damaged.
     """
     run, config = RunDirectory.open(path)
@@ -197,7 +204,14 @@ def recorded_config(path: Path) -> RunConfig:
     return RunConfig.checked(translated(recorded), str(path))
 
 
-def start_run(out: str | Path, config: RunConfig, strategy: tf.distribute.Strategy, *, resume: bool = False) -> RunDirectory:
+def start_run(
+    out: str | Path,
+    config: RunConfig,
+    strategy: tf.distribute.Strategy,
+    *,
+    resume: bool = False,
+    check: Callable[[RunDirectory], None] | None = None,
+) -> RunDirectory:
     """Makes the run folder of a configuration, or continues an earlier run there; it records every parameter and the devices.
 
     Raises:
@@ -206,4 +220,4 @@ def start_run(out: str | Path, config: RunConfig, strategy: tf.distribute.Strate
     """
     available = [device.name for device in tf.config.list_logical_devices()]
     record = {"devices": strategy.extended.worker_devices, "available": available}
-    return RunDirectory.start(out, completed(config), resume=resume, complete=completed, **record)
+    return RunDirectory.start(out, completed(config), resume=resume, complete=completed, check=check, **record)

@@ -62,6 +62,18 @@ def test_a_finished_run_is_taken_up_with_its_stages(staged):
     np.testing.assert_equal(weights_of(resumed.flow), weights_of(flow))
 
 
+def test_a_refused_continuation_leaves_the_run_as_it_was(tmp_path, small_config):
+    run = train_run(small_config({"training": {"steps": 10}}), tmp_path / "run").run
+    for checkpoint in (run.path / "checkpoints").iterdir():
+        checkpoint.write_bytes(b"damaged")
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match=r"training.optimizer.name was 'adam', now 'natural_gradient'"):
+        train_run(small_config({"training": {"optimizer": {"name": "natural_gradient"}}}), run.path, resume=True)
+    with pytest.raises(CheckpointError):
+        train_run(small_config({"training": {"steps": 20}}), run.path, resume=True)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
 def test_a_run_is_opened_with_its_best_model(staged):
     _, (run, flow, action, summary), _ = staged
     opened = open_trained(run.path, choose_strategy("cpu:1"))

@@ -5,7 +5,7 @@ from typing import Any
 
 from lattice_flows.config.errors import ConfigError
 
-__all__ = ["RENAMED", "translated"]
+__all__ = ["RENAMED", "translated", "with_updates"]
 
 # Earlier dotted key -> present one. Entries of a mapping stand before the mapping itself.
 RENAMED = {
@@ -22,16 +22,13 @@ RENAMED = {
 }
 _CONFIGURATIONS = "samplers.metropolis.configurations"
 _UPDATES = "samplers.metropolis.updates"
-_THINNING = "samplers.metropolis.thinning"
-_DEFAULT_THINNING = 10
 
 
-def translated(tree: Mapping[str, Any], below: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def translated(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration, or a part of one, with present keys in place of earlier ones.
 
     Args:
       tree: nested mappings; it is not changed.
-      below: the configuration that it will be merged into, whose thinning counts where `tree` gives none.
 
     Raises:
       ConfigError: a key and its earlier name are both given.
@@ -42,18 +39,15 @@ def translated(tree: Mapping[str, Any], below: Mapping[str, Any] | None = None) 
         _move(found, old, new)
     if absolute_error_steps is not None:
         found["training"].setdefault("initial_loss", "absolute_error" if absolute_error_steps else None)
-    configurations = _lookup(found, _CONFIGURATIONS)
-    if isinstance(configurations, int):
-        _move(found, _CONFIGURATIONS, _UPDATES)
-        thinning = _lookup(found, _THINNING) or _lookup(below or {}, _THINNING) or _DEFAULT_THINNING
-        found["samplers"]["metropolis"]["updates"] = configurations * thinning
+    if None not in (_lookup(found, _CONFIGURATIONS), _lookup(found, _UPDATES)):
+        raise ConfigError(_both(_CONFIGURATIONS, _UPDATES))
     if isinstance(found.get("stages"), list | tuple):
-        found["stages"] = [translated(entry, found) if isinstance(entry, Mapping) else entry for entry in found["stages"]]
+        found["stages"] = [translated(entry) if isinstance(entry, Mapping) else entry for entry in found["stages"]]
     return found
 
 
 def _move(tree: dict[str, Any], old: str, new: str) -> None:
-    """Moves an entry in place, if it is there, and merges a mapping into the one that is there already."""
+    """Moves an entry in place if it exists; a mapping is merged into an existing one."""
     *path, last = old.split(".")
     parent = _lookup(tree, *path)
     if not isinstance(parent, dict) or last not in parent:
@@ -71,7 +65,27 @@ def _move(tree: dict[str, Any], old: str, new: str) -> None:
     elif all(isinstance(part, dict) for part in both) and not both[0].keys() & both[1].keys():
         tree[name] |= value
     else:
-        raise ConfigError(f"the keys {old!r} and {new!r} are both given: {old!r} is the earlier name, keep {new!r}")
+        raise ConfigError(_both(old, new))
+
+
+def _both(old: str, new: str) -> str:
+    return f"the keys {old!r} and {new!r} are both given: {old!r} is the earlier name, keep {new!r}"
+
+
+def with_updates(metropolis: Any, thinning: int) -> Any:
+    """The settings of local Metropolis with `updates` in place of the earlier `configurations`, the number of kept ones.
+
+    The product depends on the thinning, which another layer may set: it is taken once all layers are merged.
+
+    Args:
+      metropolis: the merged settings.
+      thinning: that holds where they give none.
+    """
+    if not (isinstance(metropolis, Mapping) and isinstance(metropolis.get("configurations"), int)):
+        return metropolis
+    settings = dict(metropolis)
+    kept, thinning = settings.pop("configurations"), settings.get("thinning", thinning)
+    return settings | {"updates": kept * thinning if isinstance(thinning, int) else kept}
 
 
 def _lookup(tree: Mapping[str, Any], *keys: str) -> Any:

@@ -1,6 +1,6 @@
 """How one configuration is put on top of another. No TensorFlow.
 
-Mappings are merged key by key. A mapping with a different ``name`` replaces the one below it whole, so that another network does
+Mappings are merged key by key. A mapping with a different ``name`` replaces the one below it entirely, so that another network does
 not inherit the old one's options. The action alone keeps the parameters that both actions take, such as the bare mass.
 """
 
@@ -14,11 +14,27 @@ __all__ = ["on_top"]
 
 def on_top(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """One whole configuration, or a part of it, on top of another one."""
-    above = translated(above, below)
-    merged = _merged(below, {key: value for key, value in above.items() if key != "action"})
+    above = translated(above)
+    merged = _merged(_without_other_length(below, above), {key: value for key, value in above.items() if key != "action"})
     if "action" in above:
         merged["action"] = _action(below.get("action"), above["action"])
     return merged
+
+
+def _without_other_length(below: Mapping[str, Any], above: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`below` without the length of the local Metropolis chain where `above` gives it by the other of its two keys."""
+    here, there = (_metropolis(tree) for tree in (above, below))
+    replaced = [old for new, old in (("configurations", "updates"), ("updates", "configurations")) if new in here and old in there]
+    if not replaced:
+        return below
+    settings = {key: value for key, value in there.items() if key not in replaced}
+    return {**below, "samplers": {**below["samplers"], "metropolis": settings}}
+
+
+def _metropolis(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    samplers = tree.get("samplers")
+    settings = samplers.get("metropolis") if isinstance(samplers, Mapping) else None
+    return settings if isinstance(settings, Mapping) else {}
 
 
 def _merged(below: Any, above: Any) -> Any:

@@ -14,7 +14,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from lattice_flows.config.aliases import translated
+from lattice_flows.config.aliases import translated, with_updates
 from lattice_flows.config.errors import ConfigError, explain
 from lattice_flows.config.merging import on_top
 
@@ -99,7 +99,7 @@ class TrainingConfig(Checked):
     learning_rate: PositiveFloat = 0.3
     loss: str = "reverse_kl"
     initial_loss: str | None = None
-    initial_loss_steps: NonNegativeInt = 0
+    initial_loss_steps: Annotated[NonNegativeInt, Field(validate_default=True)] = 0
     gradient: str = "path"
     optimizer: Component = Component(name="natural_gradient")
     schedule: ScheduleConfig = ScheduleConfig()
@@ -108,6 +108,14 @@ class TrainingConfig(Checked):
     target_acceptance: Probability | None = None
     max_minutes: PositiveFloat | None = None
     init_from: str | None = None
+
+    @pydantic.field_validator("initial_loss_steps")
+    @classmethod
+    def _both_or_neither(cls, steps: int, info: pydantic.ValidationInfo) -> int:
+        loss = info.data.get("initial_loss")
+        if "initial_loss" in info.data and (loss is not None) != (steps > 0):
+            raise ValueError(f"initial_loss is {loss}: give initial_loss and a positive initial_loss_steps, or neither")
+        return steps
 
     @pydantic.field_validator("optimizer", mode="before")
     @classmethod
@@ -142,11 +150,14 @@ class SamplerConfig(BaseModel):
     def _keeps_enough(cls, thinning: int, info: pydantic.ValidationInfo) -> int:
         updates = info.data.get("updates", _FEWEST_CONFIGURATIONS * thinning)
         if _FEWEST_CONFIGURATIONS * thinning > updates:
-            raise ValueError(f"of {updates} updates, fewer than the {_FEWEST_CONFIGURATIONS} that errors need would be kept")
+            raise ValueError(
+                f"a thinning of {thinning} keeps fewer than {_FEWEST_CONFIGURATIONS} configurations of {updates} updates, "
+                "too few for error estimates"
+            )
         return thinning
 
     def component(self, name: str) -> Component:
-        """What the registry of samplers builds: the sampler's own parameters, `chains` and `target_acceptance`."""
+        """The component that `SAMPLERS` builds: `chains`, `target_acceptance` and the sampler's own parameters."""
         own = {"chains": self.chains, "target_acceptance": self.target_acceptance, **(self.__pydantic_extra__ or {})}
         return Component(name=name, **own)
 
@@ -174,6 +185,8 @@ class RunConfig(Checked):
     def _default_samplers(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
+        if "metropolis" in value:
+            value = {**value, "metropolis": with_updates(value["metropolis"], SamplerConfig.model_fields["thinning"].default)}
         given = {name: settings for name, settings in value.items() if name not in _SAMPLERS}
         known = {name: _with_defaults(settings, value.get(name, {})) for name, settings in _SAMPLERS.items()}
         return known | given

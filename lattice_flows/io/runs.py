@@ -19,6 +19,8 @@ __all__ = ["RunDirectory"]
 _PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors")
 # What a resumed run may change: how it continues, not what it samples or with which flow.
 _FREE_ON_RESUME = ("training.", "chain.", "samplers.")
+# Checkpoints hold the optimiser's state, which another one cannot use.
+_FIXED_ON_RESUME = ("training.optimizer.name",)
 
 
 class RunDirectory:
@@ -27,7 +29,7 @@ class RunDirectory:
     Attributes:
       path: the folder.
       resumed: whether it was there before.
-      changed: dotted key -> (value before, value now), what a resumed run does in another way.
+      changed: dotted key -> (value before, value now), settings that differ from the earlier run.
     """
 
     def __init__(self, path: Path, resumed: bool, changed: Mapping[str, tuple[Any, Any]] | None = None):
@@ -43,6 +45,7 @@ class RunDirectory:
         devices: Sequence[str] = (),
         available: Sequence[str] = (),
         complete: Callable[[RunConfig], RunConfig] | None = None,
+        check: Callable[["RunDirectory"], Any] | None = None,
     ) -> "RunDirectory":
         """Makes the folder with `config.yaml` and `environment.json`, or continues an earlier run.
 
@@ -54,6 +57,7 @@ class RunDirectory:
           available: what it could compute on, for the record.
           complete: writes out every parameter of a configuration. It is applied to that of an earlier run, in which a parameter
             that the earlier version did not know then counts with its default.
+          check: called with an earlier run before anything is written; it raises where that run cannot be continued.
 
         Raises:
           RunError: the folder is in use and `resume` is not set, the earlier run had another seed, lattice, action or flow, or
@@ -70,13 +74,15 @@ class RunDirectory:
                 raise RunError(f"cannot resume in {path}: it holds no config.yaml, so it is not a run of this program")
             earlier = load(path / "config.yaml")
             changed = (complete(earlier) if complete else earlier).differences(config)
-            other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME)}
+            other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME) or key in _FIXED_ON_RESUME}
             if other:
                 listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in other.items())
                 raise RunError(f"cannot resume {path} with another configuration: {listed}")
+        run = cls(path, used, changed)
+        if used and check:
+            check(run)
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-        run = cls(path, used, changed)
         run.write_text("config.yaml", config.dump())
         run.write_json("environment.json", _environment(config.seed, devices, available))
         return run

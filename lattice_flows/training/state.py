@@ -1,11 +1,12 @@
 """The state of a training, and the checkpoints that hold it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from lattice_flows.flows import Flow, assign
 from lattice_flows.io.arrays import CheckpointError, Checkpoints
@@ -26,7 +27,7 @@ class Summary(NamedTuple):
       seconds: training time, without compilation.
       compile_seconds: time for tracing and compilation.
       parameters: number of trained numbers.
-      acceptance: expected acceptance of the best model, which is the one that is kept.
+      acceptance: expected acceptance of the best model, the one that is kept.
       ess: its effective sample size per sample.
       stopped: why the training ended.
       earlier_seconds: training time of the runs whose weights this one began with.
@@ -44,9 +45,10 @@ class Summary(NamedTuple):
 
 @dataclasses.dataclass
 class TrainingState:
-    """Everything that a training needs to go on. A checkpoint holds it whole.
+    """Everything that a training needs to resume. A checkpoint holds all of it.
 
-    The weights of the flow and the state of the optimiser live in TensorFlow's variables; `take` copies them here and `give` back.
+    The weights of the flow and the state of the optimiser live in TensorFlow variables; `take` copies them here and `give` copies
+    them back.
 
     Attributes:
       step: optimisation steps made.
@@ -57,7 +59,7 @@ class TrainingState:
       integration_steps: of the flow, see `Flow.integration_steps`.
       evaluations: all rows of `metrics.csv`.
       weights: of the flow, by name.
-      best_weights: of the best model by effective sample size, by name; until the first evaluation those of the start.
+      best_weights: of the best model by effective sample size, by name; before the first evaluation, the initial ones.
       optimizer: the variables of the optimiser, by number.
     """
 
@@ -87,11 +89,23 @@ class TrainingState:
         """Sets the variables and the integration steps, in place.
 
         Raises:
-          CheckpointError: the state belongs to another flow or optimiser.
+          CheckpointError: the state belongs to another flow or optimiser. Nothing has changed then.
         """
+        weights, moments = flow.named_variables(), {str(index): variable for index, variable in enumerate(optimizer.variables)}
+        if self.integration_steps.keys() != flow.integration_steps.keys():
+            raise CheckpointError(
+                f"the checkpoint belongs to another flow: it integrates {sorted(self.integration_steps)}, "
+                f"this one {sorted(flow.integration_steps)}"
+            )
+        if _shapes(self.weights) == _shapes(weights) and _shapes(self.optimizer) != _shapes(moments):
+            raise CheckpointError(
+                f"the checkpoint belongs to another optimizer than {type(optimizer).__name__}: "
+                "continue with the optimizer that it was written with, or train in another folder"
+            )
+        # In one call, which checks everything before it changes anything.
+        state = {f"optimizer/{name}": array for name, array in self.optimizer.items()}
+        assign(weights | {f"optimizer/{name}": variable for name, variable in moments.items()}, self.weights | state)
         flow.set_integration_steps(self.integration_steps)
-        assign(flow.named_variables(), self.weights)
-        assign({str(index): variable for index, variable in enumerate(optimizer.variables)}, self.optimizer)
 
     def record(self, evaluation: Evaluation) -> None:
         """Adds an evaluation of the weights that were taken last, and keeps these if they are the best so far."""
@@ -113,7 +127,7 @@ class TrainingState:
 
         Args:
           folder: of the checkpoints.
-          info: is told of damaged checkpoints that are passed over.
+          info: receives a line for every damaged checkpoint that is skipped.
 
         Raises:
           CheckpointError: all checkpoints are damaged, or an earlier version of this package wrote them.
@@ -133,3 +147,7 @@ class TrainingState:
             prefix = f"{kind}/"
             fields[kind] = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         return cls(**fields)
+
+
+def _shapes(arrays: Mapping[str, np.ndarray | tf.Variable]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(array.shape) for name, array in arrays.items()}

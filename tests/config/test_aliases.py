@@ -27,9 +27,10 @@ def test_every_earlier_key_has_its_place():
         },
         "samplers": {
             "hmc": {"chains": 8, "updates": 100, "thinning": 5},
-            "metropolis": {"updates": 60, "thinning": 3, "chains": 4},
+            "metropolis": {"configurations": 20, "thinning": 3, "chains": 4},
         },
     }
+    assert load(CONFIGS / "E1.yaml", {"metropolis": earlier["metropolis"]}).sampler("metropolis").updates == 60
     assert json.dumps(earlier) == before
 
 
@@ -37,6 +38,17 @@ def test_configurations_count_in_the_thinning_below():
     config = load(CONFIGS / "E1.yaml", {"samplers": {"metropolis": {"thinning": 4}}}, {"metropolis": {"configurations": 20}})
     assert config.sampler("metropolis").updates == 80
     assert load(CONFIGS / "E1.yaml", {"metropolis": {"configurations": 20}}).sampler("metropolis").updates == 200
+
+
+def test_configurations_count_in_the_thinning_that_holds_in_the_end(tmp_path):
+    (tmp_path / "below.yaml").write_text("include: E1.yaml\nmetropolis: {configurations: 3910}")
+    (tmp_path / "above.yaml").write_text("include: below.yaml\nmetropolis: {sweeps_between: 5}")
+    settings = load(tmp_path / "above.yaml").sampler("metropolis")
+    assert (settings.updates, settings.thinning) == (3910 * 5, 5)
+    assert load(tmp_path / "below.yaml", {"samplers": {"metropolis": {"updates": 700}}}).sampler("metropolis").updates == 700
+    assert load(tmp_path / "above.yaml", {"metropolis": {"configurations": 30}}).sampler("metropolis").updates == 150
+    with pytest.raises(ConfigError, match=r"metropolis.configurations' and 'samplers.metropolis.updates' are both given"):
+        load(CONFIGS / "E1.yaml", {"metropolis": {"configurations": 20, "updates": 20}})
 
 
 def test_stages_may_use_earlier_keys(tmp_path):

@@ -48,6 +48,21 @@ def test_resuming(tmp_path, small_config):
     assert not RunDirectory.start(tmp_path / "new", small_config(), resume=True).resumed
 
 
+def test_a_refused_continuation_changes_nothing(tmp_path, small_config):
+    run = RunDirectory.start(tmp_path / "run", small_config())
+    before = {path.name: path.read_bytes() for path in run.path.iterdir()}
+    other = small_config({"training": {"optimizer": {"name": "natural_gradient"}}})
+    with pytest.raises(RunError, match=r"training.optimizer.name was 'adam', now 'natural_gradient'"):
+        RunDirectory.start(run.path, other, resume=True)
+
+    def refuse(run):
+        raise RunError("damaged")
+
+    with pytest.raises(RunError, match="damaged"):
+        RunDirectory.start(run.path, small_config({"training": {"steps": 99}}), resume=True, check=refuse)
+    assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
+
+
 def test_opening_what_is_not_there(tmp_path):
     with pytest.raises(RunError, match=r".* is not a run folder: it holds no config.yaml"):
         RunDirectory.open(tmp_path)

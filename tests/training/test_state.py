@@ -50,6 +50,20 @@ def test_a_checkpoint_gives_back_everything(tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_state_that_does_not_fit_changes_nothing():
+    state, *_ = some_state()
+    other = coarse_flow()
+    before, steps = weights_of(other), other.integration_steps
+    smaller = Adam(other.trainable_variables[:1], lambda updates: 0.1)
+    with pytest.raises(CheckpointError, match=r"another optimizer than Adam: continue with the optimizer that it was written with"):
+        state.give(other, smaller)
+    state.weights.popitem()
+    with pytest.raises(CheckpointError, match="the weights belong to another flow"):
+        state.give(other, Adam(other.trainable_variables, lambda updates: 0.1))
+    np.testing.assert_equal(weights_of(other), before)
+    assert other.integration_steps == steps != state.integration_steps
+
+
 def test_there_may_be_no_checkpoint(tmp_path):
     assert TrainingState.latest(tmp_path / "nowhere", print) is None
 
