@@ -7,7 +7,7 @@ phi, log_q = flow.sample_and_log_prob(64, seed=[1, 2])
 log_weight = -action(phi) - log_q
 ```
 
-Modules are imported when they are first used (PEP 562), so that `import lattice_flows` itself is quick.
+Modules are imported when they are first used (PEP 562), so `import lattice_flows` itself is quick.
 """
 
 import importlib

@@ -1,6 +1,6 @@
 """Lattice field theory from Python in four calls: `train`, `sample`, `measure`, `load`.
 
-None of them needs a folder. With `out` or `path`, they leave the files that the commands leave and read.
+None of them needs a folder. With `out` or `path`, they write the same files as the commands.
 """
 
 import importlib.util
@@ -59,8 +59,8 @@ def train(
       steps: number of optimisation steps.
       seed: master seed of all random numbers.
       device: "cpu", "gpu", "gpu:1", or several devices as "gpu:0,gpu:1"; it must hold the flow. None for those that do.
-      out: a run folder to leave metrics, checkpoints and weights in; None to leave nothing.
-      resume: go on with an earlier run in that folder.
+      out: a run folder for metrics, checkpoints and weights; None writes nothing.
+      resume: continue an earlier run in that folder.
       progress: whether to show progress, or where.
       **settings: further keys of `lattice_flows.config.TrainingConfig`, such as `batch_size`, `learning_rate`, `loss`, `gradient`,
         `optimizer`, `target_acceptance`, `init_from`.
@@ -125,7 +125,7 @@ def sample(
 
 
 def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Result:
-    """Measures all registered observables of an ensemble, with errors that know autocorrelations.
+    """Measures all registered observables of an ensemble, with errors that account for autocorrelations.
 
     Example:
 
@@ -209,7 +209,7 @@ def _strategy(flow: Flow, device: str) -> tf.distribute.Strategy:
             f"the flow was built on {', '.join(sorted(here))}, not on {device!r}. Build it there:\n"
             f"    with lattice_flows.training.devices.choose_strategy({device!r}).scope():\n"
             "        flow = ...\n"
-            "and leave out `device`, for a flow is trained where it was built"
+            "and leave out `device`: a flow is trained where it was built"
         )
     return strategy
 

@@ -1,4 +1,4 @@
-"""Errors that a user can mend."""
+"""Errors that a user can correct."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ __all__ = ["UserError", "nearest"]
 
 
 class UserError(Exception):
-    """An error that a user can mend; the message says what is wrong, what was found and what to do.
+    """An error that a user can correct; the message says what is wrong, what was found and what to do.
 
     Commands show it in one line, without a traceback, and exit with code 2.
     """

@@ -30,7 +30,7 @@ __all__ = [
     "zero_momentum_green",
 ]
 
-# Okabe and Ito's colours, told apart by colour-blind eyes; markers differ too, for print.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; markers differ too, for print.
 STYLE = {
     "axes.prop_cycle": matplotlib.cycler(
         color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"], marker=["o", "s", "^", "D", "v", "P"]

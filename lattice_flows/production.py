@@ -59,8 +59,8 @@ def sample_run(
       action: to sample.
       settings: length, thermalisation and batch size.
       seed: master seed.
-      path: a file to write. One that the same weights, settings and seed have made before is left as it is. None keeps the ensemble
-        in memory.
+      path: a file to write. An existing file made with the same weights, settings and seed is kept. None keeps the ensemble in
+        memory.
       progress: where progress is shown; None for silence.
 
     Raises:
@@ -71,13 +71,14 @@ def sample_run(
     attributes |= {"weights": flow.fingerprint(), "integration_steps": flow.integration_steps}
     if path is not None and (earlier := _made_before(path, attributes, progress)):
         return earlier
-    proposals = flow_proposals(flow, action, batch_size=settings.batch_size, seed=seed, progress=progress)
-    run = _Run(IndependenceMetropolis(proposals), seed, None)
-    run.begin(settings.length, 1, settings.thermalisation)
-    with _recording(path, attributes, progress.bar("sampling", settings.length + settings.thermalisation)) as (writer, bar):
-        for chunk in run.chunks():
-            writer.append(chunk.data, measured(chunk.rows, action))
-            bar.advance(len(chunk.rows), run.status)
+    with _recording(path, attributes) as writer:
+        proposals = flow_proposals(flow, action, batch_size=settings.batch_size, seed=seed, progress=progress)
+        run = _Run(IndependenceMetropolis(proposals), seed, None)
+        run.begin(settings.length, 1, settings.thermalisation)
+        with progress.bar("sampling", settings.length + settings.thermalisation) as bar:
+            for chunk in run.chunks():
+                writer.append(chunk.data, measured(chunk.rows, action))
+                bar.advance(len(chunk.rows), run.status)
         diagnostics = {"acceptance": run.acceptance, "samples_per_second": run.updates_per_second}
         writer.describe({"diagnostics": diagnostics | {"integration_error": proposals.integration_error}})
     return writer.ensemble if path is None else Ensemble(path)
@@ -119,22 +120,23 @@ def baseline_run(
     successive = min(settings.successive - settings.successive % thinning, updates)
     attributes = _attributes(name, action, settings.model_dump(mode="json"), seed, settings.thermalisation)
     every, series = [], []
-    with progress.working(f"compiling {name}, thermalising {settings.chains} chains with {settings.thermalisation} updates"):
-        run.begin(updates, thinning, settings.thermalisation, successive)
-    with _recording(path, attributes, progress.bar(name, updates)) as (writer, bar):
-        done = 0
-        for chunk in run.chunks():
-            found = measured(chunk.rows, action)
-            data = chunk.data
-            if done < successive:
-                every.append({name: values for name, values in found.items() if values.ndim == 2})
-                kept = slice((-done - 1) % thinning, None, thinning)
-                found = {name: values[kept] for name, values in found.items()}
-                data["phi"] = data["phi"][kept]
-            writer.append(data, found)
-            series.append(run.sampler.series(chunk.info))
-            done += len(chunk.info.accepted)
-            bar.advance(len(chunk.info.accepted), run.status)
+    with _recording(path, attributes) as writer:
+        with progress.working(f"compiling {name}, thermalising {settings.chains} chains with {settings.thermalisation} updates"):
+            run.begin(updates, thinning, settings.thermalisation, successive)
+        with progress.bar(name, updates) as bar:
+            done = 0
+            for chunk in run.chunks():
+                found = measured(chunk.rows, action)
+                data = chunk.data
+                if done < successive:
+                    every.append({name: values for name, values in found.items() if values.ndim == 2})
+                    kept = slice((-done - 1) % thinning, None, thinning)
+                    found = {name: values[kept] for name, values in found.items()}
+                    data["phi"] = data["phi"][kept]
+                writer.append(data, found)
+                series.append(run.sampler.series(chunk.info))
+                done += len(chunk.info.accepted)
+                bar.advance(len(chunk.info.accepted), run.status)
         diagnostics = {
             "chains": settings.chains,
             "updates": updates,
@@ -167,15 +169,17 @@ def measure_run(source: Path | str | Ensemble, action: Action | None = None, pro
         if not path.exists():
             raise RunError(f"there is no ensemble at {path}: give an ensemble file, or a run folder that holds {ENSEMBLE}")
         try:
-            source = Ensemble(path)
+            opened = Ensemble(path)
         except OSError as error:
             raise RunError(f"cannot read the ensemble {path}: {error}") from error
+        with opened:
+            return measure_run(opened, action, progress)
     with (progress or Progress(quiet=True)).working("measuring"):
         return measure(source, action)
 
 
 def failed_checks(result: Result) -> list[str]:
-    """Exact means of a sampler, such as that of exp(-dH), from which its run is further away than four standard errors."""
+    """Lists the exact means, such as that of exp(-dH), that the run misses by more than four standard errors."""
     failed = []
     for name, exact in SAMPLERS.find(result.sampler).exact.items():
         value, error = result.chain[name], result.chain[f"{name}_error"]
@@ -193,7 +197,7 @@ class _Run:
         self._accepted: list[tuple[float, int]] = []
 
     def begin(self, updates: int, thinning: int, thermalisation: int, successive: int = 0) -> None:
-        """Makes the first chunk of so many updates, the first `successive` of which are all kept; with it all that is compiled."""
+        """Makes the first chunk, with all compilation. Of the first `successive` updates every configuration is kept."""
         self._start = time.perf_counter()
         self._drawn = self._draw(updates, thinning, thermalisation, successive)
         self._coming = self._worker.submit(next, self._drawn, None)
@@ -264,19 +268,17 @@ def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) 
     try:
         earlier = Ensemble(path)
     except (EnsembleError, OSError) as error:
-        progress.info(f"drawing the ensemble anew: {error}")
+        progress.info(f"drawing the ensemble again: {error}")
         return None
     if earlier.was_made_as(attributes):
-        progress.info(f"{path.name} is up to date: the same weights, settings and seed have made it")
+        progress.info(f"{path.name} is up to date: it was made with the same weights, settings and seed")
         return earlier
     earlier.close()
     return None
 
 
 @contextlib.contextmanager
-def _recording(
-    path: Path | None, attributes: Mapping[str, Any], bar: contextlib.AbstractContextManager
-) -> Iterator[tuple[EnsembleWriter, Any]]:
-    """An ensemble being written, and the bar of its progress."""
-    with writing(path) if path else contextlib.nullcontext(), EnsembleWriter(path, attributes) as writer, bar as progress_bar:
-        yield writer, progress_bar
+def _recording(path: Path | None, attributes: Mapping[str, Any]) -> Iterator[EnsembleWriter]:
+    """An ensemble being written, opened before anything is drawn: whatever cannot be written fails at once."""
+    with writing(path) if path else contextlib.nullcontext(), EnsembleWriter(path, attributes) as writer:
+        yield writer

@@ -34,11 +34,11 @@ class Progress:
 
     @property
     def is_live(self) -> bool:
-        """Whether bars are shown; a log file has lines alone."""
+        """Whether bars are shown; a log file gets lines only."""
         return self.console.is_terminal and not self.console.quiet
 
     def info(self, line: str) -> None:
-        """A line that stays."""
+        """Prints a line that remains."""
         self.console.print(line, markup=False, highlight=False)
 
     @contextlib.contextmanager
@@ -58,7 +58,7 @@ class Progress:
 
     @contextlib.contextmanager
     def working(self, title: str) -> Iterator[None]:
-        """Shows what is being done, such as compiling, and for how long it has been; at the end a line with the seconds stays."""
+        """Shows what is being done, such as compiling, and for how long; at the end a line with the seconds remains."""
         if not self.is_live:
             self.info(f"{title} ...")
         start = time.perf_counter()
@@ -78,6 +78,6 @@ class Bar:
         self._bars, self._task = bars, task
 
     def advance(self, steps: int = 1, status: str | None = None) -> None:
-        """So many steps more, with a new text beside the bar if there is one."""
+        """Advances by some steps, with a new text beside the bar if one is given."""
         fields = {} if status is None else {"status": status}
         self._bars.update(self._task, advance=steps, **fields)

@@ -1,8 +1,8 @@
 """TensorFlow's own log lines, kept off the screen.
 
 TensorFlow's C++ libraries print a dozen lines, one of them an error on every machine without a GPU. `TF_CPP_MIN_LOG_LEVEL=3`
-silences those that come after the import. Those of the import itself ignore every setting, so standard error is held back then.
-A user who sets `TF_CPP_MIN_LOG_LEVEL` sees what he asks for; 0 shows everything. Exceptions and Python's warnings always show.
+silences those after the import. Those of the import itself ignore every setting, so standard error is held back then.
+A user who sets `TF_CPP_MIN_LOG_LEVEL` gets that level; 0 shows everything. Exceptions and Python's warnings always show.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""One master seed, one named sub-seed for every purpose. There is no global random state anywhere in the package."""
+"""One master seed, and a named sub-seed for every purpose. There is no global random state anywhere in the package."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""What each part of the default flow is worth: one part changed at a time, all trained for the same time."""
+"""What each part of the default flow contributes: one part is changed at a time, and all flows train for the same time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,7 +54,7 @@ def run_all(tables: Sequence[str], seconds: float, progress: Progress) -> dict[s
 
 
 def ablation(config: RunConfig, seconds: float, progress: Progress) -> Ablation:
-    """Trains for about so many seconds, compilation apart, with as many steps of the learning rate's schedule as fit."""
+    """Trains for about that many seconds, compilation excluded, with as many steps as fit."""
     step = compiled_step(config)
     step_seconds = median(step(1) for _ in range(_TIMED_STEPS))
     steps = max(int(seconds / step_seconds), 1)

@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
     Attributes:
       table: the ensemble, of `TABLES` or `LARGER`.
-      stop: the acceptance at which training stops; None for a training to its end.
+      stop: the acceptance at which training stops; None to train to the end.
     """
 
     table: str

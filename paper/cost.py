@@ -10,6 +10,7 @@ from statistics import median
 
 from lattice_flows.config import CONFIGS
 from lattice_flows.flows import load_weights
+from lattice_flows.importance import WeightedSampler
 from lattice_flows.paper.cases import Case
 from lattice_flows.paper.ingredients import stored
 from lattice_flows.paper.records import COST, record_file, write_record
@@ -25,7 +26,7 @@ FLOWS = ("affine", "continuous")
 BASELINES = ("hmc", "metropolis")
 # The slowest of the usual observables for local algorithms.
 OBSERVABLE = "two_point_susceptibility"
-_THERMALISATION = 200
+_THERMALISATION, _THINNING = 200, 10
 _HEAD = "Cost of an update of each sampler; written by scripts/benchmark.py --cost."
 
 
@@ -36,7 +37,7 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
 
     Args:
       table: the ensemble.
-      rounds: how often each has its turn.
+      rounds: number of turns of each.
       progress: where progress is shown.
 
     Returns:
@@ -48,7 +49,7 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
         flow, action = build_model(config)
         summary = load_weights(case.weights(name), flow)["summary"]
         proposals = flow_proposals(flow, action, batch_size=config.chain.batch_size, seed=config.seed, progress=progress)
-        turns[name] = _turn(IndependenceMetropolis(proposals), 4 * config.chain.batch_size)
+        turns[name] = _flow_turn(proposals)
         tau_int = stored(name, case).estimate(OBSERVABLE).tau_int
         rows[name] = {"tau_int": tau_int, "training_seconds": summary["seconds"]}
     config = case.configuration()
@@ -83,17 +84,24 @@ def record(found: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path | 
     return path
 
 
-def _turn(sampler: Sampler, updates: int) -> Callable[[], float]:
-    """A function that makes so many updates of every chain and returns the seconds that one takes, compilation over."""
-    *_, last = run_chain(sampler, updates=updates, thermalisation=_THERMALISATION, seed=1)
+def _flow_turn(proposals: WeightedSampler) -> Callable[[], float]:
+    """A turn of whole batches. One that began within a batch would draw the part before again, and time it too."""
+    return _turn(IndependenceMetropolis(proposals), 4 * proposals.batch_size, thermalisation=proposals.batch_size, thinning=1)
+
+
+def _turn(
+    sampler: Sampler, updates: int, *, thermalisation: int = _THERMALISATION, thinning: int = _THINNING
+) -> Callable[[], float]:
+    """A function that makes that many updates of every chain and returns the seconds per update, without compilation."""
+    *_, last = run_chain(sampler, updates=updates, thermalisation=thermalisation, seed=1)
     state = last.state
 
     def turn() -> float:
         nonlocal state
-        start = time.perf_counter()
-        for chunk in run_chain(sampler, updates=updates, thinning=10, seed=1, state=state):
+        before, start = state.updates, time.perf_counter()
+        for chunk in run_chain(sampler, updates=updates, thinning=thinning, seed=1, state=state):
             state = chunk.state
-        return (time.perf_counter() - start) / (updates * sampler.chains)
+        return (time.perf_counter() - start) / ((state.updates - before) * sampler.chains)
 
     turn()
     return turn

@@ -1,4 +1,4 @@
-"""What tables and figures are made of: the results of flows and of baselines."""
+"""What tables and figures are made from: the results of flows and of baselines."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ class Ingredients(NamedTuple):
         return [result for case, result in self.flows.items() if case.stop is None]
 
     def seeds(self, tables: Sequence[str]) -> str:
-        """The seeds of everything that was used of some ensembles, for captions."""
+        """The seeds of all results on some ensembles, for captions."""
         used: Iterable[tuple[tuple, Result]] = (*self.flows.items(), *self.baselines.items())
         seeds = sorted({result.seed for (table, _), result in used if table in tables})
         return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"

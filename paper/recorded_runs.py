@@ -1,4 +1,4 @@
-"""Finished runs of `scripts/reproduce.py`, kept in `paper/runs.yaml` with what they cost and what they reached."""
+"""Finished runs of `scripts/reproduce.py`, kept in `paper/runs.yaml` with their cost and their acceptance."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def record(run: Path, path: Path | None = None) -> Path:
     path = record_file(RUNS, path)
     missing = [name for name in ("result.json", "metrics.csv") if not (run / name).exists()]
     if missing:
-        raise RunError(f"{run} holds no {' and no '.join(missing)}: record a finished run, with a training of its own")
+        raise RunError(f"{run} holds no {' and no '.join(missing)}: record a finished run that was trained by itself")
     result = Result.from_json(json.loads((run / "result.json").read_text()))
     target = RunDirectory.open(run)[1].training.target_acceptance
     label = result.flow if target is None else f"{result.flow} to {target:.0%}"

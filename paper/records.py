@@ -1,4 +1,4 @@
-"""Files in which commands record what they have measured: in a clone beside this package, or where the user wants them."""
+"""Files in which commands record measurements: beside this package in a clone, or where the user wants them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +21,10 @@ def record_file(default: Path, path: str | Path | None = None) -> Path:
 
     Args:
       default: one of the files of this package; it serves in a clone of the repository.
-      path: a file that the user has named; it goes first.
+      path: a file that the user has named; it takes precedence.
 
     Raises:
-      RunError: no file is named, and the package is an installed one, whose files are not ours to change.
+      RunError: no file is named, and the package is installed, so its files must not change.
     """
     if path is not None:
         return Path(path)
@@ -42,7 +42,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def write_record(path: Path, head: str, content: Mapping[str, Any], **style: Any) -> None:
-    """Writes a record whole.
+    """Writes a whole record.
 
     Args:
       path: the file.

@@ -41,21 +41,21 @@ def reproduce(
     pretrained: bool = False,
     with_report: bool = False,
 ) -> bool:
-    """Regenerates results on ensembles and figures, and everything that they need.
+    """Regenerates results on ensembles, figures, and everything that they need.
 
-    The run of an ensemble is left in `out/<ensemble>`, with a training that was stopped at an acceptance of 50 % in
+    The run of an ensemble is written to `out/<ensemble>`; with a training that was stopped at an acceptance of 50 % in
     `out/at_50/<ensemble>`, figures and their captions in `out/figures`, the report in `out/report.html`.
 
     Args:
       tables: ensembles, of `cases.TABLES` or `cases.LARGER`.
       figures: numbers of figures of the paper.
-      overrides: what stands on top of the ensembles' configurations: presets (files) and mappings, see `Case.configuration`.
+      overrides: changes to the ensembles' configurations: presets (files) and mappings, see `Case.configuration`.
       flow_name: for results, and the folder of `paper/trained` to look in; None for the name of each configuration's flow.
       out: output folder.
       strategy: the devices; None for TensorFlow's default.
       progress: where progress is shown; None for silence.
       quick: small runs.
-      resume: go on with what `out` holds.
+      resume: continue the runs in `out`.
       pretrained: start from the weights in `paper/trained` instead of training.
       with_report: write the report.
 
@@ -106,7 +106,7 @@ def reproduce_case(
 ) -> Result:
     """One run: from nothing, from an earlier run, or from pretrained weights to a result beside its references.
 
-    Leaves in the run folder, beside what training leaves: `ensemble.h5`, `result.json`, `table.md` and `figures/`.
+    Writes to the run folder, beside the files of the training: `ensemble.h5`, `result.json`, `table.md` and `figures/`.
 
     Args:
       case: the run.
@@ -116,7 +116,7 @@ def reproduce_case(
       strategy: the devices; None for TensorFlow's default.
       progress: where progress is shown.
       weights: pretrained weights to start from instead of training.
-      resume: go on with what the run folder holds.
+      resume: continue the run in the run folder.
     """
     progress.info(f"{case.table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
     folder = case.folder(out)

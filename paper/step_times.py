@@ -1,4 +1,4 @@
-"""How long a training step takes, and how long the common network's takes in PyTorch."""
+"""How long a training step takes, and that of the common network in PyTorch."""
 
 import subprocess
 import time
@@ -37,7 +37,7 @@ def step_times(config: RunConfig, python: str, rounds: int, steps: int) -> StepT
     Args:
       config: of the run, a scalar phi^4 theory; its lattice, coupling and batch are PyTorch's too.
       python: an interpreter that has PyTorch.
-      rounds: how often each has its turn.
+      rounds: number of turns of each.
       steps: in a turn.
 
     Raises:
@@ -71,7 +71,7 @@ def step_times(config: RunConfig, python: str, rounds: int, steps: int) -> StepT
 
 
 def compiled_step(config: RunConfig) -> Callable[[int], float]:
-    """A function that makes so many training steps of a configuration and returns their seconds, compilation over."""
+    """A function that makes that many training steps of a configuration and returns their seconds, without compilation."""
     strategy = choose_strategy("cpu")
     flow, action = build_model(config, strategy)
     step = TrainingStep(flow, action, config.training, strategy)

@@ -39,7 +39,7 @@ _INDEPENDENT = 10**6
 
 
 def summary(results: Sequence[Result]) -> str:
-    """Table I, a row for each result, and with what it leaves out: how the flow was trained and how well it samples."""
+    """Table I, one row per result, with columns that the paper leaves out: how the flow was trained and how well it samples."""
     columns = "ensemble, L, lam, m_p L, paper, chi_2, parameters, steps, training [s], acceptance, ESS, tau_int, log Z"
     return _markdown(columns.split(", "), map(_summary_row, results))
 
@@ -126,7 +126,7 @@ def exponents_table(parts: Ingredients) -> str:
 
 
 def variants_table(path: Path = RUNS) -> str:
-    """The runs of a file, medians over seeds; a mark that half of the seeds do not reach has no time."""
+    """The runs of a file, medians over seeds; a mark that half of the seeds or more miss has no time."""
     marks = [f"to {mark:.0%} [s]" for mark in MARKS]
     columns = ["flow", "ensemble", "seeds", "parameters", "steps", "training [s]", *marks, "acceptance", "ESS", "tau_int"]
     columns += ["of observables", "largest pull", "ms a step", "fields a second"]
@@ -190,7 +190,7 @@ def _reached(histories: Sequence[Sequence[Sequence[float]]], seconds: float) -> 
 
 
 def ablations_table(results: Mapping[str, Mapping[str, "Ablation"]]) -> str:
-    """What was reached, by ablation and ensemble."""
+    """The results of all ablations, by ensemble."""
     tables = list(next(iter(results.values())))
     of_each = ["parameters", "ms a step", "steps", "acceptance", "ESS"]
     columns = [f"{table}: {column}" if column == of_each[0] else column for table in tables for column in of_each]

@@ -1,7 +1,7 @@
-"""The training step of the common network in PyTorch, to compare with; a program of its own, so that the threads do not mix.
+"""The training step of the common network in PyTorch, to compare with; a separate program, so that threads do not interfere.
 
-Reads numbers from standard input, makes as many steps, and prints the seconds they took. PyTorch is no dependency of this project:
-run it with any Python that has it.
+Reads a number from each line of standard input, makes that many steps, and prints the seconds they took. PyTorch is no dependency
+of this project: run it with any Python that has it.
 
     python paper/torch_step.py 14 -4.0 5.113 64       # L, m2, lam, batch
 """

@@ -36,8 +36,8 @@ def main(flags) -> int:
     SAMPLERS.complete(settings.component(flags.sampler))  # before anything is written
     run = start_run(flags.out, config, strategy)
     how = {"seed": config.seed, "device": strategy.extended.worker_devices[0], "progress": progress}
-    baseline = baseline_run(flags.sampler, action, settings, path=run.path / ENSEMBLE, **how)
-    result = dataclasses.replace(measure_run(baseline, action, progress), command=command_line.command())
+    with baseline_run(flags.sampler, action, settings, path=run.path / ENSEMBLE, **how) as ensemble:
+        result = dataclasses.replace(measure_run(ensemble, action, progress), command=command_line.command())
     run.write_json("result.json", result.to_json())
     if flags.references:
         references.record(result, Path(flags.config).stem, Path(flags.references))

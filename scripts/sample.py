@@ -26,8 +26,8 @@ def main(flags) -> int:
     progress, strategy = Progress(), choose_strategy(flags.device)
     _, flow, action, _ = open_trained(flags.run, strategy)
     out = start_run(flags.out, config, strategy)
-    sample = sample_run(flow, action, config.chain, seed=config.seed, path=out.path / ENSEMBLE, progress=progress)
-    result = measure_run(sample, action, progress)
+    with sample_run(flow, action, config.chain, seed=config.seed, path=out.path / ENSEMBLE, progress=progress) as ensemble:
+        result = measure_run(ensemble, action, progress)
     out.write_json("result.json", result.to_json())
     progress.info(str(result))
     return 0

@@ -9,7 +9,9 @@ import tensorflow as tf
 from exact import two_sites_in_every_direction
 from rich.console import Console
 
+from lattice_flows import production
 from lattice_flows.config import CONFIGS, ConfigError, SamplerConfig
+from lattice_flows.io.ensembles import Ensemble
 from lattice_flows.io.files import RunError
 from lattice_flows.pipeline import build_model
 from lattice_flows.production import baseline_run, failed_checks, flow_proposals, measure_run, sample_run
@@ -66,7 +68,31 @@ def test_a_file_of_an_earlier_layout_is_replaced(drawn, progress):
     with h5py.File(path, "w") as file:
         file["phi"] = np.zeros((3, 4, 4))
     assert len(draw()) == 2000
-    assert "drawing the ensemble anew: " in progress.console.file.getvalue()
+    assert "drawing the ensemble again: " in progress.console.file.getvalue()
+
+
+def test_what_cannot_be_written_fails_before_anything_is_drawn(tmp_path, small_config, monkeypatch):
+    config = small_config()
+    flow, action = build_model(config)
+    with sample_run(flow, action, config.chain, path=tmp_path / "new" / "folder" / "x.h5") as ensemble:
+        assert len(ensemble) == 2000
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr(production, "_Run", None)
+    monkeypatch.setattr(production, "flow_proposals", None)
+    with pytest.raises(RunError, match=r"cannot write .*file/x.h5: .*irectory; what was there before is untouched"):
+        sample_run(flow, action, config.chain, path=tmp_path / "file" / "x.h5")
+    with pytest.raises(RunError, match=r"cannot write .*new: Is a directory"):
+        sample_run(flow, action, config.chain, path=tmp_path / "new")
+
+
+def test_measuring_a_file_closes_it(drawn, monkeypatch):
+    draw, _, _, path = drawn
+    draw().close()
+    opened = []
+    monkeypatch.setattr(production, "Ensemble", lambda source: opened.append(Ensemble(source)) or opened[-1])
+    monkeypatch.setattr(production, "isinstance", lambda thing, kind: type(thing) is Ensemble, raising=False)
+    measure_run(path)
+    assert opened and not opened[0]._file
 
 
 def test_the_chain_is_that_of_the_sampler(small_config):

@@ -33,7 +33,7 @@ class Action:
 
     Attributes:
       name: the name that the action is registered under.
-      exact: observable -> its exact value, for those whose value is known whatever the parameters.
+      exact: observable -> its exact value, for those whose value does not depend on the parameters.
       lattice: the lattice.
       parameters: couplings by name, as a configuration gives them and a result records them.
     """

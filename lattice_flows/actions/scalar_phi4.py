@@ -17,7 +17,7 @@ class ScalarPhi4(Action):
 
         S(phi) = sum_x [ (m2 + 2d) phi_x^2 + lam phi_x^4 ] - 2 sum_{x,mu} phi_x phi_{x+mu}      (arXiv:1904.12072, eqs. 20-21)
 
-    There is no factor 1/2 and no 1/4!. Sums over sites are taken in float64 whatever the type of phi.
+    There is no factor 1/2 and no 1/4!. Sums over sites are always taken in float64.
 
     ```python
     action = lf.ScalarPhi4(lf.Lattice((8, 8)), m2=-4.0, lam=6.0)

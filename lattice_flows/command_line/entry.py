@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import lattice_flows
-from lattice_flows.command_line.flags import Flag
-from lattice_flows.command_line.parser import UsageError, parse
+from lattice_flows.command_line.flags import Flag, UsageError
+from lattice_flows.command_line.parser import parse
 from lattice_flows.errors import UserError, nearest
 
 __all__ = ["COMMANDS", "command", "main", "run"]
@@ -36,13 +36,13 @@ def run(
 
     Args:
       main: what it does with the flags; it returns the exit code.
-      flags: what it understands.
-      description: its help.
+      flags: of the command.
+      description: the text of its help.
       arguments: what the user has written; None for those of the process.
-      program: how it is called; None for the name of the script.
+      program: how it is invoked; None for the name of the script.
 
     Returns:
-      the exit code: that of `main`, 2 for an error that the user can mend, which is one line on standard error.
+      the exit code: that of `main`, 2 for an error that the user can correct, reported in one line on standard error.
     """
     program = program or f"python scripts/{Path(sys.argv[0]).name}"
     try:

@@ -7,12 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load
-from lattice_flows.errors import nearest
+from lattice_flows.errors import UserError, nearest
 
-__all__ = ["GROUPS", "Flag", "configuration", "overrides", "shared"]
+__all__ = ["GROUPS", "Flag", "UsageError", "configuration", "overrides", "shared"]
 
 GROUPS = ("what to run", "physics", "training", "sampling", "output", "device")
 _FROM_CONFIGURATION = "from the configuration"
+# Flags that set the length of one sampler alone.
+_OF_ONE_SAMPLER = {"trajectories": "hmc", "configurations": "metropolis"}
+
+
+class UsageError(UserError):
+    """Arguments that a command does not understand."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Flag:
       required: whether it must be given.
       positional: whether it is given without its name.
       key: the dotted key of a configuration that it sets; `{sampler}` in it is the value of `--sampler`.
-      shown_default: what the help says of the default.
+      shown_default: what the help says about the default.
     """
 
     name: str
@@ -58,8 +64,8 @@ _SHARED = (
     _setting("seed", "physics", "seed", int, "master seed; everything random follows from it"),
     _setting("steps", "training", "training.steps", int, "training steps at most"),
     _setting("evaluate_every", "training", "training.evaluate_every", int, "training steps between evaluations"),
-    _setting("target_acceptance", "training", "training.target_acceptance", float, "stop training when it is reached"),
-    _setting("max_minutes", "training", "training.max_minutes", float, "stop training after so many minutes"),
+    _setting("target_acceptance", "training", "training.target_acceptance", float, "stop training at this acceptance"),
+    _setting("max_minutes", "training", "training.max_minutes", float, "stop training after this many minutes"),
     _setting("init_from", "training", "training.init_from", str, "run folder, of any extents, whose weights training starts from"),
     _setting("chain_length", "sampling", "chain.length", int, "configurations in the Markov chain"),
     _setting("chains", "sampling", "samplers.{sampler}.chains", int, "chains in parallel"),
@@ -87,7 +93,12 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
 
     Raises:
       ConfigError: there is no such flow.
+      UsageError: a flag of another sampler than the chosen one.
     """
+    chosen = getattr(flags, "sampler", None)
+    for name, sampler in _OF_ONE_SAMPLER.items():
+        if getattr(flags, name, None) is not None and chosen != sampler:
+            raise UsageError(f"--{name} is for --sampler {sampler}, not for {chosen}: use --updates")
     layers: list[Mapping[str, Any] | Path] = []
     flow = getattr(flags, "flow", None)
     if flow is not None:
@@ -98,7 +109,7 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
         value = getattr(flags, flag.name, None)
         if flag.key is not None and value is not None:
             tree: Any = [value] * dimensions if flag.name == "lattice_size" else value
-            for key in reversed(flag.key.format(sampler=getattr(flags, "sampler", None)).split(".")):
+            for key in reversed(flag.key.format(sampler=chosen).split(".")):
                 tree = {key: tree}
             layers.append(tree)
     return tuple(layers)

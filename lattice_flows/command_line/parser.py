@@ -9,29 +9,25 @@ from typing import Any
 
 from absl import flags as absl_flags
 
-from lattice_flows.command_line.flags import GROUPS, Flag
-from lattice_flows.errors import UserError, nearest
+from lattice_flows.command_line.flags import GROUPS, Flag, UsageError
+from lattice_flows.errors import nearest
 
-__all__ = ["UsageError", "parse"]
+__all__ = ["parse"]
 
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 _HELP = ("help", "helpfull", "helpshort")
 _WIDTH, _COLUMN = 110, 30
 
 
-class UsageError(UserError):
-    """Arguments that a command does not understand."""
-
-
 def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequence[str]) -> SimpleNamespace:
-    """The values of all flags. Prints the help and exits if that is asked for.
+    """The values of all flags. Prints the help and exits if asked to.
 
     The flags are absl's, in a set of their own: those of TensorFlow and of other libraries are not among them.
 
     Args:
       program: how the command is called.
       description: what it does; the first text of its help.
-      flags: what it understands.
+      flags: of the command.
       arguments: what the user has written, without the program.
 
     Raises:
@@ -93,7 +89,7 @@ def _spelled(argument: str) -> str:
 
 
 def _explained(message: str) -> str:
-    """An error of absl in the words of the other errors."""
+    """An error of absl, worded like the other errors."""
     message = re.sub(r"^Missing value for flag (\S+)", r"flag \1: a value is missing", message)
     return re.sub(r"^flag (--\w+)=.*?: ", r"flag \1: ", message, flags=re.DOTALL)
 

@@ -32,7 +32,7 @@ CONFIGS = _folder_of_configurations()
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-3`` as text; everybody who writes it means a number."""
+    """YAML 1.1 reads ``1e-3`` as text, but everybody who writes it means a number."""
 
 
 _Loader.yaml_implicit_resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)

@@ -45,7 +45,7 @@ class Registry(dict[str, Callable]):
         self.kind = kind
 
     def register(self, name: str) -> Callable[[Callable], Callable]:
-        """A decorator that registers what it stands above."""
+        """A decorator that registers the function or class below it."""
 
         def add(part: Callable) -> Callable:
             self[name] = part

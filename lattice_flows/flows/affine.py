@@ -38,7 +38,7 @@ def affine(
     fourier_scaling: bool = True,
     element_wise_maps: bool = True,
 ) -> Flow:
-    """Builds a flow of couplings, in pairs of which each transforms one half of the lattice given the other (arXiv:1904.12072).
+    """Builds a flow of couplings in pairs, which transform either half of the lattice given the other (arXiv:1904.12072).
 
     Args:
       lattice: the lattice; every extent must be even.
@@ -48,7 +48,7 @@ def affine(
       network: the conditioner, one for each coupling.
       inner: the map of each active site, whose parameters the conditioner gives.
       partitions: the halves of successive pairs, repeated: the colours of the checkerboard, or every other hyperplane along one
-        axis after the other. On the checkerboard alone, sites of one colour never see each other.
+        axis after the other. With the checkerboard alone, sites of one colour are never coupled directly.
       fourier_scaling: puts a trained scaling in momentum space between pairs.
       element_wise_maps: puts a trained element-wise map before each pair. An affine map of a Gaussian has Gaussian tails, and those
         of a quartic potential are shorter.

@@ -42,7 +42,7 @@ def continuous(
       steps: number of integration steps at the start of training; training doubles them where log weights need it.
       integrator: "rk4" or "tsit5".
       spacing: of the sine functions' frequencies at the start.
-      kernel_radius: length of the longest displacement over which sites feel each other; None for all.
+      kernel_radius: length of the longest displacement over which sites interact; None for all.
 
     Returns:
       The flow.

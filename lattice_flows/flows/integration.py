@@ -1,9 +1,9 @@
-"""The accuracy of bijectors that are solved by integration, wherever they stand in a flow.
+"""The accuracy of bijectors that are solved by integration, anywhere in a flow.
 
-A bijector that is solved by integration knows its density up to the error of the integration. It says so by two members:
+A bijector that is solved by integration knows its density up to the error of the integration. Two members say so:
 
     integration_steps                   the number of steps
-    with_integration_steps(steps)       the same map with the same variables, integrated in so many steps
+    with_integration_steps(steps)       the same map with the same variables, integrated in that many steps
 
 Parts are found among the submodules of a flow, so one may stand in a `tfb.Chain`, in a `tfb.Invert`, or deeper.
 """
@@ -45,7 +45,7 @@ def integrated_parts(module: tf.Module) -> dict[str, Integrated]:
 def with_integration_steps(module: tf.Module, steps: Mapping[str, int]) -> tf.Module:
     """Rebuilds a distribution or a bijector so that its parts are integrated in other numbers of steps.
 
-    Composites of TensorFlow Probability are made anew from their parameters; all variables stay the same objects.
+    Composites of TensorFlow Probability are rebuilt from their parameters; all variables stay the same objects.
 
     Args:
       module: the distribution or bijector.
@@ -72,7 +72,7 @@ def with_integration_steps(module: tf.Module, steps: Mapping[str, int]) -> tf.Mo
 
 
 def _rebuilt(part: Any, changed: Mapping[int, Integrated]) -> Any:
-    """A part with those below it exchanged that are listed by their id; the part itself where nothing changes."""
+    """A part with the listed parts below it replaced, by id; the part itself where nothing changes."""
     if id(part) in changed:
         return changed[id(part)]
     if not any(id(below) in changed for below in getattr(part, "submodules", ())):

@@ -54,7 +54,7 @@ def save_weights(path: str | Path, flow: Flow, diagnostics: Mapping[str, Any] | 
 def load_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
     """Gives a flow the weights and the integration steps of a file, in place.
 
-    A file without integration steps leaves those of the flow.
+    If the file has no integration steps, the flow keeps its own.
 
     Args:
       path: the file, written by `save_weights`.

@@ -34,7 +34,7 @@ __all__ = ["LAYOUT", "Ensemble", "EnsembleError", "EnsembleWriter"]
 
 LAYOUT = 2
 _CHUNK_BYTES = 2**20
-_BUFFER_BYTES = 2**23  # every write costs time, so that rows are collected first
+_BUFFER_BYTES = 2**23  # every write costs time, so rows are collected first
 _MEMORY_INCREMENT = 2**26
 
 
@@ -69,6 +69,9 @@ class EnsembleWriter:
         if path is None:
             self._file = h5py.File(str(uuid.uuid4()), "w", driver="core", backing_store=False, block_size=_MEMORY_INCREMENT)
         else:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = h5py.File(self._part, "w")
         self._buffers: dict[str, list[np.ndarray]] = {}
         self._buffered = 0
@@ -137,7 +140,7 @@ class EnsembleWriter:
 
 
 def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """The shape of the pieces that HDF5 stores as a whole: about 1 MiB of what is written first, or all of it if that is less."""
+    """The shape of HDF5's chunks: about 1 MiB of what is written first, or all of it if that is less."""
     left, chunks = _CHUNK_BYTES // itemsize, []
     for extent in reversed(shape):
         chunks.append(max(min(extent, left), 1))
@@ -149,7 +152,7 @@ class Ensemble:
     """Configurations that a sampler has drawn, with what was measured on them. Read in chunks from disk, or held in memory.
 
     Args:
-      source: a file, or an open HDF5 file that is then held.
+      source: a file, or an HDF5 file that is already open.
 
     Attributes:
       attributes: how the configurations were made: sampler, settings, lattice_shape, action, seed, diagnostics, ...
@@ -189,7 +192,7 @@ class Ensemble:
         return self._file["phi"][start:stop]
 
     def chunks(self, rows: int) -> Iterator[np.ndarray]:
-        """Yields the stored rows of phi in order, at most so many at a time."""
+        """Yields the stored rows of phi in order, at most `rows` at a time."""
         for start in range(0, len(self._file["phi"]), rows):
             yield self.rows(start, start + rows)
 

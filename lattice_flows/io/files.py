@@ -50,4 +50,6 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}; what was there before is untouched") from error
+        # By its number: the text of h5py's errors is about its own calls.
+        reason = os.strerror(error.errno) if error.errno else error
+        raise RunError(f"cannot write {path}: {reason}; what was there before is untouched") from error

@@ -43,8 +43,8 @@ class Agreement(NamedTuple):
 def agreement(measured: Sequence[tuple[Sequence[Estimate], np.ndarray]]) -> Agreement:
     """Whether independent samplers of one distribution agree on correlated observables.
 
-    The observables are turned into combinations that are uncorrelated on single configurations; of these, the nearly redundant ones
-    are left out. On single configurations all samplers have the same fluctuations; errors follow from different `tau_int` as well,
+    The observables are turned into combinations that are uncorrelated on single configurations; of these, nearly redundant ones are
+    left out. On single configurations all samplers have the same fluctuations; errors follow from different `tau_int` as well,
     which hide that some observables are sums of others.
 
     Args:

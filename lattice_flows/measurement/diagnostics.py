@@ -1,4 +1,4 @@
-"""Numbers that tell whether a chain can be trusted: does it move, has it forgotten its start, do errors fall as they should."""
+"""Whether a chain can be trusted: whether it moves, has forgotten its start, and has errors that fall as they should."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ def sign_flips(measurements: Measurements) -> int:
 
 
 def thermalisation_pull(measurements: Measurements) -> float:
-    """The first tenth of all chains against the rest: the larger pull of chi_2 and E, in which the start must not show."""
+    """The first tenth of all chains against the rest: the larger pull of chi_2 and E, which must show no trace of the start."""
     n = measurements.shape[0]
     tenth = max(n // 10, _FEWEST)
     first, rest = measurements.part(0, tenth), measurements.part(tenth, n)
@@ -44,7 +44,7 @@ def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
 
 
 def errors_against_number(measurements: Measurements) -> dict[str, list[float]]:
-    """Errors of chi_2 and E from 1/128, 1/64, ..., 1 of the configurations, as far as there are enough.
+    """Errors of chi_2 and E from 1/128, 1/64, ..., 1 of the configurations, as long as there are enough.
 
     Every part is twice the one before: the beginning of one chain, all of it, then more chains.
 

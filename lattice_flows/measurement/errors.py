@@ -1,4 +1,4 @@
-"""Numbers with errors. The Gamma method (hep-lat/0306017) is that of pyerrors; nothing of it is repeated here."""
+"""Numbers with errors. The Gamma method (hep-lat/0306017) is that of pyerrors; none of it is reimplemented here."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Estimate(NamedTuple):
 
 
 def primary(series: np.ndarray, ensemble: str) -> pe.Obs:
-    """A measured time series as an object that carries its fluctuations through any formula.
+    """A measured time series as a `pe.Obs`, which propagates its fluctuations through any formula.
 
     Args:
       series: `[chains, n]`, in Monte Carlo order; independent chains of one ensemble.

@@ -1,11 +1,11 @@
-"""From time series to physics: the observables of arXiv:1904.12072, section III, and the usual ones beside them.
+"""From time series to physics: the observables of arXiv:1904.12072, section III, and other common ones.
 
 Equation numbers are those of that paper. An observable is a function of `Measurements` that is registered under its own name by
-`@observable`. It is evaluated when asked for, its error follows from the fluctuations of the measured time series, and every result
-and every conformance test finds it by itself. The mean of each series that an action measures itself is an observable, too.
+`@observable`. It is evaluated when asked for, its error follows from the fluctuations of the measured time series, and results and
+conformance tests find it without further changes. The mean of each series that an action measures itself is an observable, too.
 
-Two-point functions are connected: the square of the measured mean field, which vanishes in the symmetric phase, is subtracted, the
-mean field being averaged over sites first.
+Two-point functions are connected: the square of the measured mean field, which vanishes in the symmetric phase, is
+subtracted. The mean field is first averaged over sites.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ class Measurements:
     Args:
       action: what the configurations were drawn with.
       series: what `measurement.series.measured` finds on them: name -> `[n, chains]`, and "zero_momentum_green" with one more
-        axis for times. With an index, those of the proposals, `[rows]` and `[rows, times]`.
+        axis for times. With an index, the series of the proposals, `[rows]` and `[rows, times]`.
       index: the proposal that the chain holds after each update, `[n]`.
       weight: of each configuration in all means, `[n, chains]`, up to a common factor; 1 if it is not given.
 
@@ -95,7 +95,7 @@ class Measurements:
         return cls(action, measured(phi, action), weight=weight)
 
     def part(self, start: int, stop: int, chains: int | None = None) -> "Measurements":
-        """The configurations `start <= i < stop` of every chain alone, or of the first few chains."""
+        """The configurations `start <= i < stop` of every chain, or of the first `chains` chains."""
         weight = None if self._weight is None else self._weight[start:stop, :chains]
         if self._index is not None:
             return Measurements(self.action, self._series, index=self._index[start:stop], weight=weight)
@@ -103,7 +103,7 @@ class Measurements:
 
     @property
     def configurations(self) -> int:
-        """How many configurations there are, those of all chains together."""
+        """The number of configurations of all chains together."""
         return self.shape[0] * self.shape[1]
 
     @property
@@ -142,7 +142,7 @@ class Measurements:
     def effective_mass(self) -> list[pe.Obs | None]:
         """`m_eff(t) = arccosh[(Gt(t-1) + Gt(t+1)) / (2 Gt(t))]` for t = 1 ... T/2; eq. 28.
 
-        None where the statistics is too small for the ratio to exceed 1.
+        None where the statistics are too small for the ratio to exceed 1.
         """
         green = self.zero_momentum_green
         if max(self.lattice.shape) % 2 == 0:
@@ -225,7 +225,7 @@ def second_moment_correlation_length(m: Measurements) -> pe.Obs:
     """`xi`, `xi^2 = (chi_2 / F - 1) / (4 sin^2(pi/T))`, F the propagator at the smallest momentum along time.
 
     Raises:
-      ValueError: too noisy a correlator.
+      ValueError: the correlator is too noisy.
     """
     green = m.zero_momentum_green
     extent = max(m.lattice.shape)

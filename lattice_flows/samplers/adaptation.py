@@ -1,4 +1,4 @@
-"""How a sampler finds the scale of its proposals in thermalisation."""
+"""How a sampler adapts the scale of its proposals during thermalisation."""
 
 import tensorflow as tf
 
@@ -16,8 +16,8 @@ def scaled(scale: tf.Tensor, acceptance: tf.Tensor, target: float, adaptations: 
     Args:
       scale: a positive scalar.
       acceptance: of the last update, a scalar.
-      target: what it should be.
-      adaptations: number of earlier ones, a scalar.
+      target: the wanted acceptance.
+      adaptations: number of earlier adaptations, a scalar.
     """
     gain = (1.0 + tf.cast(adaptations, scale.dtype)) ** -_DECAY
     return scale * tf.exp(gain * (tf.cast(acceptance, scale.dtype) - target))

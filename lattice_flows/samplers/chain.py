@@ -13,14 +13,14 @@ from lattice_flows.seeds import sub_seed
 
 __all__ = ["ChainState", "Chunk", "Sampler", "run_chain"]
 
-# Of a compiled block: configurations of all chains that are kept, at most so many, and infos of updates.
+# Limits of a compiled block: kept configurations of all chains, and infos of updates.
 _BLOCK_BYTES = 2**24
 _BLOCK_CONFIGURATIONS = 100
 _BLOCK_UPDATES = 512
 
 
 class ChainState(NamedTuple):
-    """Where chains stand: the sampler's own state, and how many updates have been made, those of thermalisation included."""
+    """The state of all chains: the sampler's own, and the number of updates made, thermalisation included."""
 
     sampler: Any
     updates: int
@@ -31,9 +31,9 @@ class Chunk:
     """A part of a run.
 
     Attributes:
-      rows: the configurations to be stored: those of the chains that are kept, `[n, chains, *shape]`.
+      rows: the stored configurations, `[n, chains, *shape]`.
       info: infos of all updates, a named tuple of arrays `[updates, ...]`.
-      state: after the last update; `run_chain` goes on from it.
+      state: after the last update; `run_chain` can continue from it.
     """
 
     rows: np.ndarray
@@ -42,7 +42,7 @@ class Chunk:
 
     @property
     def phi(self) -> np.ndarray:
-        """The configurations of the chains that are kept, `[n, chains, *shape]`."""
+        """The kept configurations of the chains, `[n, chains, *shape]`."""
         return self.rows
 
     @property
@@ -56,14 +56,14 @@ class Sampler:
     """Independent Markov chains with the distribution `exp(-S) / Z`. A subclass gives `init` and `step`; the rest has defaults.
 
     Args:
-      action: to sample `exp(-S)` of.
+      action: the target is `exp(-S)`.
       chains: how many chains run at once.
-      target_acceptance: that `adapt` aims at.
+      target_acceptance: the acceptance that `adapt` aims at.
 
     Attributes:
       name: the registered name; random numbers of different names are independent.
       needs_flow: whether it is built from the weighted proposals of a flow, instead of an action.
-      exact: the exact means of some `series`, for a test of the sampler itself.
+      exact: the exact means of some `series`, as a test of the sampler itself.
       action: as given.
       chains: as given.
       target_acceptance: as given.
@@ -98,7 +98,7 @@ class Sampler:
         raise NotImplementedError
 
     def adapt(self, state: Any, info: Any) -> Any:
-        """The state with better parameters of the sampler, such as a step size, after an update. Only in thermalisation."""
+        """The state after an update, with improved parameters such as a step size. Used during thermalisation only."""
         return state
 
     def diagnostics(self, state: Any) -> dict[str, float]:
@@ -110,7 +110,7 @@ class Sampler:
         return {}
 
     def near_zero(self, seed: int) -> tf.Tensor:
-        """Configurations close to zero, another one for each chain, `[chains, *shape]`: a start for most samplers."""
+        """Configurations close to zero, different for each chain, `[chains, *shape]`: a start for most samplers."""
         rng = np.random.default_rng(sub_seed(seed, f"{self.name} start").view(np.uint32))
         return tf.constant(0.1 * rng.standard_normal((self.chains, *self.action.lattice.shape)))
 
@@ -183,8 +183,8 @@ def run_chain(
 ) -> Iterator[Chunk]:
     """Runs chains, and yields their configurations in chunks.
 
-    The chain is the same however it is cut: the random numbers of an update follow from the seed, the purpose and the number of the
-    update, so that a run that goes on from `chunk.state` is the run that was not interrupted.
+    The chain does not depend on how it is divided: the random numbers of an update follow from the seed, the purpose and the number
+    of the update, so a run that continues from `chunk.state` equals one that was never interrupted.
 
     ```python
     action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0)
@@ -194,13 +194,13 @@ def run_chain(
     ```
 
     Args:
-      sampler: what runs.
+      sampler: the sampler to run.
       updates: of each chain, after thermalisation; only whole multiples of `thinning` are made.
-      thinning: every so many updates one configuration is kept.
+      thinning: updates from one kept configuration to the next.
       thermalisation: updates before the first of these, in which the sampler adapts its parameters.
       seed: master seed.
       purpose: of the random numbers, by default the sampler's name.
-      state: where to go on from; by default the chains start anew.
+      state: where to continue from; by default the chains start afresh.
 
     Raises:
       ValueError: fewer updates than `thinning`.

@@ -52,9 +52,9 @@ class HMC(Sampler):
     ```
 
     Args:
-      action: to sample `exp(-S)` of.
+      action: the target is `exp(-S)`.
       chains: how many chains run at once.
-      target_acceptance: that the step size is adapted to in thermalisation.
+      target_acceptance: the acceptance that the step size is adapted to during thermalisation.
       leapfrog_steps: per trajectory.
     """
 
@@ -68,7 +68,7 @@ class HMC(Sampler):
     def init(self, seed: int) -> State:
         """Starts close to zero.
 
-        Not at large fields: the quartic force there makes leapfrog unstable, and a chain can stay stuck for ever.
+        Not at large fields: the quartic force there makes leapfrog unstable, and a chain can get stuck for ever.
         """
         return self.start(self.near_zero(seed), 0.1)
 
@@ -97,8 +97,8 @@ class HMC(Sampler):
     def series(self, info: Info) -> dict[str, np.ndarray]:
         """`exp(-dH)`, whose mean must be 1.
 
-        Trajectories with |dH| > 3 count as 1: by `P(-dH) = exp(-dH) P(dH)` that does not change the mean, which without it hangs on
-        events too rare to be seen wherever leapfrog becomes unstable.
+        Trajectories with |dH| > 3 count as 1. By `P(-dH) = exp(-dH) P(dH)` that does not change the mean; without the cut, events
+        too rare to be sampled would dominate the mean where leapfrog is unstable.
         """
         small = np.abs(info.dh) < _LARGEST_DH
         return {"exp_minus_dh": np.exp(-np.where(small, info.dh, 0.0))}

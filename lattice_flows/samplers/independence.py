@@ -84,7 +84,7 @@ class IndependenceMetropolis(Sampler):
         return start_at(*next(self.proposals.batches(self.proposals.batch_size, _PURPOSE)))
 
     def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Proposals]:
-        """Yields a chunk for every batch of proposals. Random numbers are those of the batch, whatever the purpose."""
+        """Yields a chunk for every batch of proposals. Random numbers belong to the batch and do not depend on the purpose."""
         state, updates = start
         first, skipped = divmod(updates, self.proposals.batch_size)
         thermal = updates + thermalisation

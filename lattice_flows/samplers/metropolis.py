@@ -1,7 +1,7 @@
-"""Local Metropolis for comparison: one site after the other, many chains at once, in float64.
+"""Local Metropolis for comparison: site by site, many chains at once, in float64.
 
-Sites of one colour of the checkerboard do not feel each other, so that all of them can be updated at the same time: the order is
-another one than from the first site to the last, which detailed balance of each update does not mind.
+Sites of one colour of the checkerboard do not interact, so all of them can be updated at the same time. The order differs from a
+sweep site by site, which is allowed because every update satisfies detailed balance.
 """
 
 from typing import ClassVar, NamedTuple
@@ -39,9 +39,9 @@ class LocalMetropolis(Sampler):
     ```
 
     Args:
-      action: to sample `exp(-S)` of; its `change_at_each_site` must depend on nearest neighbours alone.
+      action: the target is `exp(-S)`; its `change_at_each_site` must depend on nearest neighbours alone.
       chains: how many chains run at once.
-      target_acceptance: that the width is adapted to in thermalisation.
+      target_acceptance: the acceptance that the width is adapted to during thermalisation.
 
     Raises:
       ValueError: an odd extent.

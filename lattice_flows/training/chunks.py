@@ -14,14 +14,14 @@ __all__ = ["in_chunks"]
 
 Estimator = Callable[..., GradientEstimate]
 
-# Sites of all fields of a chunk. The affine flow of 16 layers keeps half a GiB for the gradient of so many.
+# Sites of all fields of a chunk. The affine flow of 16 layers keeps half a GiB for the gradient of that many.
 _SITES = 2**16
 
 
 def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
-    """Returns an estimator that goes through its samples in chunks, one after the other, and adds up the estimates.
+    """Returns an estimator that goes through its samples chunk by chunk and adds up the estimates.
 
-    The samples are the same. A loss that is not a mean over samples, like `absolute_error`, is that of each chunk.
+    The samples are the same. A loss that is not a mean over samples, like `absolute_error`, is taken over each chunk.
 
     Args:
       estimator: an entry of `ESTIMATORS`.

@@ -23,7 +23,7 @@ class Evaluation(NamedTuple):
 
     Attributes:
       step: optimisation steps made.
-      loss: mean of `log q + S` over the steps since the evaluation before.
+      loss: mean of `log q + S` over the steps since the previous evaluation.
       ess: effective sample size per sample.
       acceptance: expected acceptance of independence Metropolis.
       log_z: estimate of log Z.
@@ -43,7 +43,7 @@ class Evaluation(NamedTuple):
 
 
 class Evaluator:
-    """Draws fresh samples of a flow with its present integration steps, and some of them with half the step.
+    """Draws fresh samples of a flow with its current integration steps, and some of them with half the step.
 
     Args:
       flow: what is evaluated.
@@ -75,7 +75,7 @@ class Evaluator:
 def evaluate(
     log_weight: np.ndarray, *, step: int, losses: Sequence[float], integration_error: float, learning_rate: float, seconds: float
 ) -> Evaluation:
-    """Judges a flow by the log weights `[n]` of fresh samples; the other arguments are recorded as they are."""
+    """Evaluates a flow by the log weights `[n]` of fresh samples; the other arguments are recorded as they are."""
     return Evaluation(
         step=step,
         loss=float(np.mean(losses)),

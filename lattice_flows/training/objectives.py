@@ -84,7 +84,8 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, l
     """The gradient of the reverse KL divergence through the samples alone (arXiv:2207.08219; 2206.09016).
 
     The explicit dependence of log q on the weights contributes a term of mean zero, which only adds noise. Without it the variance
-    vanishes where q is the target. For any other loss this term has a mean, so `reparameterisation` takes over. Arguments as there.
+    vanishes where q is the target. For any other loss the mean of this term is not zero, so `reparameterisation` takes over. It has
+    the same arguments.
     """
     if loss is not reverse_kl:
         return reparameterisation(flow, action, draw, with_fisher=with_fisher, loss=loss)

@@ -92,8 +92,8 @@ class NaturalGradient:
       damping: relative to the diagonal of F, against the noise of F.
       ridge: absolute; bounds the change of a weight by the gradient over this.
       largest_kl_step: largest `rate^2 gradient.change / 2` of a step, about the relative entropy of the flows before and after.
-      warm_up: number of updates that only average F and change no weights. A start that is already good would suffer from steps in
-        a metric known from few samples.
+      warm_up: number of updates that only average F and change no weights. A flow that is already good would suffer from steps
+        in a metric known from few samples.
     """
 
     needs_fisher = True
@@ -126,7 +126,7 @@ class NaturalGradient:
     ) -> None:
         rate = self._rate(updates)
         count = tf.cast(updates.assign_add(1), tf.float32)
-        # The first steps take the plain mean of what there is.
+        # The first steps take the plain mean of all matrices so far.
         average.assign_add(tf.maximum(1 - self._decay, 1 / count) * (fisher - average))
         metric = tf.cast(average, tf.float64)
         metric += tf.linalg.diag(self._damping * tf.linalg.diag_part(metric) + self._ridge)

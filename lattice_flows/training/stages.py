@@ -26,7 +26,7 @@ def begin_with(flow: Flow, path: str | Path) -> float:
       path: a run folder or a weights file.
 
     Returns:
-      the training time that is behind these weights, in seconds.
+      the total training time of these weights, in seconds.
 
     Raises:
       CheckpointError: the file is missing or damaged, or its weights do not fit.

@@ -32,7 +32,7 @@ class TrainingStep:
       action: `phi [batch, *shape] -> [batch]`.
       settings: of the training.
       strategy: the devices.
-      optimizer: of an earlier step for the same weights, whose state is to be continued.
+      optimizer: that of an earlier step for the same weights, to continue with its state.
 
     Raises:
       ConfigError: the batch cannot be split evenly, or an unknown loss, estimator or optimiser.
@@ -88,6 +88,6 @@ class TrainingStep:
           loss: name of the loss, `settings.loss` if None.
 
         Returns:
-          the mean of `log q + S` before the step, whatever the loss.
+          the mean of `log q + S` before the step, whichever loss is used.
         """
         return float(self._step(tf.constant(seed), loss or self.loss))

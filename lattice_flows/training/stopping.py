@@ -12,7 +12,7 @@ class TrainingDiverged(UserError, RuntimeError):
 
 
 def reason_to_stop(settings: TrainingConfig, state: TrainingState) -> str | None:
-    """Why a training ends here, in words, or None if it goes on.
+    """Why a training ends here, in words, or None if it continues.
 
     Before the first evaluation, only the number of steps can end it.
 
@@ -26,7 +26,7 @@ def reason_to_stop(settings: TrainingConfig, state: TrainingState) -> str | None
     if state.step >= settings.steps:
         return "all steps done"
     if best is not None and settings.max_minutes is not None and state.seconds >= 60 * settings.max_minutes:
-        return f"{settings.max_minutes:g} minutes are over"
+        return f"time limit of {settings.max_minutes:g} minutes reached"
     return None
 
 
@@ -42,6 +42,6 @@ def check_finite(loss: float, settings: TrainingConfig, state: TrainingState) ->
     kept = f"the state of step {last[0]} is kept" if last else "no evaluation had been reached, so nothing was kept"
     raise TrainingDiverged(
         f"the loss became {loss} at step {state.step}; {kept}. "
-        f"Go on from there, or start again, with a smaller training.learning_rate (now {settings.learning_rate:g}) "
+        f"Resume or restart with a smaller training.learning_rate (now {settings.learning_rate:g}) "
         f"or a larger training.batch_size (now {settings.batch_size})"
     )

@@ -43,8 +43,8 @@ def train(
     All random numbers follow from the seed, so neither interruptions nor the number of devices change the result.
 
     The step of a continuous flow is halved as soon as that matters: when it changes the log weights by a tenth of their spread or
-    more, or when the loss lies below its bound `-log Z`, because training then exploits the integrator. In the second case it goes
-    on from the best model before.
+    more, or when the loss lies below its bound `-log Z`, because training then exploits the integrator. In the second case it
+    continues from the best model so far.
 
     `lattice_flows.train` is the same with settings as keywords.
 
@@ -54,7 +54,7 @@ def train(
       settings: of the training.
       seed: master seed.
       strategy: the devices; None for those that hold the flow. With several devices, build the flow under `strategy.scope()`.
-      run: where to leave `metrics.csv`, checkpoints and `weights.npz`, and to go on if it holds checkpoints; None to leave nothing.
+      run: where to write `metrics.csv`, checkpoints and `weights.npz`; one with checkpoints is resumed. None writes nothing.
       progress: where progress is shown; None for silence.
       record: what `weights.npz` keeps besides the weights, such as the configuration.
 
@@ -76,7 +76,7 @@ class Trainer:
     The constructor checks that everything can be built, and writes nothing.
 
     Args:
-      as of `train`.
+      see `train`.
 
     Raises:
       ConfigError: settings that cannot be used.
@@ -106,7 +106,7 @@ class Trainer:
         self._state.earlier_seconds = begin_with(self._flow, path)
 
     def restore(self, run: RunDirectory) -> bool:
-        """Takes up the newest readable checkpoint of a run, and returns whether there is one.
+        """Restores the newest readable checkpoint of a run, and returns whether there is one.
 
         Raises:
           CheckpointError: all are damaged, or belong to another version or flow.
@@ -121,7 +121,7 @@ class Trainer:
         return True
 
     def run(self, run: RunDirectory | None = None, record: Mapping[str, Any] | None = None) -> Summary:
-        """Trains until there is a reason to stop. Arguments, results and errors as of `train`."""
+        """Trains until there is a reason to stop. For arguments, results and errors see `train`."""
         state, settings = self._state, self._settings
         if not state.evaluations:
             state.take(self._flow, self._train_step.optimizer)
@@ -148,7 +148,7 @@ class Trainer:
         return self._finish(stopped, run, record)
 
     def _prepare(self) -> None:
-        """Traces and compiles step and sampler for the present integration steps, on a clock of its own."""
+        """Traces and compiles step and sampler for the current integration steps, and times that separately."""
         start = time.perf_counter()
         state, optimizer = self._state, self._train_step.optimizer
         before = TrainingState()
@@ -163,7 +163,7 @@ class Trainer:
         state.compile_seconds += time.perf_counter() - start
 
     def _evaluate(self, losses: list[float], run: RunDirectory | None) -> None:
-        """Judges the model on fresh samples, with half the step if it must be, and keeps state and metrics."""
+        """Evaluates the model on fresh samples, halving the step where necessary, and saves state and metrics."""
         state = self._state
         log_weight, error = self._accurate_log_weights(losses)
         state.take(self._flow, self._train_step.optimizer)
@@ -181,10 +181,10 @@ class Trainer:
     def _accurate_log_weights(self, losses: list[float]) -> tuple[np.ndarray, float]:
         """The log weights of fresh samples, and how much half the step of the integration changes them.
 
-        Goes over to half the step until that is little.
+        Halves the step until that change is small.
 
         Args:
-          losses: of the steps since the evaluation before, with the present step of the integration.
+          losses: of the steps since the previous evaluation, with the present step of the integration.
         """
         state, flow = self._state, self._flow
         while True:
@@ -199,7 +199,7 @@ class Trainer:
             if state.halvings == MOST_HALVINGS:
                 advice = "try training.gradient: path, or more flow.steps"
                 raise TrainingDiverged(f"{found}; {MOST_HALVINGS} halvings were not enough: {advice}")
-            self._progress.info(f"{found}; going on with half of it{', from the best model before' if check.exploited else ''}")
+            self._progress.info(f"{found}; halving the step{' and returning to the best model' if check.exploited else ''}")
             if check.exploited:
                 assign(flow.named_variables(), state.best_weights)
             halve_the_step(flow)
@@ -223,10 +223,10 @@ class Trainer:
             earlier_seconds=state.earlier_seconds,
         )
         if run is not None:
-            # The file says how its weights came about, so that it can go its own way.
+            # The file says how its weights came about, so that it can be used without the run folder.
             save_weights(run.path / WEIGHTS, self._flow, {**(record or {}), "summary": summary._asdict()})
         self._progress.info(
-            f"trained {summary.steps} steps in {summary.seconds:.0f} s (compilation {summary.compile_seconds:.0f} s apart): "
+            f"trained {summary.steps} steps in {summary.seconds:.0f} s (plus {summary.compile_seconds:.0f} s of compilation): "
             f"{stopped}; best model at step {best.step}, acceptance {best.acceptance:.3f}, ESS {best.ess:.3f}"
         )
         return summary

@@ -97,7 +97,7 @@ def test_the_gradient_is_that_of_the_discrete_map(gradient):
         np.testing.assert_allclose(np.sum(np.abs(found)), (values[0] - values[1]) / (2 * step), rtol=2e-3, err_msg=variable.name)
 
 
-def test_sites_out_of_reach_are_not_felt():
+def test_sites_beyond_the_kernel_radius_do_not_interact():
     made, weights = ode((7, 7), steps=1, kernel_radius=1.0)
     assert weights.shape[-1] == 2
     x = np.zeros((1, 7, 7))
@@ -151,7 +151,7 @@ def test_kernels_are_transferred_to_another_lattice():
     assert small.transferred({}, Lattice((8, 8))) == {}
 
 
-def test_kernels_are_transferred_to_another_reach():
+def test_kernels_are_transferred_to_another_kernel_radius():
     far, near = ode((6, 6))[0], ode((6, 6), kernel_radius=2)[0]
     name = far._weights.name.split(":")[0]
     of_near = near.transferred({name: far._weights.numpy()}, Lattice((6, 6)))[name]

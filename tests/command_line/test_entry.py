@@ -105,9 +105,14 @@ def test_settings_of_the_chosen_sampler():
         400,
         256,
     )
-    flags = command_line.parse("p", "", own, ["--sampler=hmc", "--trajectories=50", "--configurations=30", "--thinning=5"])
-    config = command_line.configuration("E1", flags)
-    assert config.sampler("hmc").updates == 50 and config.sampler("metropolis").updates == 300
+    flags = command_line.parse("p", "", own, ["--sampler=hmc", "--trajectories=50", "--thinning=5"])
+    assert command_line.configuration("E1", flags).sampler("hmc").updates == 50
+    flags = command_line.parse("p", "", own, ["--sampler=metropolis", "--configurations=30", "--thinning=5"])
+    assert command_line.configuration("E1", flags).sampler("metropolis").updates == 150
+    for sampler, other in (("metropolis", "trajectories"), ("hmc", "configurations")):
+        flags = command_line.parse("p", "", own, [f"--sampler={sampler}", f"--{other}=30"])
+        with pytest.raises(command_line.UsageError, match=f"--{other} is for --sampler .*, not for {sampler}: use --updates"):
+            command_line.configuration("E1", flags)
 
 
 def test_the_command_line_of_this_process(monkeypatch):

@@ -65,7 +65,7 @@ def test_several_ensembles_can_be_in_memory_at_once():
 
 
 @pytest.mark.parametrize(("chains", "extent", "first"), [(256, 64, 2), (1, 64, 1000), (256, 6, 1000), (1, 128, 50)])
-def test_pieces_of_the_file_are_about_one_mebibyte(tmp_path, chains, extent, first):
+def test_chunks_of_the_file_are_about_one_mebibyte(tmp_path, chains, extent, first):
     with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
         writer.append({"phi": np.zeros((first, chains, extent, extent), np.float32)}, {"phi_2": np.zeros((first, chains))})
     with h5py.File(tmp_path / "e.h5") as file:

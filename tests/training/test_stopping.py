@@ -23,7 +23,7 @@ def state(step, *acceptances, seconds=0.0):
         ({"target_acceptance": 0.7}, state(10, 0.71, 0.6), "acceptance reached 0.7"),  # by the best model, not the last one
         ({"target_acceptance": 0.7}, state(10, 0.69), None),
         ({"target_acceptance": 0.7}, state(10), None),
-        ({"max_minutes": 0.5}, state(10, 0.3, seconds=31.0), "0.5 minutes are over"),
+        ({"max_minutes": 0.5}, state(10, 0.3, seconds=31.0), "time limit of 0.5 minutes reached"),
         ({"max_minutes": 0.5}, state(10, 0.3, seconds=29.0), None),
         ({"max_minutes": 0.5}, state(10, seconds=31.0), None),  # not before there is a model to keep
     ],

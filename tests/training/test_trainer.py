@@ -73,7 +73,7 @@ def test_training_goes_on_where_it_was_interrupted(straight, tmp_path):
     interrupted = Training(tmp_path / "run")
     # The first evaluation after no time at all stops the training.
     stopped = interrupted(gaussian(), max_minutes=1e-9)
-    assert stopped.steps == 10 and "minutes are over" in stopped.stopped
+    assert stopped.steps == 10 and "time limit of" in stopped.stopped
     resumed = interrupted(flow := gaussian(), changed={"training.max_minutes": (1e-9, None)})
     assert resumed.steps == 40 and interrupted.metrics == straight[0].metrics
     assert "resuming at step 10, training.max_minutes None instead of 1e-09" in interrupted.output
@@ -105,7 +105,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tmp_path)
     training(gaussian(), **adam, max_minutes=1e-9)
     good = (training.folder / "checkpoints" / "step_000000010.npz").read_bytes()
     before = (training.folder / "metrics.csv").read_bytes()
-    advice = r"step 10 is kept. Go on from there, or start again, with a smaller training.learning_rate \(now 1e\+06\)"
+    advice = r"step 10 is kept. Resume or restart with a smaller training.learning_rate \(now 1e\+06\)"
     with pytest.raises(TrainingDiverged, match=advice):
         training(gaussian(), **adam, learning_rate=1e6)
     assert (training.folder / "checkpoints" / "step_000000010.npz").read_bytes() == good
@@ -118,7 +118,7 @@ def test_training_that_exploits_the_integrator_goes_on_with_half_the_step(exploi
     training, _, _, summary = exploited
     assert "is below its bound -log Z" in training.output
     # The resumed run remembers the half.
-    assert training.output.count("going on with half of it, from the best model before") == 1
+    assert training.output.count("halving the step and returning to the best model") == 1
     rows = training.metrics
     assert min(row["loss"] for row in rows) < -4 and rows[-1]["loss"] > -3.3  # log Z is 3.2
     assert summary.ess > 0.5 and rows[-1]["integration_error"] < 0.1
