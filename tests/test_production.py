@@ -79,7 +79,7 @@ def test_what_cannot_be_written_fails_before_anything_is_drawn(tmp_path, small_c
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setattr(production, "_Run", None)
     monkeypatch.setattr(production, "flow_proposals", None)
-    with pytest.raises(RunError, match=r"cannot write .*file/x.h5: .*irectory; what was there before is untouched"):
+    with pytest.raises(RunError, match=r"cannot write .*file/x.h5: File exists; what was there before is untouched"):
         sample_run(flow, action, config.chain, path=tmp_path / "file" / "x.h5")
     with pytest.raises(RunError, match=r"cannot write .*new: Is a directory"):
         sample_run(flow, action, config.chain, path=tmp_path / "new")
@@ -88,11 +88,10 @@ def test_what_cannot_be_written_fails_before_anything_is_drawn(tmp_path, small_c
 def test_measuring_a_file_closes_it(drawn, monkeypatch):
     draw, _, _, path = drawn
     draw().close()
-    opened = []
-    monkeypatch.setattr(production, "Ensemble", lambda source: opened.append(Ensemble(source)) or opened[-1])
-    monkeypatch.setattr(production, "isinstance", lambda thing, kind: type(thing) is Ensemble, raising=False)
+    closed = []
+    monkeypatch.setattr(Ensemble, "close", closed.append)
     measure_run(path)
-    assert opened and not opened[0]._file
+    assert len(closed) == 1
 
 
 def test_the_chain_is_that_of_the_sampler(small_config):

@@ -1,5 +1,9 @@
 """What an independent configuration costs: that all samplers are timed; the numbers themselves are the machine's."""
 
+import numpy as np
+
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.lattice import Lattice
 from lattice_flows.paper import cost
 from lattice_flows.paper.tables import cost_table
 
@@ -14,3 +18,25 @@ def test_cost_of_an_independent_configuration(tmp_path):
     # 2 x 0.6 x 0.1 ms, and 30 s over 10^6 configurations; 2 x 2 x 0.02 ms.
     assert "| E1 | affine | 0.1 | 0.60 | 0.12 | 0.15 |" in table
     assert "| E1 | hmc | 0.02 | 2.00 | 0.08 | 0.08 |" in table
+
+
+class CountedProposals:
+    """Proposals of equal weight, and the number of batches that were drawn."""
+
+    action, batch_size, drawn = ScalarPhi4(Lattice((2, 2)), m2=1.0, lam=0.5), 48, 0
+
+    def batches(self, n, purpose, start=0):
+        for _ in range(-(-n // self.batch_size)):
+            self.drawn += 1
+            yield np.zeros((self.batch_size, 2, 2)), np.zeros(self.batch_size)
+
+
+def test_a_turn_of_a_flow_draws_what_it_counts(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: float(next(clock)))
+    proposals = CountedProposals()
+    turn = cost._flow_turn(proposals)
+    for _ in range(3):
+        before = proposals.drawn
+        assert turn() == 1 / (4 * proposals.batch_size)
+        assert proposals.drawn - before == 4
