@@ -17,12 +17,12 @@ __all__ = ["PRIORS", "free_field", "normal"]
 
 
 def normal(lattice: Lattice, *, width: PositiveFloat = 1.0, learn_width: bool = False) -> tfd.Distribution:
-    """Independent normals, the same at every site (arXiv:1904.12072, sec. III).
+    """Returns independent normal distributions, the same at every site (arXiv:1904.12072, sec. III).
 
     Args:
       lattice: the lattice.
-      width: standard deviation; the paper's prior has 1.
-      learn_width: whether the width is trained with the flow (through its logarithm).
+      width: standard deviation. The paper's prior has 1.
+      learn_width: trains the logarithm of the width with the flow.
     """
     scale = tf.constant(width, tf.float64)
     if learn_width:
@@ -34,12 +34,12 @@ def normal(lattice: Lattice, *, width: PositiveFloat = 1.0, learn_width: bool = 
 
 
 def free_field(lattice: Lattice, *, m2: PositiveFloat = 1.0, learn_spectrum: bool = True) -> tfd.Distribution:
-    """The Gaussian field `<|phi_p|^2> = 1 / (2 (phat^2 + m2))` of the action with `lam = 0`, or one whose spectrum is trained.
+    """Returns the free field, `<|phi_p|^2> = 1 / (2 (phat^2 + m2))`, that is, the action with `lam = 0`.
 
     Args:
       lattice: the lattice.
-      m2: bare mass squared, at the start.
-      learn_spectrum: whether the width of every class of momenta is trained with the flow (through its logarithm).
+      m2: bare mass squared at the start.
+      learn_spectrum: trains the spectrum with the flow; see `FourierScaling`.
     """
     spectrum = FourierScaling(lattice, lambda momentum_squared: -np.log(2 * (momentum_squared + m2)) / 2, learn_spectrum)
     return tfd.TransformedDistribution(normal(lattice), spectrum, name="free_field_prior")

@@ -50,8 +50,8 @@ class EquivariantODE(AugmentedBijector):
     Args:
       lattice: the lattice.
       features: number of sine functions.
-      knots: of the time dependence, from 0 to 1.
-      steps: of the integration.
+      knots: number of knots of the time dependence, from 0 to 1. The method keeps its order if a step ends at every knot.
+      steps: number of integration steps.
       integrator: a name in `INTEGRATORS`.
       spacing: of the frequencies `omega_f` at the start, `spacing, 2 spacing, ...`.
       kernel_radius: length of the longest displacement over which sites interact; None for all.

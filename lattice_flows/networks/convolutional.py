@@ -27,16 +27,16 @@ class ConvolutionalNetwork(tf.Module):
 
     Args:
       lattice: the lattice.
-      active: mask of the active sites.
+      active: mask of the active sites, bool of the lattice's shape.
       parities: of the outputs.
       rng: draws the initial weights.
-      channels: of the hidden layers.
+      channels: numbers of channels of the hidden layers.
       kernel_size: odd, the same in every direction and layer.
-      activation: after every hidden layer.
-      final_activation: after the last layer.
+      activation: of the hidden layers, "leaky_relu", "tanh" or "linear".
+      final_activation: of the last layer.
 
     Raises:
-      ValueError: a kernel that is even or wraps around the lattice more than once.
+      ValueError: the kernel is even, or wraps around the lattice more than once.
     """
 
     symmetries: frozenset[str] = frozenset({"even translation"})

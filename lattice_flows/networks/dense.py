@@ -17,14 +17,16 @@ __all__ = ["DenseNetwork"]
 class DenseNetwork(tf.Module):
     """Fully connected layers from all frozen to all active sites (arXiv:1904.12072, sec. III: two to six layers of 100 to 1024).
 
+    Only the number of parities counts: the network has no symmetries.
+
     Args:
       lattice: the lattice.
-      active: mask of the active sites.
+      active: mask of the active sites, bool of the lattice's shape.
       parities: of the outputs.
       rng: draws the initial weights.
       hidden: sizes of the hidden layers.
-      activation: after every hidden layer.
-      final_activation: after the last layer.
+      activation: of the hidden layers, "leaky_relu", "tanh" or "linear".
+      final_activation: of the last layer.
     """
 
     symmetries: frozenset[str] = frozenset()
