@@ -3,8 +3,8 @@
     y_x = b sinh(tau asinh(x_x / b))
     log |det dy/dx| = sum_x log [ tau cosh(tau asinh(x_x / b)) / sqrt(1 + (x_x / b)^2) ]
 
-(M. C. Jones and A. Pewsey, Biometrika 96 (2009) 761). It is linear near zero and grows like |x|^tau far away. With tau < 1 it gives a
-Gaussian shorter tails, like those of `exp(-phi^4)`, which no affine map can do. It is odd, and tau -> 1 / tau inverts it.
+(M. C. Jones and A. Pewsey, Biometrika 96 (2009) 761). It is linear near zero and grows like |x|^tau far away. With tau < 1 it gives
+a Gaussian shorter tails, like those of `exp(-phi^4)`, which no affine map can do. It is odd, and tau -> 1 / tau inverts it.
 """
 
 import numpy as np
