@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from lattice_flows import plots
 from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.result import LONG_AND_SHORT
 from lattice_flows.paper import scaling
 from lattice_flows.paper.cases import STOPS, TABLES, Case
 from lattice_flows.paper.ingredients import Ingredients
@@ -20,7 +21,6 @@ _SYMBOLS = {
     "absolute_magnetization": r"$\langle|M|\rangle$",
     "action_density": r"$\langle S\rangle/V$",
 }
-_LONG_AND_SHORT = ("two_point_susceptibility", "ising_energy")
 
 
 class Drawn(NamedTuple):
@@ -71,7 +71,7 @@ def _observables(parts: Ingredients) -> Drawn:
     values: dict[str, dict[str, dict[int, Estimate]]] = {}
     for table in TABLES:
         for label, result in parts.samplers(table).items():
-            for name in _LONG_AND_SHORT:
+            for name in LONG_AND_SHORT:
                 of_sampler = values.setdefault(_SYMBOLS[name], {}).setdefault(label, {})
                 of_sampler[max(result.lattice_shape)] = result.estimate(name)
     caption = (
@@ -84,7 +84,7 @@ def _observables(parts: Ingredients) -> Drawn:
 def _errors(parts: Ingredients) -> Drawn:
     errors: dict[str, dict[str, tuple[Sequence[int], Sequence[float]]]] = {}
     for label, result in parts.samplers("E5").items():
-        for name in _LONG_AND_SHORT:
+        for name in LONG_AND_SHORT:
             errors.setdefault(_SYMBOLS[name], {})[label] = (result.errors["configurations"], result.errors[name])
     caption = (
         "Statistical errors (Gamma method) on E5 against the number of configurations, every tenth update for HMC and local "

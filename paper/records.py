@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from lattice_flows.io.files import RunError, atomic_write
+from lattice_flows.io.files import RunError, write_text
 
 __all__ = ["COST", "REFERENCES", "RUNS", "read_record", "record_file", "write_record"]
 
@@ -53,5 +53,4 @@ def write_record(path: Path, head: str, content: Mapping[str, Any], **style: Any
     Raises:
       RunError: the file cannot be written.
     """
-    text = f"# {head}\n" + yaml.safe_dump(dict(content), width=120, **style)
-    atomic_write(path, lambda file: file.write(text.encode()))
+    write_text(path, f"# {head}\n" + yaml.safe_dump(dict(content), width=120, **style))

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from lattice_flows.config import ConfigError
-from lattice_flows.io.files import atomic_write
+from lattice_flows.io.files import write_text
 from lattice_flows.measurement.result import LARGEST_PULL
 from lattice_flows.paper import tables
 from lattice_flows.paper.figures import Drawn
@@ -63,7 +63,7 @@ def write(path: Path, out: Path, parts: Ingredients, drawn: Mapping[int, Drawn])
         ],
         environment=environment,
     )
-    atomic_write(path, lambda file: file.write(page.encode()))
+    write_text(path, page)
 
 
 def _packages() -> tuple[ModuleType, ModuleType]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lattice_flows import plots
 from lattice_flows.config import ConfigError, RunConfig
-from lattice_flows.io.files import atomic_write
+from lattice_flows.io.files import write_text
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper import report, run_figures
 from lattice_flows.paper.cases import Case, needed
@@ -162,7 +162,7 @@ def _draw(numbers: Sequence[int], parts: Ingredients, folder: Path, progress: Pr
         plots.save(one.figure, folder, f"figure_{n}")
     if drawn:
         captions = "\n".join(f"**Figure {n}.** {one.caption}\n" for n, one in drawn.items())
-        atomic_write(folder / "captions.md", lambda file: file.write(captions.encode()))
+        write_text(folder / "captions.md", captions)
         progress.info(f"figures in {folder}")
     if 7 in drawn:
         progress.info(exponents_table(parts))

@@ -3,13 +3,12 @@
 from typing import NamedTuple
 
 from lattice_flows.measurement.errors import Estimate, power_law
+from lattice_flows.measurement.result import WITH_TAU_INT
 from lattice_flows.paper.cases import STOPS, TABLES, Case
 from lattice_flows.paper.ingredients import Ingredients
 
-__all__ = ["OBSERVABLES", "PowerLaw", "power_laws"]
+__all__ = ["PowerLaw", "power_laws"]
 
-# From the longest to the shortest distances.
-OBSERVABLES = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
 # The paper fits from here on.
 _SMALLEST_FITTED = 10
 
@@ -49,7 +48,7 @@ def _taus(parts: Ingredients) -> dict[str, dict[str, dict[int, Estimate]]]:
         for stop in STOPS:
             flow = parts.flows[Case(table, stop)]
             taus, extent = found.setdefault(f"{flow.flow} flow at {stop:.0%}", {}), max(flow.lattice_shape)
-            for name in OBSERVABLES:
+            for name in WITH_TAU_INT:
                 number = flow.estimate(name)
                 taus.setdefault(name, {})[extent] = Estimate(number.tau_int, number.tau_int_error)
             taus.setdefault("rejections", {})[extent] = Estimate(flow.chain["tau_int"], flow.chain["tau_int_error"])

@@ -1,15 +1,14 @@
 """All tables of the reproduction, as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from lattice_flows.measurement.agreement import Agreement
 from lattice_flows.measurement.errors import Estimate, format_estimate
 from lattice_flows.measurement.result import LARGEST_PULL, Result
+from lattice_flows.measurement.tables import text_table
 from lattice_flows.paper import scaling
 from lattice_flows.paper.comparison import sampler_agreement
 from lattice_flows.paper.ingredients import Ingredients
@@ -41,7 +40,7 @@ _INDEPENDENT = 10**6
 def summary(results: Sequence[Result]) -> str:
     """Table I, one row per result, with columns that the paper leaves out: how the flow was trained and how well it samples."""
     columns = "ensemble, L, lam, m_p L, paper, chi_2, parameters, steps, training [s], acceptance, ESS, tau_int, log Z"
-    return _markdown(columns.split(", "), map(_summary_row, results))
+    return text_table(columns.split(", "), map(_summary_row, results), compact=True)
 
 
 def _summary_row(result: Result) -> list[Any]:
@@ -50,9 +49,9 @@ def _summary_row(result: Result) -> list[Any]:
         result.table,
         max(result.lattice_shape),
         f"{result.parameters['lam']:g}" if "lam" in result.parameters else "",
-        _number(result.estimate("pole_mass_times_l")),
-        _number(result.observables["pole_mass_times_l"].published),
-        _number(result.estimate("two_point_susceptibility")),
+        format_estimate(result.estimate("pole_mass_times_l")),
+        format_estimate(result.observables["pole_mass_times_l"].published),
+        format_estimate(result.estimate("two_point_susceptibility")),
         training["parameters"],
         training["steps"],
         f"{training['seconds']:.0f}",
@@ -67,25 +66,12 @@ def case_table(result: Result) -> str:
     """A result: the row of Table I, and below it every observable beside the reference's and the paper's."""
     shape = " x ".join(map(str, result.lattice_shape))
     columns = "observable, flow, tau_int, reweighted, reference (HMC or exact), pull, paper, pull"
-    rows = [
-        [
-            name,
-            _number(row.estimate),
-            "" if row.estimate is None else f"{row.estimate.tau_int:.2f}",
-            _number(row.reweighted),
-            _number(row.reference),
-            _sigmas(row.pull),
-            _number(row.published),
-            _sigmas(row.published_pull),
-        ]
-        for name, row in result.observables.items()
-    ]
     chain = result.chain
     free_energy = Estimate(chain["free_energy_density"], chain["free_energy_density_error"])
     lines = [
         f"## {result.table}: {shape}, flow {result.flow}, seed {result.seed}",
         summary([result]),
-        _markdown(columns.split(", "), rows),
+        text_table(columns.split(", "), result.rows(), compact=True),
         f"Free-energy density -log Z / V = {format_estimate(free_energy)}, from {chain['length']} weighted proposals.",
         f"{'passed' if result.passed else 'FAILED'}: pulls against the reference are to be within {LARGEST_PULL:g} sigma.",
     ]
@@ -108,7 +94,7 @@ def agreement_table(results: Sequence[Result], baselines: Mapping[tuple[str, str
     if len(found) > 1:
         total = Agreement(sum(one.chi_square for one in found), sum(one.degrees_of_freedom for one in found))
         rows.append(_agreement_row("all", "", total))
-    return _markdown(["ensemble", "samplers", "chi-square", "degrees of freedom", "p"], rows)
+    return text_table(["ensemble", "samplers", "chi-square", "degrees of freedom", "p"], rows, compact=True)
 
 
 def _agreement_row(table: str, samplers: str, found: Agreement) -> list[Any]:
@@ -122,7 +108,7 @@ def exponents_table(parts: Ingredients) -> str:
         for sampler, observables in scaling.power_laws(parts).items()
         for name, law in observables.items()
     ]
-    return _markdown(["sampler", "observable", "tau_int, L = 6", "L = 14", "z"], rows)
+    return text_table(["sampler", "observable", "tau_int, L = 6", "L = 14", "z"], rows, compact=True)
 
 
 def variants_table(path: Path = RUNS) -> str:
@@ -131,7 +117,7 @@ def variants_table(path: Path = RUNS) -> str:
     columns = ["flow", "ensemble", "seeds", "parameters", "steps", "training [s]", *marks, "acceptance", "ESS", "tau_int"]
     columns += ["of observables", "largest pull", "ms a step", "fields a second"]
     entries = [(flow, table, seeds) for flow, tables in read_record(path).items() for table, seeds in tables.items()]
-    return _markdown(columns, (_variant_row(flow, table, list(seeds.values())) for flow, table, seeds in entries))
+    return text_table(columns, (_variant_row(flow, table, list(seeds.values())) for flow, table, seeds in entries), compact=True)
 
 
 def _variant_row(flow: str, table: str, runs: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -178,7 +164,8 @@ def progress_table(path: Path = RUNS) -> str:
                 reached = [_reached(histories, seconds) for seconds in (*_TIMES, _END)]
                 rows.append([table, flow, *reached, trained, elsewhere.get(table, "")])
     times = [f"{seconds} s" for seconds in _TIMES]
-    return _markdown(["ensemble", "flow", *times, "the end", "training [s]", "common network elsewhere"], rows)
+    columns = ["ensemble", "flow", *times, "the end", "training [s]", "common network elsewhere"]
+    return text_table(columns, rows, compact=True)
 
 
 def _reached(histories: Sequence[Sequence[Sequence[float]]], seconds: float) -> str:
@@ -200,31 +187,18 @@ def ablations_table(results: Mapping[str, Mapping[str, "Ablation"]]) -> str:
         for found in (by_table[table] for table in tables):
             cells += [found.parameters, f"{found.step_ms:.1f}", found.steps, f"{found.acceptance:.3f}", f"{found.ess:.3f}"]
         rows.append(cells)
-    return _markdown(["ablation", *columns], rows)
+    return text_table(["ablation", *columns], rows, compact=True)
 
 
 def cost_table(path: Path = COST) -> str:
     """The cost of an independent configuration, `2 tau_int` updates; training is spread over 10^6 of them."""
     columns = "ensemble, sampler, ms an update, tau_int of chi_2, ms an independent configuration"
     rows = []
-    for table, samplers in yaml.safe_load(path.read_text())["ensembles"].items():
+    for table, samplers in read_record(path)["ensembles"].items():
         for sampler, row in samplers.items():
             update = row["milliseconds_per_update"]
             independent = 2 * row["tau_int"] * update
             with_training = independent + 1e3 * row["training_seconds"] / _INDEPENDENT
             tau_int = f"{row['tau_int']:.2f}"
             rows.append([table, sampler, f"{update:.3g}", tau_int, f"{independent:.3g}", f"{with_training:.3g}"])
-    return _markdown([*columns.split(", "), "with training, for 10^6"], rows)
-
-
-def _number(number: Estimate | None) -> str:
-    return "" if number is None else format_estimate(number)
-
-
-def _sigmas(pull: float | None) -> str:
-    return "" if pull is None else f"{pull:+.2f}"
-
-
-def _markdown(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+    return text_table([*columns.split(", "), "with training, for 10^6"], rows, compact=True)

@@ -9,11 +9,10 @@ from lattice_flows import importance
 from lattice_flows.measurement.autocorrelation import acceptance_autocorrelation
 from lattice_flows.measurement.errors import pull
 from lattice_flows.measurement.observables import Measurements
+from lattice_flows.measurement.result import LONG_AND_SHORT, WITH_TAU_INT
 
 __all__ = ["errors_against_number", "of_proposals", "sign_flips", "tau_int_of_updates", "thermalisation_pull"]
 
-_LONG_AND_SHORT = ("two_point_susceptibility", "ising_energy")
-_WITH_TAU_INT = ("two_point_susceptibility", "ising_energy", "phi_squared", "absolute_magnetization", "action_density")
 _HALVINGS = 7
 _SHORTEST = 16  # configurations of a chain
 _FEWEST = 5  # configurations of a chain that an error can be estimated from
@@ -30,7 +29,7 @@ def thermalisation_pull(measurements: Measurements) -> float:
     n = measurements.shape[0]
     tenth = max(n // 10, _FEWEST)
     first, rest = measurements.part(0, tenth), measurements.part(tenth, n)
-    return max((pull(first.estimate(name), rest.estimate(name)) for name in _LONG_AND_SHORT), key=abs)
+    return max((pull(first.estimate(name), rest.estimate(name)) for name in LONG_AND_SHORT), key=abs)
 
 
 def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
@@ -39,7 +38,7 @@ def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
     Args:
       successive: measurements of configurations with one update between them.
     """
-    found = {name: successive.estimate(name) for name in _WITH_TAU_INT if name in successive.observables}
+    found = {name: successive.estimate(name) for name in WITH_TAU_INT if name in successive.observables}
     return {name: [round(number.tau_int, 4), round(number.tau_int_error, 4)] for name, number in found.items()}
 
 
@@ -59,7 +58,7 @@ def errors_against_number(measurements: Measurements) -> dict[str, list[float]]:
     parts = [measurements.part(0, *size) for size in reversed(sizes[1:])] + [measurements]
     return {
         "configurations": [part.configurations for part in parts],
-        **{name: [part.estimate(name).error for part in parts] for name in _LONG_AND_SHORT},
+        **{name: [part.estimate(name).error for part in parts] for name in LONG_AND_SHORT},
     }
 
 

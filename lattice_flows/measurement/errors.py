@@ -62,8 +62,10 @@ def power_law(x: Sequence[float], y: Sequence[Estimate]) -> tuple[Estimate, Esti
     return Estimate(float(np.exp(log_a)), float(np.exp(log_a) * log_a_error)), Estimate(float(z), float(z_error))
 
 
-def format_estimate(number: Estimate) -> str:
-    """Two digits of the error in brackets: 1.0622(46)."""
+def format_estimate(number: Estimate | None) -> str:
+    """Two digits of the error in brackets: 1.0622(46). Empty for None."""
+    if number is None:
+        return ""
     if number.error == 0:
         return f"{number.value:g}"
     shown = pe.cov_Obs(number.value, number.error**2, "number")

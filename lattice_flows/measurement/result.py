@@ -7,10 +7,14 @@ from typing import Any, NamedTuple
 from lattice_flows.measurement.errors import Estimate, format_estimate, pull
 from lattice_flows.measurement.tables import text_table
 
-__all__ = ["LARGEST_PULL", "Correlation", "ObservableResult", "Result"]
+__all__ = ["LARGEST_PULL", "LONG_AND_SHORT", "WITH_TAU_INT", "Correlation", "ObservableResult", "Result"]
 
 # A result passes if none of its observables is further from its reference than this many standard deviations.
 LARGEST_PULL = 4.0
+# Observables of long and of short distances, whose errors are known as functions of the number of configurations.
+LONG_AND_SHORT = ("two_point_susceptibility", "ising_energy")
+# Observables whose tau_int is known in updates, from the longest to the shortest distances.
+WITH_TAU_INT = (*LONG_AND_SHORT, "phi_squared", "absolute_magnetization", "action_density")
 _DIGITS = 7
 _NUMBER = ("value", "error", "tau_int", "tau_int_error")
 _CURVES = ("zero_momentum_green", "effective_mass")
@@ -211,24 +215,24 @@ class Result:
         title = f"{self.sampler} on {shape}, {self.action['name']} {self.parameters}, seed {self.seed}"
         scalars = {name: value for name, value in self.chain.items() if isinstance(value, int | float)}
         lines = [f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}" for name, value in scalars.items()]
-        return "\n".join([title, ", ".join(lines), "", self.table_of_observables()])
+        header = ["observable", "value", "tau_int", "reweighted", "reference", "pull", "published", "pull"]
+        return "\n".join([title, ", ".join(lines), "", text_table(header, self.rows())])
 
-    def table_of_observables(self) -> str:
-        """All observables with their errors, and what they are compared with, as an aligned Markdown table."""
-        rows = [
-            (
+    def rows(self) -> list[list[str]]:
+        """The cells of a table: each observable, its estimate, tau_int, reweighted, reference, pull, published, pull."""
+        return [
+            [
                 name,
-                _text(row.estimate),
+                format_estimate(row.estimate),
                 "" if row.estimate is None or row.estimate.tau_int is None else f"{row.estimate.tau_int:.2f}",
-                _text(row.reweighted),
-                _text(row.reference),
+                format_estimate(row.reweighted),
+                format_estimate(row.reference),
                 _sigmas(row.pull),
-                _text(row.published),
+                format_estimate(row.published),
                 _sigmas(row.published_pull),
-            )
+            ]
             for name, row in self.observables.items()
         ]
-        return text_table(["observable", "value", "tau_int", "reweighted", "reference", "pull", "published", "pull"], rows)
 
 
 def _measured(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -253,10 +257,6 @@ def _with_earlier_names(sampler: str, chain: Mapping[str, Any]) -> dict[str, Any
 
 def _rounded(value: Any) -> Any:
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
-
-
-def _text(number: Estimate | None) -> str:
-    return "" if number is None else format_estimate(number)
 
 
 def _sigmas(value: float | None) -> str:
