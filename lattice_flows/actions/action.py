@@ -44,6 +44,10 @@ class Action:
     def __init__(self, lattice: Lattice, **parameters: float):
         self.lattice, self.parameters = lattice, parameters
 
+    def __repr__(self) -> str:
+        parameters = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
+        return f"{type(self).__name__}({self.lattice!r}{parameters})"
+
     @property
     def component(self) -> dict[str, Any]:
         """The name and the parameters: what `ACTIONS.build` makes the same action of."""

@@ -51,6 +51,10 @@ class Flow(tf.Module):
         self.component: Component | None = None
         self.distribution = tfd.TransformedDistribution(prior, bijector, name="flow")
 
+    def __repr__(self) -> str:
+        kind = self.component.name if self.component else self.bijector.name
+        return f"Flow({kind}, {self.lattice!r}, {self.number_of_parameters()} parameters)"
+
     @property
     def prior(self) -> tfd.Distribution:
         """The distribution of z."""

@@ -173,6 +173,20 @@ class Ensemble:
                 "draw the ensemble again (the same seed gives the same chain), or read the data set 'phi' with h5py"
             )
 
+    def __repr__(self) -> str:
+        if not self._file or "phi" not in self._file:
+            return f"Ensemble({'empty' if self._file else 'closed'})"
+        made = self.attributes
+        shape, action = made.get("lattice_shape"), dict(made.get("action", {}))
+        chains = 1 if self.index is not None else self._file["phi"].shape[1]
+        parts = [
+            made.get("sampler"),
+            shape and f"Lattice({tuple(shape)})",
+            " ".join([action.pop("name", ""), *(f"{name}={value}" for name, value in action.items())]),
+            f"{len(self)} configurations" + (f" of each of {chains} chains" if chains > 1 else ""),
+        ]
+        return f"Ensemble({', '.join(filter(None, parts))})"
+
     def was_made_as(self, attributes: Mapping[str, Any]) -> bool:
         """Whether the ensemble has all these attributes."""
         return all(self.attributes.get(name) == json.loads(json.dumps(value)) for name, value in attributes.items())

@@ -24,6 +24,11 @@ def test_its_series_follow_by_differentiation():
     np.testing.assert_allclose(series["schwinger_dyson"], 6 * sixth, rtol=1e-12)
 
 
+def test_its_repr_is_what_makes_it_again():
+    assert repr(ScalarPhi4(Lattice((4, 6)), m2=-4.0, lam=8.0)) == "ScalarPhi4(Lattice((4, 6)), m2=-4.0, lam=8.0)"
+    assert repr(Sextic(Lattice((4, 4)))) == "Sextic(Lattice((4, 4)))"
+
+
 @pytest.mark.parametrize("shape", [(4, 4), (2, 4), (2, 4, 4)])
 def test_closed_forms_are_those_of_differentiation(shape):
     action = ScalarPhi4(Lattice(shape), m2=-1.3, lam=0.7)

@@ -29,6 +29,13 @@ def test_symmetries_that_are_claimed(network, partitions, claimed):
     assert flow(network={"name": network, **hidden}, partitions=partitions).symmetries == claimed
 
 
+def test_its_repr_is_one_line():
+    built = flow()
+    assert repr(built) == f"Flow(affine, Lattice((4, 4)), {built.number_of_parameters()} parameters)"
+    built.component = None
+    assert repr(built).startswith("Flow(chain, ")
+
+
 def test_parts_come_in_the_order_of_the_map_from_prior_to_field():
     bijector = flow(layers=4, fourier_scaling=True, element_wise_maps=True).bijector
     pair = [SinhArcsinh, MaskedCoupling, MaskedCoupling]

@@ -129,6 +129,19 @@ def test_no_space_is_noticed_before_anything_is_lost(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["e.h5"]
 
 
+def test_its_repr_is_one_line():
+    action = {"name": "scalar_phi4", "m2": -4.0, "lam": 8.0}
+    with EnsembleWriter(None, {"sampler": "hmc", "lattice_shape": (2, 2), "action": action}) as writer:
+        writer.append({"phi": np.zeros((5, 3, 2, 2))})
+    expected = "Ensemble(hmc, Lattice((2, 2)), scalar_phi4 m2=-4.0 lam=8.0, 5 configurations of each of 3 chains)"
+    assert repr(writer.ensemble) == expected
+    writer.ensemble.close()
+    assert repr(writer.ensemble) == "Ensemble(closed)"
+    with EnsembleWriter(None, {"sampler": "independence"}) as writer:
+        writer.append({"phi": np.zeros((2, 2, 2)), "log_weight": np.zeros(2), "index": np.array([0, 1, 1])})
+    assert repr(writer.ensemble) == "Ensemble(independence, 3 configurations)"
+
+
 FULL = """
 import resource, pathlib, numpy
 from lattice_flows.io.ensembles import EnsembleWriter
