@@ -45,13 +45,13 @@ class WeightedSampler:
     ```
 
     Args:
-      flow: what is drawn from.
+      flow: the flow to draw from.
       action: `phi [batch, *shape] -> [batch]`.
       batch_size: fields in a compiled call.
       seed: master seed; batch i of a purpose is always the same.
 
     Attributes:
-      flow: what is drawn from, with the integration steps it had when the sampler was made.
+      flow: the flow, with the integration steps it had when the sampler was made.
       action: the target of the weights.
       batch_size: fields in a compiled call.
       integration_error: see `integration_error`; zero for an exact flow, and until `integrated` has found it.

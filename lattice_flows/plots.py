@@ -106,7 +106,7 @@ def effective_mass(curves: Mapping[str, Sequence[Estimate | None]], pole_mass: E
 
 @_styled
 def rejection_histogram(samplers: Mapping[str, tuple[Sequence[int], int]], title: str) -> Figure:
-    """How often r proposals in a row were rejected, in each million updates.
+    """How often r proposals in a row were rejected, per million updates.
 
     Args:
       samplers: label -> number of runs of r rejections for r = 0, 1, ... (see `measurement.rejection_runs`), and number of updates.

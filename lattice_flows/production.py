@@ -29,7 +29,7 @@ from lattice_flows.samplers import SAMPLERS, ChainState, Chunk, IndependenceMetr
 __all__ = ["ENSEMBLE", "baseline_run", "failed_checks", "flow_proposals", "measure_run", "sample_run"]
 
 ENSEMBLE = "ensemble.h5"
-# Of log weights, when the step of a continuous flow is halved: far below the spread that rejections come from.
+# Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
 _INTEGRATION_ERROR = 1e-3
 _INTEGRATION_SAMPLES = 2048
 
@@ -37,7 +37,10 @@ _INTEGRATION_SAMPLES = 2048
 def flow_proposals(
     flow: Flow, action: Action, *, batch_size: int = 512, seed: int = 1, progress: Progress | None = None
 ) -> WeightedSampler:
-    """What production draws from: the step of a continuous flow is halved until log weights change by less than 1e-3 on average."""
+    """The sampler of a production run.
+
+    The step of a continuous flow is halved until log weights change by less than 1e-3 on average.
+    """
     progress = progress or Progress(quiet=True)
     sampler = WeightedSampler(flow, action, batch_size, seed)
     with progress.working("compiling the sampler"):
@@ -96,8 +99,8 @@ def baseline_run(
 ) -> Ensemble:
     """Runs a registered sampler that needs no flow, such as HMC.
 
-    Of the first `successive` updates every configuration is measured, for autocorrelation times in updates. In all of the run, one
-    configuration is stored after every `thinning` updates.
+    During the first `successive` updates every configuration is measured, for autocorrelation times in updates. Throughout the run,
+    one configuration is stored after every `thinning` updates.
 
     Args:
       name: of the sampler.
@@ -218,7 +221,7 @@ class _Run:
                     first, compiled = updates, time.perf_counter()
                 yield chunk
         now = time.perf_counter()
-        # The first chunk is left aside where there are others: compilation and thermalisation are in its time.
+        # The first chunk is left out if there are others: its time includes compilation and thermalisation.
         self.updates_per_second = (updates - first) / (now - compiled) if updates > first else updates / (now - self._start)
 
     def _draw(self, updates: int, thinning: int, thermalisation: int, successive: int) -> Iterator[Chunk]:

@@ -21,7 +21,7 @@ _TIMED_STEPS = 15
 
 
 class Ablation(NamedTuple):
-    """What a flow reached in the given time."""
+    """The state of a flow after the given training time."""
 
     parameters: int
     steps: int
@@ -44,7 +44,7 @@ def run_all(tables: Sequence[str], seconds: float, progress: Progress) -> dict[s
       progress: where progress is shown.
 
     Returns:
-      name -> ensemble -> what was reached.
+      name -> ensemble -> its result.
     """
     found: dict[str, dict[str, Ablation]] = {}
     for name, table, config in _configurations(tables):

@@ -1,4 +1,4 @@
-"""One self-contained HTML page with everything that a reproduction has found. The packages that it needs are the extra `report`."""
+"""One self-contained HTML page with all results of a reproduction. The packages that it needs are the extra `report`."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ _OF_A_RUN = {"training_history": "Training", "rejection_runs": "Rejections in a 
 
 
 def check() -> None:
-    """Whether a report can be written; asked before a long run.
+    """Whether a report can be written; to be called before a long run.
 
     Raises:
       ConfigError: a package is missing.

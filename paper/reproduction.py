@@ -104,7 +104,7 @@ def reproduce_case(
     weights: Path | None = None,
     resume: bool = False,
 ) -> Result:
-    """One run: from nothing, from an earlier run, or from pretrained weights to a result beside its references.
+    """Makes one run, from scratch, from an earlier run or from pretrained weights, and compares its result with references.
 
     Writes to the run folder, beside the files of the training: `ensemble.h5`, `result.json`, `table.md` and `figures/`.
 

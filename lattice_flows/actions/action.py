@@ -1,4 +1,4 @@
-"""What an action is: `S(phi)` of the target density `exp(-S) / Z`, and what is particular to it."""
+"""What an action is: `S(phi)` of the target density `exp(-S) / Z`, and its other properties."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ __all__ = ["Action"]
 
 
 class Action:
-    """A Euclidean lattice action. A subclass gives its `name` and the value `S(phi)`; everything else has a default.
+    """A Euclidean lattice action. A subclass defines its `name` and the value `S(phi)`; everything else has a default.
 
     ```python
     class Gaussian(lf.actions.Action):
@@ -50,7 +50,7 @@ class Action:
 
     @property
     def component(self) -> dict[str, Any]:
-        """The name and the parameters: what `ACTIONS.build` makes the same action of."""
+        """The name and the parameters: `ACTIONS.build` makes the same action from it."""
         return {"name": self.name, **self.parameters}
 
     def __call__(self, phi: tf.Tensor) -> tf.Tensor:

@@ -175,12 +175,12 @@ class Flow(tf.Module):
         return translated
 
     def fingerprint(self) -> str:
-        """Returns a hash of all weights, by which an ensemble says what made it."""
+        """Returns a hash of all weights, by which an ensemble identifies its flow."""
         digest = hashlib.sha256()
         for name, variable in sorted(self.named_variables().items()):
             digest.update(name.encode() + variable.numpy().tobytes())
         return digest.hexdigest()
 
     def number_of_parameters(self) -> int:
-        """Returns how many numbers are trained."""
+        """Returns the number of trained parameters."""
         return sum(int(np.prod(variable.shape)) for variable in self.trainable_variables)

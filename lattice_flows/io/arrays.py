@@ -51,7 +51,7 @@ class Checkpoints:
 
     Args:
       folder: where they are kept.
-      keep: how many; the older ones serve when the newest is damaged.
+      keep: how many; older ones are used when the newest is damaged.
     """
 
     def __init__(self, folder: Path, keep: int = 2):

@@ -53,7 +53,7 @@ class Chunk:
 
 
 class Sampler:
-    """Independent Markov chains with the distribution `exp(-S) / Z`. A subclass gives `init` and `step`; the rest has defaults.
+    """Independent Markov chains with the distribution `exp(-S) / Z`. A subclass defines `init` and `step`; the rest has defaults.
 
     Args:
       action: the target is `exp(-S)`.

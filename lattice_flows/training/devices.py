@@ -40,7 +40,7 @@ def choose_strategy(device: str) -> tf.distribute.Strategy:
         raise DeviceError(f"a device is named twice in {device!r}: name each device once")
     if len(names) == 1:
         return tf.distribute.OneDeviceStrategy(f"/{names[0]}")
-    # NCCL, the default between GPUs, does not serve CPUs.
+    # NCCL, the default between GPUs, does not support CPUs.
     all_gpus = all(name.startswith("gpu") for name in names)
     reduction = None if all_gpus else tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy([f"/{name}" for name in names], cross_device_ops=reduction)

@@ -46,7 +46,7 @@ class Evaluator:
     """Draws fresh samples of a flow with its current integration steps, and some of them with half the step.
 
     Args:
-      flow: what is evaluated.
+      flow: the flow to evaluate.
       action: `phi [batch, *shape] -> [batch]`.
       samples: number of samples in an evaluation.
       seed: master seed.

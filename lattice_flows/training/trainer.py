@@ -49,7 +49,7 @@ def train(
     `lattice_flows.train` is the same with settings as keywords.
 
     Args:
-      flow: what is trained.
+      flow: the flow to train.
       action: `phi [batch, *shape] -> [batch]`.
       settings: of the training.
       seed: master seed.
