@@ -16,7 +16,7 @@ from lattice_flows.config import ChainConfig, ConfigError, LatticeConfig, RunCon
 from lattice_flows.config.errors import explain
 from lattice_flows.flows import Flow, load_weights
 from lattice_flows.io.ensembles import Ensemble
-from lattice_flows.io.files import RunError
+from lattice_flows.io.files import FolderInUse, RunError
 from lattice_flows.measurement.result import Result
 from lattice_flows.pipeline import build_model, open_trained, recorded_config, train_model
 from lattice_flows.production import measure_run, sample_run
@@ -54,7 +54,7 @@ def train(
     ```
 
     Args:
-      flow: what is trained.
+      flow: the flow to train.
       action: the target is `exp(-action(phi)) / Z`.
       steps: number of optimisation steps.
       seed: master seed of all random numbers.
@@ -76,11 +76,15 @@ def train(
     """
     plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
     training = _checked(TrainingConfig, {"steps": steps, **plain}, "train")
+    _check_lattices(flow, action)
     strategy = None if device is None else _strategy(flow, device)
     if out is None:
         return train_flow(flow, action, training, seed=seed, strategy=strategy, progress=_progress(progress))
     config = _configuration(flow, action, training, seed)
-    return train_model(flow, action, config, out, strategy, _progress(progress), resume=resume).summary
+    try:
+        return train_model(flow, action, config, out, strategy, _progress(progress), resume=resume).summary
+    except FolderInUse as error:
+        raise FolderInUse(f"{error}; resume=True continues that run") from None
 
 
 def sample(
@@ -121,6 +125,7 @@ def sample(
       RunError: the file cannot be written.
     """
     chain = _checked(ChainConfig, {"length": length, **settings}, "sample")
+    _check_lattices(flow, action)
     return sample_run(flow, action, chain, seed=seed, path=None if path is None else Path(path), progress=_progress(progress))
 
 
@@ -139,7 +144,7 @@ def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Re
 
     Args:
       ensemble: what `sample` returned, or a file or run folder that holds one, of any sampler.
-      action: what it was drawn with; built from what the ensemble records if it is not given.
+      action: what it was drawn with; by default the one that the ensemble records.
 
     Raises:
       RunError: there is no such file, or it cannot be read.
@@ -173,6 +178,8 @@ def load(source: str | Path, flow: str = "affine", *, device: str | None = None)
         trained = open_trained(path, strategy)
         return trained.flow, trained.action
     if not path.exists():
+        if isinstance(source, Path) or len(path.parts) > 1 or path.suffix:
+            raise ConfigError(f"there is no run folder or weights file {source}")
         path = _pretrained(str(source), flow)
     model, action = build_model(recorded_config(path), strategy)
     load_weights(path, model)
@@ -195,6 +202,12 @@ def _checked(model: type[Settings], settings: dict[str, Any], call: str) -> Sett
         return model.model_validate(settings)
     except pydantic.ValidationError as error:
         raise ConfigError(f"{call}: {explain(error, model)}") from None
+
+
+def _check_lattices(flow: Flow, action: Action) -> None:
+    here, there = tuple(flow.lattice.shape), tuple(action.lattice.shape)
+    if here != there:
+        raise ConfigError(f"the flow is on the lattice {here}, the action on {there}: build both on the same one")
 
 
 def _progress(progress: Progress | bool) -> Progress:

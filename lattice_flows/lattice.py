@@ -1,5 +1,6 @@
 """Geometry of the periodic hypercubic lattice. NumPy only."""
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +21,10 @@ class Lattice:
     """
 
     def __init__(self, shape: Sequence[int]):
-        self.shape = tuple(int(extent) for extent in shape)
+        try:
+            self.shape = tuple(operator.index(extent) for extent in shape)
+        except TypeError:
+            raise ValueError(f"the extents of a lattice are integers, such as (8, 8), not {shape!r}") from None
         if not 1 <= len(self.shape) <= 4:
             raise ValueError(f"a lattice has 1 to 4 dimensions, not {len(self.shape)} (shape {self.shape})")
         if min(self.shape) < 2:

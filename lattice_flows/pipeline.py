@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from lattice_flows.actions import ACTIONS, Action
-from lattice_flows.config import ConfigError, RunConfig, translated
+from lattice_flows.config import CONFIGS, Component, ConfigError, RunConfig, SamplerConfig, load, translated
 from lattice_flows.flows import FLOWS, Flow, load_weights, save_weights
 from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.runs import RunDirectory
@@ -51,7 +51,8 @@ def completed(config: RunConfig) -> RunConfig:
       ConfigError: an unknown part or parameter.
     """
     for name, settings in config.samplers.items():
-        SAMPLERS.complete(settings.component(name))
+        SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
+    _check_flow(config)
     optimizer = OPTIMIZERS.completed(config.training.optimizer)
     return config.model_copy(
         update={
@@ -72,9 +73,23 @@ def build_model(config: RunConfig, strategy: tf.distribute.Strategy | None = Non
     Raises:
       ConfigError: an unknown part, or a parameter that cannot be used.
     """
+    _check_flow(config)
     lattice = Lattice(config.lattice.shape)
     with strategy.scope() if strategy else contextlib.nullcontext():
         return FLOWS.build(config.flow, lattice, config.seed), ACTIONS.build(config.action, lattice)
+
+
+def _check_flow(config: RunConfig) -> None:
+    """Explains the name of a preset in the place of a flow's."""
+    name = config.flow.name
+    preset = CONFIGS / "flows" / f"{name}.yaml"
+    if name not in FLOWS and preset.is_file():
+        flow = load("E1", preset).flow
+        network = Component.model_validate(flow.parameters["network"]).name
+        raise ConfigError(
+            f"unknown flow {name!r}: that is a preset for --flow, or for include: flows/{name}.yaml; "
+            f"it stands for the flow {flow.name!r} with the network {network!r}"
+        )
 
 
 def train_run(
@@ -145,7 +160,7 @@ def train_model(
 def start_from_pretrained(
     config: RunConfig, out: str | Path, weights: str | Path, strategy: tf.distribute.Strategy | None = None, *, resume: bool = False
 ) -> Trained:
-    """Makes a run folder with weights that were trained before, in place of `train_run`.
+    """Makes a run folder with pretrained weights, instead of training them with `train_run`.
 
     Args:
       config: of the run.

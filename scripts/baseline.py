@@ -22,6 +22,7 @@ def main(flags) -> int:
     config = command_line.configuration(flags.config, flags)
 
     from lattice_flows.actions import ACTIONS
+    from lattice_flows.config import SamplerConfig
     from lattice_flows.lattice import Lattice
     from lattice_flows.paper import references
     from lattice_flows.pipeline import start_run
@@ -33,7 +34,7 @@ def main(flags) -> int:
     progress, strategy = Progress(), choose_strategy(flags.device)
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     settings = config.sampler(flags.sampler)
-    SAMPLERS.complete(settings.component(flags.sampler))  # before anything is written
+    SAMPLERS.complete(settings.component(flags.sampler), SamplerConfig.model_fields)  # before anything is written
     run = start_run(flags.out, config, strategy)
     how = {"seed": config.seed, "device": strategy.extended.worker_devices[0], "progress": progress}
     with baseline_run(flags.sampler, action, settings, path=run.path / ENSEMBLE, **how) as ensemble:

@@ -4,7 +4,6 @@ python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E
 """
 
 import sys
-from pathlib import Path
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, shared
@@ -16,7 +15,10 @@ FLAGS = (
 
 
 def main(flags) -> int:
-    config = command_line.configuration(Path(flags.run) / "config.yaml", flags)
+    from lattice_flows.io.runs import RunDirectory
+
+    run, _ = RunDirectory.open(flags.run)
+    config = command_line.configuration(run.path / "config.yaml", flags)
 
     from lattice_flows.pipeline import open_trained, start_run
     from lattice_flows.production import ENSEMBLE, measure_run, sample_run

@@ -1,5 +1,7 @@
 """Python first: four calls, without a folder or with one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -78,7 +80,7 @@ def test_a_run_folder_and_its_weights_are_loaded(trained):
 
 def test_a_training_goes_on_in_its_folder(trained):
     flow, folder, summary = trained
-    with pytest.raises(RunError, match="already in use"):
+    with pytest.raises(RunError, match="already in use: choose another folder; resume=True continues that run"):
         lf.train(small_flow(), ACTION, steps=30, out=folder, **QUICK)
     other = small_flow()
     assert lf.train(other, ACTION, steps=30, evaluate_every=10, out=folder, resume=True, **QUICK).ess == summary.ess
@@ -103,6 +105,16 @@ def test_weights_come_with_the_package(table, flow):
 def test_unknown_weights_are_named():
     with pytest.raises(ConfigError, match=r"no run folder or weights file 'E9', .* 'affine/E9': did you mean 'affine/E\d'\?"):
         lf.load("E9")
+    for source in ("runs/nope", "nope.npz", Path("nope")):
+        with pytest.raises(ConfigError, match=rf"there is no run folder or weights file {source}$"):
+            lf.load(source)
+
+
+@pytest.mark.parametrize("call", [lf.train, lf.sample])
+def test_flow_and_action_need_the_same_lattice(call):
+    other = lf.ScalarPhi4(lf.Lattice((6, 6)), m2=-4.0, lam=8.0)
+    with pytest.raises(ConfigError, match=r"the flow is on the lattice \(4, 4\), the action on \(6, 6\)"):
+        call(small_flow(), other)
 
 
 def test_weights_that_do_not_say_whose_they_are(tmp_path):

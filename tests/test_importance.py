@@ -114,7 +114,7 @@ def test_a_continuous_flow_is_integrated_until_its_weights_are_right():
     flow, lines = coarse_flow(), []
     sampler = WeightedSampler(flow, ACTION, 16, seed=5)
     found = sampler.integrated(1e-3, 64, lines.append)
-    assert len(lines) == 1 and "halving its step" in lines[0]
+    assert len(lines) == 1 and "halving the step" in lines[0]
     assert list(found.flow.integration_steps.values()) == [4] and list(flow.integration_steps.values()) == [2]
     assert 0 < found.integration_error["mean"] < 1e-3 < sampler.integration_error["mean"]
     assert found.integration_error["mean"] < found.integration_error["largest"]

@@ -89,3 +89,10 @@ def test_an_odd_extent_has_no_checkerboard():
 def test_impossible_shapes(shape, message):
     with pytest.raises(ValueError, match=message):
         Lattice(shape)
+
+
+@pytest.mark.parametrize("shape", [8, (8.5, 8), (8.0, 8), "88"])
+def test_extents_are_integers(shape):
+    with pytest.raises(ValueError, match=r"the extents of a lattice are integers, such as \(8, 8\), not"):
+        Lattice(shape)
+    assert Lattice(np.array([4, 6])).shape == (4, 6)

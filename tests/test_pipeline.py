@@ -168,3 +168,12 @@ def test_weights_that_do_not_say_whose_they_are_are_refused(small_config, tmp_pa
     save_weights(tmp_path / "weights.npz", build_model(config)[0])
     with pytest.raises(ConfigError, match=r"does not say which flow its weights belong to: build the flow yourself"):
         start_from_pretrained(config, tmp_path / "run", tmp_path / "weights.npz")
+
+
+def test_names_that_are_close_or_belong_elsewhere(small_config):
+    with pytest.raises(ConfigError, match=r"sampler 'hmc': unknown key 'thining': did you mean 'thinning'\?"):
+        completed(small_config({"samplers": {"hmc": {"thining": 4}}}))
+    config = small_config({"flow": {"name": "affine_conv"}})
+    for call in (completed, build_model):
+        with pytest.raises(ConfigError, match=r"'affine_conv': that is a preset for --flow, .* 'affine' with the network 'convol"):
+            call(config)

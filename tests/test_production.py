@@ -89,7 +89,8 @@ def test_measuring_a_file_closes_it(drawn, monkeypatch):
     draw, _, _, path = drawn
     draw().close()
     closed = []
-    monkeypatch.setattr(Ensemble, "close", closed.append)
+    close = Ensemble.close
+    monkeypatch.setattr(Ensemble, "close", lambda self: (closed.append(self), close(self)))
     measure_run(path)
     assert len(closed) == 1
 
@@ -122,7 +123,7 @@ def test_a_continuous_flow_is_integrated_until_its_weights_are_right(progress, s
     for variable in flow.bijector.trainable_variables:
         variable.assign_add(np.random.default_rng(3).normal(scale=0.1, size=variable.shape))
     ensemble = sample_run(flow, action, config.chain, seed=config.seed, progress=progress)
-    assert progress.console.file.getvalue().count("halving its step") == 1
+    assert progress.console.file.getvalue().count("halving the step") == 1
     error = measure_run(ensemble).chain["integration_error"]
     assert 0 < error["mean"] < 1e-3 and error["mean"] < error["largest"]
     phi, log_weight = tf.constant(ensemble.rows(0, 2000), tf.float64), ensemble.log_weight

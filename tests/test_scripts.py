@@ -139,6 +139,11 @@ def test_train_then_sample(command, tmp_path):
     assert json.loads((tmp_path / "sample" / "result.json").read_text())["chain"]["length"] == 3000
 
 
+def test_sampling_needs_a_run_folder(command, tmp_path):
+    code, said = command("sample", "--run", tmp_path / "nope", "--out", tmp_path / "out")
+    assert code == 2 and f"there is no run folder {tmp_path / 'nope'}" in said and not (tmp_path / "out").exists()
+
+
 def test_baseline(command, tmp_path):
     flags = ("--sampler=hmc", "--config=E1", "--lattice_size=4", "--chains=16", "--trajectories=200")
     code, text = command("baseline", *flags, "--out", tmp_path / "hmc", "--references", tmp_path / "references.yaml")

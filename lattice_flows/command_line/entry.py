@@ -11,6 +11,7 @@ import lattice_flows
 from lattice_flows.command_line.flags import Flag, UsageError
 from lattice_flows.command_line.parser import parse
 from lattice_flows.errors import UserError, nearest
+from lattice_flows.io.files import FolderInUse
 
 __all__ = ["COMMANDS", "command", "main", "run"]
 
@@ -44,15 +45,17 @@ def run(
     Returns:
       the exit code: that of `main`, 2 for an error that the user can correct, reported in one line on standard error.
     """
+    resumes = any(flag.name == "resume" for flag in flags)
     program = program or f"python scripts/{Path(sys.argv[0]).name}"
     try:
         return main(parse(program, description.strip(), flags, sys.argv[1:] if arguments is None else arguments))
     except UserError as error:
         hint = f" ({program} --help lists all flags)" if isinstance(error, UsageError) else ""
+        hint = "; --resume continues that run" if isinstance(error, FolderInUse) and resumes else hint
         print(f"error: {error}{hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; --resume continues from the last evaluation", file=sys.stderr)
+        print("interrupted" + ("; --resume continues from the last evaluation" if resumes else ""), file=sys.stderr)
         return _INTERRUPTED
 
 

@@ -5,7 +5,7 @@ defaults, are its keys in a configuration, so that a new part needs no second de
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pydantic
@@ -63,11 +63,12 @@ class Registry(dict[str, Callable]):
             raise ConfigError(f"unknown {self.kind} {name!r}: {nearest(name, self)}")
         return self[name]
 
-    def complete(self, component: Component | Mapping[str, Any] | str) -> dict[str, Any]:
+    def complete(self, component: Component | Mapping[str, Any] | str, others: Iterable[str] = ()) -> dict[str, Any]:
         """The checked keyword parameters of a component, defaults included.
 
         Args:
           component: a component, its dump, or a name alone.
+          others: keys beside the component's own that its entry in a configuration may have, for messages.
 
         Raises:
           ConfigError: an unknown name, or an unknown, missing or mistyped parameter.
@@ -87,7 +88,7 @@ class Registry(dict[str, Callable]):
         try:
             checked = model.model_validate(given)
         except pydantic.ValidationError as error:
-            raise ConfigError(f"{self.kind} {component.name!r}: {explain(error, model)}") from None
+            raise ConfigError(f"{self.kind} {component.name!r}: {explain(error, model, others)}") from None
         return {name: _completed(getattr(checked, name), parameter) for name, parameter in known.items()}
 
     def completed(self, component: Component | Mapping[str, Any] | str) -> Component:
@@ -99,7 +100,7 @@ class Registry(dict[str, Callable]):
         """Calls what is registered under the component's name with the arguments and its checked parameters.
 
         Raises:
-          ConfigError: as `complete`, or a value that the constructor refuses.
+          ConfigError: as for `complete`, or a value that the constructor refuses.
         """
         component = Component.model_validate(component)
         parameters = self.complete(component)

@@ -9,11 +9,15 @@ from typing import Any, BinaryIO
 
 from lattice_flows.errors import UserError
 
-__all__ = ["RunError", "atomic_write", "write_json", "write_text", "writing"]
+__all__ = ["FolderInUse", "RunError", "atomic_write", "write_json", "write_text", "writing"]
 
 
 class RunError(UserError, RuntimeError):
     """A file or run folder that cannot be used or written; what it held before is untouched."""
+
+
+class FolderInUse(RunError):
+    """An output folder that holds an earlier run, which can be continued where the caller offers that."""
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
-from lattice_flows.io.files import RunError, write_json, write_text, writing
+from lattice_flows.io.files import FolderInUse, RunError, write_json, write_text, writing
 
 __all__ = ["RunDirectory"]
 
@@ -67,7 +67,8 @@ class RunDirectory:
         with writing(path):
             used = path.is_dir() and any(path.iterdir())
         if used and not resume:
-            raise RunError(f"the output folder {path} is already in use: give --resume to continue that run, or another name")
+            kind = FolderInUse if (path / "config.yaml").exists() else RunError
+            raise kind(f"the output folder {path} is already in use: choose another folder")
         changed: dict[str, tuple[Any, Any]] = {}
         if used:
             if not (path / "config.yaml").exists():
@@ -92,9 +93,11 @@ class RunDirectory:
         """An existing run and its configuration.
 
         Raises:
-          RunError: the folder holds no run.
+          RunError: there is no such folder, or it holds no run.
         """
         path = Path(path)
+        if not path.is_dir():
+            raise RunError(f"there is no run folder {path}")
         if not (path / "config.yaml").exists():
             raise RunError(f"{path} is not a run folder: it holds no config.yaml")
         return cls(path, True), load(path / "config.yaml")
@@ -132,7 +135,13 @@ def _version(package: str) -> str | None:
 
 def _commit() -> str | None:
     """The commit of the source, if it is a git checkout, with "-dirty" behind it if files have changed."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    source = Path(__file__).resolve().parents[2]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+        # An installed package may lie within the repository of something else.
+        if Path(_git(source, "rev-parse", "--show-toplevel")).resolve() == source and (source / "setup.cfg").is_file():
+            return _git(source, "describe", "--always", "--dirty", "--abbrev=12")
     return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=True, text=True).stdout.strip()

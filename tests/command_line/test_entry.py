@@ -10,6 +10,7 @@ import pytest
 from lattice_flows import command_line
 from lattice_flows.command_line import COMMANDS, Flag, shared
 from lattice_flows.config import CONFIGS, ConfigError
+from lattice_flows.io.files import FolderInUse
 
 SCRIPTS = CONFIGS.parent / "scripts"
 
@@ -75,8 +76,20 @@ def test_the_exit_code_is_that_of_the_command(capsys):
         raise KeyboardInterrupt
 
     assert command_line.run(lambda flags: 1, (), "", [], "p") == 1
+    assert command_line.run(interrupted, shared("resume"), "", [], "p") == 130
+    assert capsys.readouterr().err == "interrupted; --resume continues from the last evaluation\n"
     assert command_line.run(interrupted, (), "", [], "p") == 130
-    assert "--resume continues from the last evaluation" in capsys.readouterr().err
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_resuming_is_offered_where_the_command_can(capsys):
+    def in_use(flags):
+        raise FolderInUse("the output folder out is already in use: choose another folder")
+
+    assert command_line.run(in_use, shared("resume"), "", [], "p") == 2
+    assert capsys.readouterr().err.endswith("choose another folder; --resume continues that run\n")
+    assert command_line.run(in_use, (), "", [], "p") == 2
+    assert capsys.readouterr().err.endswith("choose another folder\n")
 
 
 def test_flags_become_overrides_of_a_configuration():

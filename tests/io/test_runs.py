@@ -3,7 +3,6 @@
 import json
 import resource
 import subprocess
-import sys
 
 import pyerrors
 import pytest
@@ -11,6 +10,7 @@ import tensorflow as tf
 import yaml
 
 from lattice_flows.config import load
+from lattice_flows.io import runs
 from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.pipeline import completed
@@ -31,7 +31,7 @@ def test_a_new_run_says_what_it_is(tmp_path, small_config):
 
 def test_a_folder_in_use_is_refused(tmp_path, small_config):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(RunError, match=r"already in use: give --resume to continue that run, or another name"):
+    with pytest.raises(RunError, match=r"already in use: choose another folder$"):
         RunDirectory.start(tmp_path, small_config())
     with pytest.raises(RunError, match=r"it holds no config.yaml"):
         RunDirectory.start(tmp_path, small_config(), resume=True)
@@ -66,6 +66,24 @@ def test_a_refused_continuation_changes_nothing(tmp_path, small_config):
 def test_opening_what_is_not_there(tmp_path):
     with pytest.raises(RunError, match=r".* is not a run folder: it holds no config.yaml"):
         RunDirectory.open(tmp_path)
+    with pytest.raises(RunError, match=r"there is no run folder .*nope"):
+        RunDirectory.open(tmp_path / "nope")
+
+
+@pytest.mark.parametrize(("files", "ours"), [(("setup.cfg",), True), ((), False)])
+def test_the_commit_is_that_of_our_own_repository(tmp_path, monkeypatch, files, ours):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for name in (*files, "README"):
+        (tmp_path / name).write_text("")
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *arguments], check=True)
+    monkeypatch.setattr(runs, "__file__", str(tmp_path / "lattice_flows" / "io" / "runs.py"))
+    assert bool(runs._commit()) == ours
+    inner = tmp_path / "lib" / "site-packages"
+    inner.mkdir(parents=True)
+    (inner / "setup.cfg").write_text("")
+    monkeypatch.setattr(runs, "__file__", str(inner / "lattice_flows" / "io" / "runs.py"))
+    assert runs._commit() is None
 
 
 def test_no_space(tmp_path, small_config):
@@ -115,9 +133,3 @@ def test_a_parameter_that_an_earlier_version_did_not_know_counts_with_its_defaul
     with pytest.raises(RunError, match=r"flow.network.activation was None"):
         RunDirectory.start(tmp_path, config, resume=True)
     assert RunDirectory.start(tmp_path, config, resume=True, complete=completed).changed == {}
-
-
-def test_reading_and_writing_needs_no_tensorflow():
-    modules = "lattice_flows.io.runs, lattice_flows.io.arrays, lattice_flows.io.ensembles"
-    code = f"import sys, {modules}; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
