@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from lattice_flows.config import Component
+from lattice_flows.config import Component, Registry
 from lattice_flows.flows.flow import Flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import PRIORS
@@ -24,14 +24,18 @@ def build_prior(part: Component | Mapping[str, Any] | str, lattice: Lattice) -> 
 def recorded(name: str) -> Callable[[Callable[..., Flow]], Callable[..., Flow]]:
     """A decorator for the constructor of a flow that is registered under a name.
 
-    The flow then knows what it was built from, as `flow.component`, so that a run folder can say how to build it again.
+    Parameters are checked as those of a configuration are, and the flow then knows what it was built from, as `flow.component`, so
+    that a run folder can say how to build it again.
     """
 
     def decorate(build: Callable[..., Flow]) -> Callable[..., Flow]:
+        registry = Registry("flow", {name: build})
+
         @functools.wraps(build)
         def recording(lattice: Lattice, seed: int = 1, **parameters: Any) -> Flow:
-            flow = build(lattice, seed, **parameters)
-            flow.component = Component(name=name, **parameters)
+            component = Component(name=name, **parameters)
+            flow = build(lattice, seed, **registry.complete(component))
+            flow.component = component
             return flow
 
         return recording

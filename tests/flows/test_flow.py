@@ -3,8 +3,8 @@
 import pytest
 
 from lattice_flows.bijectors import FourierScaling, MaskedCoupling, SinhArcsinh
-from lattice_flows.config import Component
-from lattice_flows.flows import FLOWS
+from lattice_flows.config import Component, ConfigError
+from lattice_flows.flows import FLOWS, affine
 from lattice_flows.lattice import Lattice
 
 
@@ -48,3 +48,18 @@ def test_initial_weights_follow_from_the_seed_and_differ_between_couplings():
     first, second = kernels.values()
     assert (first != second).all()
     assert all((again[name].numpy() == kernel).all() for name, kernel in kernels.items())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"layers": 0}, r"flow 'affine': key 'layers' has the value 0: input should be greater than 0"),
+        ({"partitions": ("check",)}, r"flow 'affine': key 'partitions.0' has the value 'check'"),
+        ({"layer": 2}, r"flow 'affine': unknown key 'layer': did you mean 'layers'"),
+    ],
+)
+def test_a_direct_call_is_checked_like_a_configuration(parameters, message):
+    with pytest.raises(ConfigError, match=message):
+        affine(Lattice((4, 4)), **parameters)
+    built = affine(Lattice((4, 4)), layers=1, network={"name": "dense", "hidden": [3]})
+    assert built.component == Component(name="affine", layers=1, network={"name": "dense", "hidden": [3]})
