@@ -25,6 +25,7 @@ __all__ = [
     "case_table",
     "cost_table",
     "exponents_table",
+    "overview",
     "progress_table",
     "summary",
     "variants_table",
@@ -41,6 +42,24 @@ def summary(results: Sequence[Result]) -> str:
     """Table I, one row per result, with columns that the paper leaves out: how the flow was trained and how well it samples."""
     columns = "ensemble, L, lam, m_p L, paper, chi_2, parameters, steps, training [s], acceptance, ESS, tau_int, log Z"
     return text_table(columns.split(", "), map(_summary_row, results), compact=True)
+
+
+def overview(flows: Mapping[str, Sequence[Result]], baselines: Mapping[tuple[str, str], Result]) -> str:
+    """The short table of the README: acceptance of each flow, and chi_2 from each flow and from HMC.
+
+    Args:
+      flows: name of the flow -> its results, on the same ensembles in the same order.
+      baselines: ensemble and sampler -> result.
+    """
+    header = ["ensemble", "lattice", "lam", *(f"acceptance, {flow}" for flow in flows), *(f"chi_2, {flow}" for flow in flows)]
+    rows = []
+    for results in zip(*flows.values(), strict=True):
+        first = results[0]
+        chi_2 = [result.estimate("two_point_susceptibility") for result in (*results, baselines[first.table, "hmc"])]
+        shape, lam = " x ".join(map(str, first.lattice_shape)), f"{first.parameters['lam']:g}"
+        acceptances = [f"{result.chain['acceptance']:.3f}" for result in results]
+        rows.append([first.table, shape, lam, *acceptances, *map(format_estimate, chi_2)])
+    return text_table([*header, "chi_2, HMC"], rows, compact=True)
 
 
 def _summary_row(result: Result) -> list[Any]:
