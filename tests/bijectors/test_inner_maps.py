@@ -17,7 +17,7 @@ def build(name):
 
 
 def arguments(inner, shape=(4, 4), scale=0.5, dtype=np.float64):
-    """A field, wide enough for all pieces of a map, and parameters."""
+    """A field, wide enough for every segment of a map, and parameters."""
     rng = np.random.default_rng(1)
     return [tf.constant((size * rng.normal(size=(3, *shape))).astype(dtype)) for size in (2.0, *[scale] * len(inner.parities))]
 
