@@ -271,16 +271,23 @@ def test_save_and_restore(name, tmp_path):
     np.testing.assert_array_equal(flow.log_prob(phi), other.log_prob(phi))
 
 
-@pytest.mark.parametrize("name", {component.name: name for name, component in PRESETS.items()}.values())
-def test_one_step_on_two_devices_is_one_step_on_one(name):
+ADAM = {"optimizer": Component(name="adam"), "gradient": "reparameterisation", "learning_rate": 1e-3}
+
+
+NATURAL = {"learning_rate": 1e-3}
+SMALL_ODE = Component(name="continuous", features=1, knots=2, steps=1, integrator="rk4")
+
+
+# The plainest step of couplings, and natural and path gradients of an integration.
+@pytest.mark.parametrize(("component", "settings"), [(shallow(COMPONENTS["affine_dense"], 1), ADAM), (SMALL_ODE, NATURAL)])
+def test_one_step_on_two_devices_is_one_step_on_one(component, settings):
     results = []
     for device in ("cpu", "cpu:0,cpu:1"):
         strategy = choose_strategy(device)
         with strategy.scope():
-            flow = disturbed(build(name, depth=1, integration_steps=2))
+            flow = disturbed(FLOWS.build(component, Lattice((4, 4)), 11))
         before = {key: variable.numpy() for key, variable in flow.named_variables().items()}
-        settings = TrainingConfig(optimizer=Component(name="adam"), gradient="reparameterisation", learning_rate=1e-3)
-        step = TrainingStep(flow, ScalarPhi4(flow.lattice, m2=-4.0, lam=7.0), settings, strategy)
+        step = TrainingStep(flow, ScalarPhi4(flow.lattice, m2=-4.0, lam=7.0), TrainingConfig(**settings), strategy)
         losses = [step(np.array([5, index], np.int32)) for index in range(2)]
         state = [variable.numpy() for variable in step.optimizer.variables]
         results.append((losses, {key: variable.numpy() for key, variable in flow.named_variables().items()}, state))
