@@ -9,7 +9,7 @@ from exact import free_field
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.bijectors import FourierScaling
 from lattice_flows.config import Component
-from lattice_flows.flows import FLOWS, Flow
+from lattice_flows.flows import FLOWS, Flow, continuous
 from lattice_flows.fourier import hartley
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import normal
@@ -193,3 +193,21 @@ def test_scores_of_a_gaussian_are_known():
     for i in range(3):
         np.testing.assert_allclose(score[i], np.bincount(classes, inverse * modes[i] ** 2 - 1), rtol=1e-4)
     np.testing.assert_allclose(force, ((-inverse * modes) @ hartley(LATTICE.shape)).reshape(phi.shape), rtol=1e-5, atol=1e-5)
+
+
+def test_scores_through_an_integration_are_the_gradients_of_each_sample():
+    flow = continuous(LATTICE, features=1, knots=2, steps=1, integrator="rk4")
+    rng = np.random.default_rng(9)
+    for variable in flow.trainable_variables:
+        variable.assign_add(rng.uniform(-0.05, 0.05, variable.shape))
+    phi = tf.constant(rng.normal(size=(3, 4, 4)))
+
+    @tf.function
+    def gradient(one):
+        with tf.GradientTape() as tape:
+            log_q = flow.log_prob(one)
+        return tape.gradient(log_q, flow.trainable_variables)
+
+    expected = [np.concatenate([part.numpy().ravel() for part in gradient(phi[i : i + 1])]) for i in range(3)]
+    score, _ = tf.function(scores, jit_compile=True)(flow, phi)
+    np.testing.assert_allclose(score, expected, rtol=1e-3, atol=1e-3)
