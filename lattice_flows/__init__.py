@@ -42,24 +42,7 @@ __version__ = "0.1.0"
 
 quiet_tensorflow()
 
-_MODULES = (
-    "actions",
-    "bijectors",
-    "config",
-    "flows",
-    "fourier",
-    "importance",
-    "io",
-    "lattice",
-    "measurement",
-    "networks",
-    "plots",
-    "priors",
-    "progress",
-    "samplers",
-    "training",
-)
-# Name -> the module that defines it.
+# Name -> the module that defines it; the other public names are modules.
 _HOMES = {
     "Flow": "flows",
     "Lattice": "lattice",
@@ -98,12 +81,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
     if name in _HOMES:
         value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
