@@ -75,6 +75,9 @@ class NoHopping(ScalarPhi4):
         squared = tf.cast(phi, tf.float64) ** 2
         return tf.reduce_sum((self.m2 + 2 * self.lattice.d) * squared + self.lam * squared**2, self.lattice.axes)
 
+    def force(self, phi):
+        return Action.force(self, phi)
+
     def time_series(self, phi, general):
         return Action.time_series(self, phi, general)
 

@@ -1,6 +1,7 @@
 """What an action is: `S(phi)` of the target density `exp(-S) / Z`, and its other properties."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,11 +65,34 @@ class Action:
         """
         raise NotImplementedError
 
+    def force(self, phi: np.ndarray) -> np.ndarray:
+        """The derivative of the action with respect to the field at each site, `dS/dphi_x`.
+
+        Here by automatic differentiation, in float64.
+
+        Args:
+          phi: `[n, *lattice.shape]`.
+
+        Returns:
+          `[n, *lattice.shape]`, float64.
+        """
+        fields = tf.constant(phi, tf.float64)
+        with tf.GradientTape() as tape:
+            tape.watch(fields)
+            value = self(fields)
+        return tape.gradient(value, fields).numpy()
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether `S(-phi) = S(phi)`, so that both signs of M are equally probable; it is tried on random fields."""
+        phi = tf.constant(np.random.default_rng(1).normal(size=(16, *self.lattice.shape)))
+        return bool(np.allclose(self(phi), self(-phi), rtol=1e-9, atol=0))
+
     def time_series(self, phi: np.ndarray, general: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the action measures on each configuration; the mean of each series is an observable of the same name.
 
         Here: `action_density = S / V` and `schwinger_dyson = (1/V) sum_x phi_x dS/dphi_x`, whose mean is 1 for every action, as
-        partial integration shows. The force is found by automatic differentiation in float64.
+        partial integration shows.
 
         Args:
           phi: `[n, *lattice.shape]`.
@@ -77,14 +101,10 @@ class Action:
         Returns:
           name -> `[n]`.
         """
-        fields = tf.constant(phi, tf.float64)
-        with tf.GradientTape() as tape:
-            tape.watch(fields)
-            value = self(fields)
-        force = tape.gradient(value, fields)
+        fields = np.asarray(phi, np.float64)
         return {
-            "action_density": value.numpy() / self.lattice.volume,
-            "schwinger_dyson": np.mean(fields.numpy() * force.numpy(), axis=self.lattice.axes),
+            "action_density": self(tf.constant(fields)).numpy() / self.lattice.volume,
+            "schwinger_dyson": np.mean(fields * self.force(fields), axis=self.lattice.axes),
         }
 
     def change_at_each_site(self, phi: tf.Tensor, proposal: tf.Tensor) -> tf.Tensor:

@@ -62,6 +62,12 @@ class ScalarPhi4(Action):
         density = squared * (self.m2 + 2 * self.lattice.d + self.lam * squared) - 2 * phi * forward_neighbours
         return tf.reduce_sum(tf.cast(density, tf.float64), self.lattice.axes)
 
+    def force(self, phi: np.ndarray) -> np.ndarray:
+        """The derivative with respect to the field at each site: `2 (m2 + 2d) phi + 4 lam phi^3 - 2 sum of the 2d neighbours`."""
+        phi = np.asarray(phi, np.float64)
+        neighbours = sum(np.roll(phi, step, axis) for axis in self.lattice.axes for step in (1, -1))
+        return phi * (2 * (self.m2 + 2 * self.lattice.d) + 4 * self.lam * phi * phi) - 2 * neighbours
+
     def time_series(self, phi: np.ndarray, general: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Action density and Schwinger-Dyson average, in closed form from the general series.
 

@@ -18,6 +18,7 @@ import pyerrors as pe
 from lattice_flows.actions import Action
 from lattice_flows.config import Registry
 from lattice_flows.measurement.errors import Estimate, analysed, estimate, primary
+from lattice_flows.measurement.identities import IDENTITIES
 from lattice_flows.measurement.series import GENERAL, measured
 
 __all__ = ["OBSERVABLES", "Measurements", "observable"]
@@ -81,7 +82,7 @@ class Measurements:
         self.action, self.lattice = action, action.lattice
         self._series, self._index, self._weight = series, index, weight
         self.shape = series["magnetization"].shape if index is None else (len(index), 1)
-        self._own = [name for name in series if name not in GENERAL]
+        self._own = [name for name in series if name not in (*GENERAL, *IDENTITIES)]
         if taken := sorted(set(self._own) & set(OBSERVABLES)):
             raise ValueError(f"the action {action.name!r} measures {taken}, which are registered observables: rename them")
         self._means: dict[str, pe.Obs] = {}

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.fft
 
 from lattice_flows.actions import Action
+from lattice_flows.measurement.identities import identities
 
 __all__ = ["GENERAL", "measured", "time_series"]
 
@@ -64,7 +65,7 @@ def time_series(phi: np.ndarray, time_axes: Sequence[int]) -> dict[str, np.ndarr
 
 
 def measured(phi: np.ndarray, action: Action) -> dict[str, np.ndarray]:
-    """All series of an action: the general ones and its own.
+    """All series of an action: the general ones, its own, and the `identities`.
 
     Args:
       phi: `[n, *lattice_shape]`, or `[n, chains, *lattice_shape]`.
@@ -85,4 +86,7 @@ def measured(phi: np.ndarray, action: Action) -> dict[str, np.ndarray]:
     own = action.time_series(fields, general)
     if taken := sorted(general.keys() & own.keys()):
         raise ValueError(f"the action {action.name!r} measures {taken}, which are names of general series: rename them")
-    return {name: np.asarray(values).reshape(*rows, *values.shape[1:]) for name, values in (general | own).items()}
+    return {
+        name: np.asarray(values).reshape(*rows, *values.shape[1:])
+        for name, values in (general | own | identities(fields, action)).items()
+    }

@@ -42,6 +42,23 @@ def test_closed_forms_are_those_of_differentiation(shape):
         np.testing.assert_allclose(values, differentiated[name], rtol=1e-10, err_msg=name)
 
 
+@pytest.mark.parametrize("shape", [(6,), (2, 3), (2, 4, 3)])
+def test_the_force_in_closed_form_is_that_of_differentiation(shape):
+    action = ScalarPhi4(Lattice(shape), m2=-1.3, lam=0.7)
+    phi = np.random.default_rng(3).normal(size=(5, *shape)).astype(np.float32)
+    assert action.force(phi).dtype == np.float64
+    np.testing.assert_allclose(action.force(phi), Action.force(action, phi), rtol=1e-10, atol=1e-12)
+
+
+def test_whether_an_action_is_even_is_found_by_itself():
+    class WithSource(Sextic):
+        def __call__(self, phi):
+            return super().__call__(phi) + 0.01 * tf.reduce_sum(tf.cast(phi, tf.float64), self.lattice.axes)
+
+    assert Sextic(Lattice((4, 4))).even and ScalarPhi4(Lattice((4,)), m2=-1.0, lam=0.5).even
+    assert not WithSource(Lattice((4, 4))).even
+
+
 def test_an_action_without_local_changes_says_what_is_missing():
     with pytest.raises(NotImplementedError, match=r"which Sextic does not have: define change_at_each_site.*, or use another"):
         Sextic(Lattice((4, 4))).change_at_each_site(tf.zeros([1, 4, 4]), tf.ones([1, 4, 4]))

@@ -7,6 +7,7 @@ import pytest
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.identities import IDENTITIES
 from lattice_flows.measurement.series import GENERAL, measured, time_series
 
 SHAPES = [(4, 4), (2, 4), (2, 4, 4), (2, 2, 2, 4), (3, 5)]
@@ -48,7 +49,7 @@ def test_all_series_of_configurations_of_several_chains():
     action = ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.5)
     phi = np.random.default_rng(2).normal(size=(5, 3, 4, 4)).astype(np.float32)
     series = measured(phi, action)
-    assert {*series} == {*GENERAL, "action_density", "schwinger_dyson"}
+    assert {*series} == {*GENERAL, "action_density", "schwinger_dyson", *IDENTITIES}
     assert series["zero_momentum_green"].shape == (5, 3, 3)
     np.testing.assert_array_equal(series["action_density"][:, 1], measured(phi[:, 1], action)["action_density"])
     assert series["phi_2"].dtype == np.float64
