@@ -1,0 +1,262 @@
+"""The one door through which files are read: a file becomes plain, typed data, or one line that says what is wrong with it.
+
+Files come from users, from other programs and from disks that were full, so anything may be in them. No TensorFlow.
+"""
+
+import contextlib
+import copy
+import csv
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lattice_flows.errors import UserError
+
+__all__ = ["UnreadableFile", "read_csv", "read_json", "read_text", "read_yaml", "reading"]
+
+_LARGEST_TEXT = 2**26
+_LARGEST_YAML = 2**18
+_DEEPEST_YAML = 40
+_MOST_YAML_NODES = 50_000  # aliases count with all that they stand for
+_LONGEST_INTEGER = 24  # characters
+_LONGEST_REASON = 300
+
+
+class UnreadableFile(UserError):
+    """A file that is missing, damaged, or something else than what it should be."""
+
+
+@contextlib.contextmanager
+def reading(path: str | Path, advice: str = "", error: type[UserError] = UnreadableFile) -> Iterator[None]:
+    """Turns everything that can go wrong while a file is opened and parsed into one error of the user, in one line.
+
+    ```python
+    from lattice_flows.reading import read_json, reading
+
+    with reading("result.json", "measure the ensemble again"):
+        length = read_json("result.json")["chain"]["length"]
+    ```
+
+    Args:
+      path: the file.
+      advice: what to do; it ends the message.
+      error: the class of the error.
+
+    Raises:
+      UserError: of that class; one that is raised inside passes unchanged.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as failure:
+        raise error(f"cannot read {path}: {_reason(failure)}" + (f"; {advice}" if advice else "")) from failure
+
+
+def read_text(path: str | Path, advice: str = "", error: type[UserError] = UnreadableFile, limit: int = _LARGEST_TEXT) -> str:
+    """A text file in UTF-8, with or without a byte order mark.
+
+    Args:
+      path: the file.
+      advice, error: as for `reading`.
+      limit: bytes that it may have.
+    """
+    with reading(path, advice, error):
+        with open(path, "rb") as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise ValueError(f"it is larger than {limit >> 10} KiB, the most that such a file may have")
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise ValueError("it is text in UTF-16: save it in UTF-8")
+        if b"\0" in content:
+            raise ValueError("it holds NUL bytes, so it is no text file")
+        return content.decode("utf-8-sig")
+
+
+def read_json(path: str | Path, advice: str = "", error: type[UserError] = UnreadableFile) -> dict[str, Any]:
+    """A JSON file that holds an object, whose numbers are finite. Arguments as for `reading`."""
+    with reading(path, advice, error):
+        content = json.loads(read_text(path, advice, error), parse_float=_finite, parse_int=_bounded, parse_constant=_finite)
+        if not isinstance(content, dict):
+            raise ValueError(f"it must hold an object with keys, not {_kind(content)}")
+        return content
+
+
+def read_csv(
+    path: str | Path, columns: Sequence[str] = (), advice: str = "", error: type[UserError] = UnreadableFile
+) -> dict[str, list[float]]:
+    """A table of numbers under a line of names: name -> column. Empty cells are NaN.
+
+    Args:
+      path: the file.
+      columns: names that it must have; it may have others.
+      advice, error: as for `reading`.
+    """
+    with reading(path, advice, error):
+        names, *rows = [row for row in csv.reader(read_text(path, advice, error).splitlines(), strict=True) if row] or [[]]
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]!r}")
+        if len(set(names)) < len(names):
+            raise ValueError("two columns have the same name")
+        for number, row in enumerate(rows, start=1):
+            if len(row) != len(names):
+                raise ValueError(f"its row {number} has {len(row)} cells, not {len(names)}")
+        cells = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+        return {name: [_cell(text, name, number) for number, text in enumerate(column, 1)] for name, column in cells.items()}
+
+
+def read_yaml(
+    path: str | Path, advice: str = "", error: type[UserError] = UnreadableFile, limit: int = _LARGEST_YAML
+) -> dict[Any, Any]:
+    """A YAML file that holds a mapping of plain values: text, finite numbers, truth values, lists and mappings of them.
+
+    No key may stand twice. Aliases are followed as far as what they stand for stays small. `1e-3` is a number.
+    Arguments as for `read_text`.
+    """
+    with reading(path, advice, error):
+        loader = _StrictLoader(read_text(path, advice, error, limit))
+        try:
+            content = loader.get_single_data()
+        finally:
+            loader.dispose()
+        if content is None:
+            return {}
+        if not isinstance(content, dict):
+            raise ValueError(f"it must hold a mapping of keys to values, not {_kind(content)}")
+        _check_plain(content, "")
+        return content
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses what YAML allows and nobody means: two equal keys, mappings that hold themselves, nests and numbers without end."""
+
+    def __init__(self, text: str):
+        super().__init__(text)
+        self._depth = self._nodes = 0
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        """Counts nodes, with all that aliases stand for, and levels."""
+        mark = self.peek_event().start_mark
+        if self.check_event(yaml.AliasEvent):
+            node = super().compose_node(parent, index)
+            if node not in self._sizes:
+                raise yaml.MarkedYAMLError(problem="the alias stands inside what it stands for", problem_mark=mark)
+            self._nodes += self._sizes[node]
+        else:
+            before, self._depth = self._nodes, self._depth + 1
+            if self._depth > _DEEPEST_YAML:
+                raise yaml.MarkedYAMLError(problem=f"nested more than {_DEEPEST_YAML} levels deep", problem_mark=mark)
+            node = super().compose_node(parent, index)
+            self._depth, self._nodes = self._depth - 1, self._nodes + 1
+            self._sizes[node] = self._nodes - before
+        if self._nodes > _MOST_YAML_NODES:
+            raise yaml.MarkedYAMLError(problem=f"more than {_MOST_YAML_NODES} entries, aliases included", problem_mark=mark)
+        return node
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Refuses equal keys, merges, and keys that are no scalars."""
+        node, lines = super().compose_mapping_node(anchor), {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key that is a list or a mapping", problem_mark=key.start_mark)
+            if key.tag == "tag:yaml.org,2002:merge":  # PyYAML takes the wrong one of two values where merges are nested
+                problem = "a merge of mappings ('<<'): write the keys out"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            if (key.tag, key.value) in lines:
+                first = lines[key.tag, key.value]
+                raise ValueError(f"the key {key.value!r} stands twice, in lines {first} and {line}: keep one of them")
+            lines[key.tag, key.value] = line
+        return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Refuses integers that would take long to read."""
+        if len(node.value) > _LONGEST_INTEGER:
+            raise yaml.MarkedYAMLError(problem=f"an integer of {len(node.value)} digits", problem_mark=node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+# YAML 1.1 reads `1e-3` as text, but everybody who writes it means a number.
+_StrictLoader.yaml_implicit_resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)
+_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+
+
+def _check_plain(value: Any, key: str) -> None:
+    """Raises a `ValueError` that names the dotted key of what is not plain."""
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            below = f"{key}.{name}" if key else str(name)
+            if isinstance(name, bool) or not isinstance(name, str | int | float):
+                raise ValueError(f"the key {below!r} is {_kind(name)}: write it in quotes")
+            _check_plain(name, below)
+            _check_plain(entry, below)
+    elif isinstance(value, list):
+        for place, entry in enumerate(value):
+            _check_plain(entry, f"{key}.{place}")
+    elif isinstance(value, str):
+        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise ValueError(f"key {key!r} has a value with characters that no text may hold")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"key {key!r} has the value {value}: it must be a finite number")
+    elif isinstance(value, int):
+        if abs(value) >= 2**63:
+            raise ValueError(f"key {key!r} has a value of {len(str(abs(value)))} digits: it must be below 2^63")
+    elif value is not None:
+        raise ValueError(f"key {key!r} has {_kind(value)} as its value: write it in quotes")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"it holds the number {text[:20]}, which is not finite")
+    return value
+
+
+def _bounded(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        raise ValueError(f"it holds an integer of {len(text)} digits")
+    return int(text)
+
+
+def _cell(text: str, name: str, row: int) -> float:
+    try:
+        return float(text) if text.strip() else math.nan
+    except ValueError:
+        raise ValueError(f"column {name!r} has {text!r} in row {row}, which is not a number") from None
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", dict: "a mapping", str: "text", bool: "a truth value", int: "a number", float: "a number"}
+    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in one line."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not text in UTF-8 (byte {error.start})"
+    if isinstance(error, MemoryError):
+        return "what it claims to hold does not fit into memory"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, KeyError):
+        return f"it has no entry {error.args[0] if error.args else ''!r}"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        place = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+        return f"it is not valid YAML: {place}: {error.problem}"
+    text = " ".join(str(error).split())
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        text = f"it does not hold what it should ({text})"
+    text = text or f"it is damaged ({type(error).__name__})"
+    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + " ..."
