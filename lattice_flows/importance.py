@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
+from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from lattice_flows.actions import Action
@@ -15,9 +16,20 @@ from lattice_flows.errors import UserError
 from lattice_flows.flows import Flow
 from lattice_flows.seeds import sub_seed
 
-__all__ = ["BrokenFlow", "WeightedSampler", "effective_sample_size", "expected_acceptance", "integration_error", "log_z"]
+__all__ = [
+    "BrokenFlow",
+    "WeightedSampler",
+    "effective_sample_size",
+    "expected_acceptance",
+    "forward_effective_sample_size",
+    "integration_error",
+    "k_hat",
+    "kl_divergence",
+    "log_z",
+]
 
 _AHEAD = 2  # batches
+_FEWEST_OF_A_TAIL = 25  # samples, of which PSIS fits the largest fifth
 
 
 class BrokenFlow(UserError, ValueError):
@@ -185,3 +197,72 @@ def expected_acceptance(log_weight: np.ndarray) -> float:
     smaller = np.concatenate([[0.0], np.cumsum(weight)[:-1]])
     larger_or_equal = n - np.arange(n)
     return float(np.sum(weight * larger_or_equal + smaller) / (n * np.sum(weight)))
+
+
+def forward_effective_sample_size(log_weight: np.ndarray) -> float:
+    """The effective sample size per sample, `1 / E_q[(p/q)^2] = 1 / E_p[p/q]`, from samples of the target p instead of the flow q.
+
+    With weights that are not normalised it is `1 / (mean(e^w) mean(e^-w))`, for `1/Z = E_p[e^-w]`; arXiv:2302.14082 and
+    arXiv:2007.07115 compare both sides so. It sees regions of the target that the flow misses, where w is large: no sample of the
+    flow is ever there, and `effective_sample_size` stays near 1.
+
+    Args:
+      log_weight: `[n]`, of samples of p; correlated ones may be used.
+    """
+    return float(np.exp(2 * np.log(len(log_weight)) - logsumexp(log_weight) - logsumexp(-log_weight)))
+
+
+def kl_divergence(log_weight: np.ndarray) -> tuple[float, float]:
+    """Estimate of the Kullback-Leibler divergence `KL(q|p) = log Z - E_q[w]`, and its standard error.
+
+    Z is estimated with truncated weights [1]: no sample counts for more than its n-th part times sqrt(n), so none decides, even where
+    e^w has no variance. Both terms come from the same samples: where the flow is good their fluctuations cancel to first order in w,
+    and what is left is about `Var(w) / 2`; where it is bad, the mean of w decides, which is minus the loss.
+
+    [1] E. L. Ionides, Truncated importance sampling, J. Comput. Graph. Stat. 17 (2008) 295; the limit here is sqrt(n) times the mean
+    of the truncated weights themselves, so that one huge weight does not raise it.
+    """
+    mean = np.mean(log_weight)
+    if not np.isfinite(mean):
+        return np.inf, np.inf
+    n, largest = len(log_weight), np.max(log_weight)
+    weight = np.exp(log_weight - largest)
+    weight = np.minimum(weight, _limit(weight))
+    change = weight / np.mean(weight) - log_weight  # of the estimate, by each sample, up to a constant
+    return float(largest + np.log(np.mean(weight)) - mean), float(np.std(change) / np.sqrt(n))
+
+
+def _limit(weight: np.ndarray) -> float:
+    """The limit t at which weights are truncated, `t = sqrt(n) mean(min(weight, t))`."""
+    root = np.sqrt(len(weight))
+    falling = np.sort(weight)[::-1]
+    candidates = np.arange(int(np.ceil(root)))  # how many weights may exceed it: less than sqrt(n)
+    rest = np.cumsum(falling[::-1])[::-1][candidates]
+    limits = rest / (root - candidates)
+    return limits[np.argmax(falling[candidates] <= limits)]
+
+
+def k_hat(log_weight: np.ndarray) -> tuple[float, float]:
+    """Tail index of the weights e^w, and its standard error: moments of order 1/k and above do not exist.
+
+    That of Pareto-smoothed importance sampling (arXiv:1507.02646), from the largest `3 sqrt(n)` weights. Above 1/2 the variance of
+    the weights is infinite, and so are the errors of log Z and of the effective sample size; above 0.7, no number of samples that
+    one can draw makes up for it. The error is that of a fit to a generalised Pareto distribution, `(1 + k) / sqrt(3 sqrt(n))`.
+
+    Args:
+      log_weight: `[n]`; weights that are not finite are left out.
+
+    Returns:
+      k and its error; 0 for weights that are all equal, NaN for fewer than 25.
+    """
+    finite = log_weight[np.isfinite(log_weight)]
+    n = len(finite)
+    if n < _FEWEST_OF_A_TAIL:
+        return np.nan, np.nan
+    tail = int(np.ceil(min(n / 5, 3 * np.sqrt(n))))
+    largest = np.partition(finite, -tail)[-tail:]
+    if np.min(largest) == np.max(largest):
+        return 0.0, 1 / np.sqrt(tail)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of weights whose ratios overflow
+        k = float(array_stats.psislw(-finite)[1])
+    return k, (1 + max(k, 0.0)) / np.sqrt(tail)

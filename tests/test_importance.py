@@ -13,7 +13,10 @@ from lattice_flows.importance import (
     WeightedSampler,
     effective_sample_size,
     expected_acceptance,
+    forward_effective_sample_size,
     integration_error,
+    k_hat,
+    kl_divergence,
     log_z,
 )
 from lattice_flows.lattice import Lattice
@@ -64,6 +67,81 @@ def test_expected_acceptance_is_the_sum_over_pairs():
     weight = np.exp(log_weight)
     pairs = np.minimum(1, weight[np.newaxis, :] / weight[:, np.newaxis])
     assert expected_acceptance(log_weight) == pytest.approx(np.sum(weight / weight.sum() * pairs.mean(axis=1)), rel=1e-12)
+
+
+def gaussian_log_weights(width, n, seed, samples_of_target=False):
+    """Log weights of N(0, 1) against proposals N(0, width), normalised."""
+    x = np.random.default_rng(seed).normal(size=n) * (1 if samples_of_target else width)
+    return -(x**2) / 2 + x**2 / (2 * width**2) + np.log(width)
+
+
+def test_forward_and_reverse_effective_sample_size_agree_where_the_flow_covers_the_target():
+    width = 1.2
+    exact = np.sqrt(2 * width**2 - 1) / width**2
+    forward = gaussian_log_weights(width, 100000, 1, samples_of_target=True) + 700  # e^700 squared overflows
+    assert forward_effective_sample_size(forward) == pytest.approx(exact, rel=0.01)
+    assert effective_sample_size(gaussian_log_weights(width, 100000, 2)) == pytest.approx(exact, rel=0.01)
+
+
+def test_only_the_forward_effective_sample_size_sees_a_peak_that_is_missed():
+    """The target is N(-5, 1) and N(5, 1) with equal shares, the flow the first of them."""
+    rng = np.random.default_rng(3)
+
+    def log_weight(x):
+        return np.logaddexp(-((x - 5) ** 2) / 2, -((x + 5) ** 2) / 2) - np.log(2) + (x + 5) ** 2 / 2
+
+    x = rng.normal(size=20000)
+    assert effective_sample_size(log_weight(x - 5)) > 0.999
+    flipped = rng.choice([-1, 1], size=len(x))
+    assert forward_effective_sample_size(log_weight(flipped * (x - 5))) < 1e-6
+
+
+@pytest.mark.parametrize("width", [1.05, 1.3, 0.85])
+def test_the_divergence_of_gaussians_is_known_within_its_error(width):
+    exact = (width**2 - 1) / 2 - np.log(width)
+    found = np.array([kl_divergence(gaussian_log_weights(width, 4000, seed) + 3.5) for seed in range(100)])
+    values, errors = found.T
+    assert np.abs(np.mean(values) - exact) < 4 * np.std(values) / 10
+    assert np.std(values) == pytest.approx(np.mean(errors), rel=0.3)  # four sigma, the ratio has an error of 0.07
+
+
+def test_the_divergence_of_a_good_flow_has_less_noise_than_its_loss():
+    log_weight = gaussian_log_weights(1.05, 4000, 1)
+    assert 5 * kl_divergence(log_weight)[1] < np.std(log_weight) / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("outliers", [1, 3])
+def test_a_few_dominant_weights_do_not_decide_the_divergence(outliers):
+    n = 8192
+    log_weight = np.random.default_rng(1).normal(size=n) * 0.3
+    before, error_before = kl_divergence(log_weight)
+    log_weight[:outliers] = 600
+    value, error = kl_divergence(log_weight)
+    # Each counts as sqrt(n) weights in log Z, and as one in the mean of w.
+    expected = before - np.log(1 - outliers / np.sqrt(n)) - outliers * 600 / n
+    assert value == pytest.approx(expected, abs=1e-3) and log_z(log_weight)[0] > 590
+    assert before == pytest.approx(0.045, abs=4 * error_before) and error_before < 0.002 < error
+
+
+def test_the_divergence_of_degenerate_weights():
+    assert kl_divergence(np.full(100, -1234.5)) == (pytest.approx(0), pytest.approx(0))
+    assert kl_divergence(np.array([0.0, -np.inf])) == (np.inf, np.inf)
+
+
+@pytest.mark.parametrize("k", [0.3, 0.7, 1.0])
+def test_k_hat_is_the_tail_index(k):
+    log_weight = [-k * np.log(np.random.default_rng(seed).uniform(size=8192)) - 50 for seed in range(20)]  # Pareto
+    found, errors = np.transpose([k_hat(one) for one in log_weight])
+    assert abs(np.mean(found) - k) < 4 * np.mean(errors) / np.sqrt(20) and np.std(found) < 2 * np.mean(errors)
+    assert np.mean(errors) == pytest.approx((1 + k) / np.sqrt(272), rel=0.1)
+
+
+def test_k_hat_of_degenerate_weights():
+    assert k_hat(np.full(100, -1234.5))[0] == 0
+    assert np.isnan(k_hat(np.zeros(10))).all()
+    log_weight = np.random.default_rng(1).normal(size=1000)
+    assert k_hat(np.concatenate([log_weight, [-np.inf, np.nan]])) == k_hat(log_weight)
+    assert np.isfinite(k_hat(np.concatenate([log_weight, [800.0]]))).all()
 
 
 @pytest.mark.parametrize("device", ["cpu:0", "cpu:1"])
