@@ -215,12 +215,12 @@ def forward_effective_sample_size(log_weight: np.ndarray) -> float:
 def kl_divergence(log_weight: np.ndarray) -> tuple[float, float]:
     """Estimate of the Kullback-Leibler divergence `KL(q|p) = log Z - E_q[w]`, and its standard error.
 
-    Z is estimated with truncated weights [1]: no sample counts for more than its n-th part times sqrt(n), so none decides, even where
-    e^w has no variance. Both terms come from the same samples: where the flow is good their fluctuations cancel to first order in w,
+    Z is estimated with truncated weights [1]: no sample counts for more than sqrt(n) average ones, so none decides, even where e^w
+    has no variance. Both terms come from the same samples: where the flow is good their fluctuations cancel to first order in w,
     and what is left is about `Var(w) / 2`; where it is bad, the mean of w decides, which is minus the loss.
 
-    [1] E. L. Ionides, Truncated importance sampling, J. Comput. Graph. Stat. 17 (2008) 295; the limit here is sqrt(n) times the mean
-    of the truncated weights themselves, so that one huge weight does not raise it.
+    [1] E. L. Ionides, Truncated importance sampling, J. Comput. Graph. Stat. 17 (2008) 295. Here the limit is sqrt(n) times the
+    mean of the truncated weights themselves, so that one huge weight does not raise it.
     """
     mean = np.mean(log_weight)
     if not np.isfinite(mean):
