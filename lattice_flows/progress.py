@@ -30,7 +30,7 @@ class Progress:
     """
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False):
-        self.console = console or Console(soft_wrap=True, quiet=quiet)
+        self.console = console or _Console(soft_wrap=True, quiet=quiet)
 
     @property
     def is_live(self) -> bool:
@@ -69,6 +69,14 @@ class Progress:
 
     def _live(self, *columns: rich_progress.ProgressColumn) -> rich_progress.Progress:
         return rich_progress.Progress(*columns, console=self.console, transient=True, disable=not self.is_live)
+
+
+class _Console(Console):
+    """One that says that its reader has gone, in place of ending the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich."""
+        raise BrokenPipeError
 
 
 class Bar:

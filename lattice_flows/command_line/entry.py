@@ -1,14 +1,17 @@
-"""How commands are called, from a clone and from an installed package, and how errors reach the shell. No TensorFlow."""
+"""How commands are called, from a clone and from an installed package, and how they end. No TensorFlow."""
 
 import importlib
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import lattice_flows
+from lattice_flows.command_line.exit_codes import BUG, INTERRUPTED, UNUSABLE
 from lattice_flows.command_line.flags import Flag, UsageError
+from lattice_flows.command_line.interruptions import Interrupted, interruptible, discard_output
 from lattice_flows.command_line.parser import parse
 from lattice_flows.errors import UserError, nearest
 from lattice_flows.io.files import FolderInUse
@@ -23,7 +26,8 @@ COMMANDS = {
     "baseline": "sample with HMC or local Metropolis, for comparison",
     "benchmark": "measure how fast the package is on this machine",
 }
-_INTERRUPTED = 130
+# Flags that make a run smaller.
+_SIZES = ("chain_length", "chains", "updates", "lattice_size")
 
 
 def run(
@@ -43,20 +47,33 @@ def run(
       program: how it is invoked; None for the name of the script.
 
     Returns:
-      the exit code: that of `main`, 2 for an error that the user can correct, reported in one line on standard error.
+      the exit code, one of `exit_codes`: that of `main`, or that of the error which ended it.
     """
     resumes = any(flag.name == "resume" for flag in flags)
     program = program or f"python scripts/{Path(sys.argv[0]).name}"
     try:
-        return main(parse(program, description.strip(), flags, sys.argv[1:] if arguments is None else arguments))
+        with interruptible():
+            code = main(parse(program, description.strip(), flags, sys.argv[1:] if arguments is None else arguments))
+            sys.stdout.flush()
+            return code
     except UserError as error:
         hint = f" ({program} --help lists all flags)" if isinstance(error, UsageError) else ""
         hint = "; --resume continues that run" if isinstance(error, FolderInUse) and resumes else hint
-        print(f"error: {error}{hint}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted" + ("; --resume continues from the last evaluation" if resumes else ""), file=sys.stderr)
-        return _INTERRUPTED
+        return _failed(UNUSABLE, f"error: {error}{hint}")
+    except KeyboardInterrupt as error:
+        how = "terminated (SIGTERM)" if isinstance(error, Interrupted) else "interrupted"
+        return _failed(INTERRUPTED, how + ("; the same command with --resume continues where it stopped" if resumes else ""))
+    except BrokenPipeError:  # the reader of what is printed has gone, as in `| head`
+        discard_output()
+        return INTERRUPTED
+    except Exception as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+            return _failed(UNUSABLE, f"error: not enough memory: {_smaller(flags)} ({_first_line(error)})")
+        traceback.print_exception(error)
+        version = lattice_flows.__version__
+        return _failed(
+            BUG, f"error: this is a bug in lattice_flows {version}: please report it with the command and the lines above"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,10 +88,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         print(f"error: unknown command {name!r}: {nearest(name, COMMANDS)}", file=sys.stderr)
-        return 2
+        return UNUSABLE
     script = importlib.import_module(f"lattice_flows.scripts.{name}")
     program = f"lattice-flows {name}"
     return run(script.main, script.FLAGS, script.__doc__.replace(f"python scripts/{name}.py", program), rest, program)
+
+
+def _failed(code: int, line: str) -> int:
+    print(line, file=sys.stderr)
+    return code
+
+
+def _smaller(flags: Sequence[Flag]) -> str:
+    """What to reduce where memory does not suffice."""
+    known = [f"--{flag.name}" for flag in flags if flag.name in _SIZES]
+    return f"reduce {', '.join([*known, 'or the batch sizes in the configuration'])}" if known else "close other programs"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def command() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags as absl_flags
 
+from lattice_flows.command_line.exit_codes import MEANING
 from lattice_flows.command_line.flags import GROUPS, Flag, UsageError
 from lattice_flows.errors import nearest
 
@@ -49,7 +50,7 @@ def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequ
         raise UsageError(_explained(str(error))) from None
     found = {name: value for name, value in values.flag_values_dict().items() if name not in _HELP}
     if any(values[name].value for name in _HELP):
-        print(_help(program, description, flags))
+        print(_help(program, description, flags), flush=True)
         sys.exit(0)
     for flag in flags:
         if flag.positional:
@@ -141,7 +142,9 @@ def _help(program: str, description: str, flags: Sequence[Flag]) -> str:
         group = [flag for flag in flags if flag.group == title]
         if group:
             lines += ["", f"{title}:", *(line for flag in group for line in _described(flag))]
-    return "\n".join([*lines, "", "help:", *_columns("--help", "show this help")])
+    lines += ["", "help:", *_columns("--help", "show this help")]
+    lines += ["", "exit codes:", *(line for code, meaning in MEANING.items() for line in _columns(str(code), meaning))]
+    return "\n".join(lines)
 
 
 def _described(flag: Flag) -> list[str]:

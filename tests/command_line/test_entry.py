@@ -66,22 +66,6 @@ def test_an_error_that_the_user_can_mend_is_one_line(capsys):
     assert capsys.readouterr().err == "error: unknown flag '--x': known: --help (p --help lists all flags)\n"
 
 
-def test_other_errors_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError):
-        command_line.run(lambda flags: 1 // 0, (), "", [], "p")
-
-
-def test_the_exit_code_is_that_of_the_command(capsys):
-    def interrupted(flags):
-        raise KeyboardInterrupt
-
-    assert command_line.run(lambda flags: 1, (), "", [], "p") == 1
-    assert command_line.run(interrupted, shared("resume"), "", [], "p") == 130
-    assert capsys.readouterr().err == "interrupted; --resume continues from the last evaluation\n"
-    assert command_line.run(interrupted, (), "", [], "p") == 130
-    assert capsys.readouterr().err == "interrupted\n"
-
-
 def test_resuming_is_offered_where_the_command_can(capsys):
     def in_use(flags):
         raise FolderInUse("the output folder out is already in use: choose another folder")
