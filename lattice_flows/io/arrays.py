@@ -1,7 +1,6 @@
 """Weights on disk: NumPy archives of plain arrays, no pickles. No TensorFlow."""
 
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lattice_flows.errors import UserError
-from lattice_flows.io.files import atomic_write
+from lattice_flows.io.files import atomic_write, checksum, writing
+from lattice_flows.reading import reading
 
 __all__ = ["CheckpointError", "Checkpoints", "read_arrays", "write_arrays"]
 
@@ -19,6 +19,7 @@ class CheckpointError(UserError, RuntimeError):
 
 
 _DIAGNOSTICS = "__facts__"  # as files of all versions call them
+_MANIFEST = "__manifest__"  # among the diagnostics; files of earlier versions have none
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any], diagnostics: Mapping[str, Any] | None = None) -> None:
@@ -28,7 +29,8 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], diagnostics: Mapping[str
       RunError: the file cannot be written.
     """
     plain = {name: np.asarray(value) for name, value in arrays.items()}
-    plain[_DIAGNOSTICS] = np.array(json.dumps(dict(diagnostics or {})))
+    described = dict(diagnostics or {}) | {_MANIFEST: {name: _described(array) for name, array in plain.items()}}
+    plain[_DIAGNOSTICS] = np.array(json.dumps(described))
     atomic_write(path, lambda file: np.savez(file, **plain))
 
 
@@ -36,14 +38,26 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Reads back arrays and diagnostics.
 
     Raises:
-      CheckpointError: the file is missing or damaged (every array carries a checksum).
+      CheckpointError: the file is missing, damaged or foreign; an array is missing, unknown or not the one that was written.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+    with reading(path, "use a copy of it, or train again", CheckpointError), path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it is a single array, not an archive of weights")
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
-        return arrays, json.loads(str(arrays.pop(_DIAGNOSTICS)))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"cannot read {path}: {error}") from error
+        diagnostics = json.loads(str(arrays.pop(_DIAGNOSTICS)))
+        manifest = diagnostics.pop(_MANIFEST, None)
+        found = {name: _described(array) for name, array in arrays.items()}
+        if manifest is not None and found != manifest:
+            wrong = next(name for name in (*found, *manifest) if found.get(name) != manifest.get(name))
+            kind = "is missing" if wrong not in found else "does not belong there" if wrong not in manifest else "has changed"
+            raise ValueError(f"its array {wrong!r} {kind}")
+        return arrays, diagnostics
+
+
+def _described(array: np.ndarray) -> list[Any]:
+    return [array.dtype.str, list(array.shape), checksum(array)]
 
 
 class Checkpoints:
@@ -64,7 +78,8 @@ class Checkpoints:
         """Adds a state and drops the oldest. Raises `RunError` if it cannot be written."""
         write_arrays(self._folder / f"step_{step:09d}.npz", arrays, diagnostics)
         for path in self._paths()[self._keep :]:
-            path.unlink()
+            with writing(path):
+                path.unlink(missing_ok=True)
 
     def latest(self, warn: Callable[[str], None]) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """The newest readable state, None if none was ever saved.

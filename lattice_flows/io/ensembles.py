@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -204,6 +204,20 @@ class Ensemble:
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Stored rows of phi: `[n, chains, *shape]`, or proposals `[n, *shape]`."""
         return self._file["phi"][start:stop]
+
+    @property
+    def stored(self) -> int:
+        """The number of stored rows of phi."""
+        return len(self._file["phi"])
+
+    @property
+    def series_names(self) -> list[str]:
+        """The names of the series that were measured on the stored rows."""
+        return list(self._file.get("series", {}))
+
+    def series_rows(self, start: int, stop: int, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Stored rows of some series, by name."""
+        return {name: self._file["series"][name][start:stop] for name in names}
 
     def chunks(self, rows: int) -> Iterator[np.ndarray]:
         """Yields the stored rows of phi in order, at most `rows` at a time."""

@@ -3,13 +3,32 @@
 import contextlib
 import json
 import os
+import re
+import secrets
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from lattice_flows.errors import UserError
 
-__all__ = ["FolderInUse", "RunError", "atomic_write", "write_json", "write_text", "writing"]
+__all__ = [
+    "FolderInUse",
+    "RunError",
+    "atomic_write",
+    "checksum",
+    "is_unfinished",
+    "remove_unfinished",
+    "temporary",
+    "write_json",
+    "write_text",
+    "writing",
+]
+
+# As `temporary` names them, and the only files of earlier versions that could be in the way.
+_UNFINISHED = re.compile(r".+\.\d+-[0-9a-f]{8}\.part|(config\.yaml|ensemble\.h5)\.part")
 
 
 class RunError(UserError, RuntimeError):
@@ -20,17 +39,34 @@ class FolderInUse(RunError):
     """An output folder that holds an earlier run, which can be continued where the caller offers that."""
 
 
+def temporary(path: Path) -> Path:
+    """The name under which a file is written before it gets its own; no other process and no other call has the same."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a file has a temporary name: it is being written, or was when its process died."""
+    return _UNFINISHED.fullmatch(path.name) is not None
+
+
+def remove_unfinished(folder: Path, pattern: str = "**/*.part") -> None:
+    """Removes what dead processes have left of unfinished files. The caller holds the lock, so nobody is writing them."""
+    for path in list(folder.glob(pattern)):
+        if is_unfinished(path):
+            path.unlink(missing_ok=True)
+
+
 def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Lets `write` fill a temporary file beside `path`, then renames it.
 
     Raises:
       RunError: no space, no permission, or another failure of the file system; an earlier file of that name is unchanged.
     """
-    part = path.with_name(path.name + ".part")
+    part = temporary(path)
     with writing(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with part.open("xb") as file:
                 write(file)
             os.replace(part, path)
         finally:
@@ -57,3 +93,8 @@ def writing(path: Path) -> Iterator[None]:
         # By its number: the text of h5py's errors is about its own calls.
         reason = os.strerror(error.errno) if error.errno else error
         raise RunError(f"cannot write {path}: {reason}; what was there before is untouched") from error
+
+
+def checksum(values: np.ndarray, before: int = 0) -> int:
+    """The CRC-32 of the bytes of an array, or of all that came before and these."""
+    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8), before)

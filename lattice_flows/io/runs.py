@@ -12,10 +12,12 @@ from typing import Any
 
 from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
-from lattice_flows.io.files import FolderInUse, RunError, write_json, write_text, writing
+from lattice_flows.io.files import FolderInUse, RunError, is_unfinished, remove_unfinished, write_json, write_text, writing
+from lattice_flows.io.locks import LOCK_FILES, Lock, lock_folder
 
 __all__ = ["RunDirectory"]
 
+_CONFIG = "config.yaml"
 _PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors")
 # What a resumed run may change: how it continues, not what it samples or with which flow.
 _FREE_ON_RESUME = ("training.", "chain.", "samplers.")
@@ -24,7 +26,7 @@ _FIXED_ON_RESUME = ("training.optimizer.name",)
 
 
 class RunDirectory:
-    """One folder for one run.
+    """One folder for one run. A run that was started holds the lock of its folder until it is closed, or its process ends.
 
     Attributes:
       path: the folder.
@@ -32,8 +34,20 @@ class RunDirectory:
       changed: dotted key -> (value before, value now), settings that differ from the earlier run.
     """
 
-    def __init__(self, path: Path, resumed: bool, changed: Mapping[str, tuple[Any, Any]] | None = None):
-        self.path, self.resumed, self.changed = path, resumed, dict(changed or {})
+    def __init__(self, path: Path, resumed: bool, changed: Mapping[str, tuple[Any, Any]] | None = None, lock: Lock | None = None):
+        self.path, self.resumed, self.changed, self._lock = path, resumed, dict(changed or {}), lock
+
+    def close(self) -> None:
+        """Gives back the lock of the folder: nothing more will be written."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+    def __enter__(self) -> "RunDirectory":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
     @classmethod
     def start(
@@ -60,32 +74,24 @@ class RunDirectory:
           check: called with an earlier run before anything is written; it raises where that run cannot be continued.
 
         Raises:
-          RunError: the folder is in use and `resume` is not set, the earlier run had another seed, lattice, action or flow, or
-            nothing can be written there.
+          RunError: the folder is in use and `resume` is not set, another process is writing there, the earlier run had another
+            seed, lattice, action or flow, or nothing can be written there.
         """
         path = Path(path)
-        with writing(path):
-            used = path.is_dir() and any(path.iterdir())
-        if used and not resume:
-            kind = FolderInUse if (path / "config.yaml").exists() else RunError
-            raise kind(f"the output folder {path} is already in use: choose another folder")
-        changed: dict[str, tuple[Any, Any]] = {}
-        if used:
-            if not (path / "config.yaml").exists():
-                raise RunError(f"cannot resume in {path}: it holds no config.yaml, so it is not a run of this program")
-            earlier = load(path / "config.yaml")
-            changed = (complete(earlier) if complete else earlier).differences(config)
-            other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME) or key in _FIXED_ON_RESUME}
-            if other:
-                listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in other.items())
-                raise RunError(f"cannot resume {path} with another configuration: {listed}")
-        run = cls(path, used, changed)
-        if used and check:
-            check(run)
-        with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
-        run.write_text("config.yaml", config.dump())
-        run.write_json("environment.json", _environment(config.seed, devices, available))
+        _holds_run(path, resume)  # before the lock is written beside the files of somebody else
+        lock = lock_folder(path)
+        try:
+            resumed = _holds_run(path, resume)
+            run = cls(path, resumed, _changes(path, config, complete) if resumed else {}, lock)
+            if resumed and check:
+                check(run)
+            with writing(path):
+                remove_unfinished(path)
+            run.write_text(_CONFIG, config.dump())
+            run.write_json("environment.json", _environment(config.seed, devices, available))
+        except BaseException:
+            lock.release()
+            raise
         return run
 
     @classmethod
@@ -98,9 +104,9 @@ class RunDirectory:
         path = Path(path)
         if not path.is_dir():
             raise RunError(f"there is no run folder {path}")
-        if not (path / "config.yaml").exists():
+        if not (path / _CONFIG).exists():
             raise RunError(f"{path} is not a run folder: it holds no config.yaml")
-        return cls(path, True), load(path / "config.yaml")
+        return cls(path, True), load(path / _CONFIG)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes or replaces a text file. Raises `RunError` if that fails."""
@@ -109,6 +115,30 @@ class RunDirectory:
     def write_json(self, name: str, content: Any) -> None:
         """Writes or replaces a JSON file. Raises `RunError` if that fails."""
         write_json(self.path / name, content)
+
+
+def _holds_run(path: Path, resume: bool) -> bool:
+    """Whether the folder holds a run that can be continued. Raises `RunError` where it must not be written."""
+    with writing(path):
+        used = path.is_dir() and not all(file.name in LOCK_FILES or is_unfinished(file) for file in path.iterdir())
+    is_run = (path / _CONFIG).exists()
+    if used and not resume:
+        kind = FolderInUse if is_run else RunError
+        raise kind(f"the output folder {path} is already in use: choose another folder")
+    if used and not is_run:
+        raise RunError(f"cannot resume in {path}: it holds no config.yaml, so it is not a run of this program")
+    return used
+
+
+def _changes(path: Path, config: RunConfig, complete: Callable[[RunConfig], RunConfig] | None) -> dict[str, tuple[Any, Any]]:
+    """What differs from the earlier run in a folder. Raises `RunError` if that is another run."""
+    earlier = load(path / _CONFIG)
+    changed = (complete(earlier) if complete else earlier).differences(config)
+    other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME) or key in _FIXED_ON_RESUME}
+    if other:
+        listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in other.items())
+        raise RunError(f"cannot resume {path} with another configuration: {listed}")
+    return changed
 
 
 def _environment(seed: int, devices: Sequence[str], available: Sequence[str]) -> dict[str, Any]:
