@@ -1,8 +1,10 @@
 """From an ensemble to a result, for flows and for all other samplers."""
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
+import pyerrors as pe
 
 from lattice_flows.actions import ACTIONS, Action
 from lattice_flows.config import ConfigError
@@ -12,14 +14,19 @@ from lattice_flows.lattice import Lattice
 from lattice_flows.measurement import diagnostics
 from lattice_flows.measurement.agreement import correlation
 from lattice_flows.measurement.autocorrelation import rejection_runs
-from lattice_flows.measurement.errors import Estimate, estimate
+from lattice_flows.measurement.binning import Binning
+from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import Correlation, ObservableResult, Result
 from lattice_flows.measurement.series import measured
 
-__all__ = ["action_of", "measure", "stored_series"]
+__all__ = ["action_of", "measure", "measurements"]
 
-_CONFIGURATIONS = 4096  # measured at once
+# At once: configurations read, and sites measured.
+_CONFIGURATIONS = 2**16
+_SITES = 2**22
+# Weighted means of fewer independent proposals than this have no error that can be estimated.
+_FEWEST_EFFECTIVE = 5
 
 
 def action_of(ensemble: Ensemble) -> Action:
@@ -27,18 +34,59 @@ def action_of(ensemble: Ensemble) -> Action:
     return ACTIONS.build(ensemble.attributes["action"], Lattice(ensemble.attributes["lattice_shape"]))
 
 
-def stored_series(ensemble: Ensemble, action: Action) -> dict[str, np.ndarray]:
-    """All series of the stored configurations: those in the file, and newly measured ones that the file lacks."""
-    first = measured(ensemble.rows(0, 1), action)
-    lacking = [name for name in first if name not in ensemble.series]
-    found: dict[str, list[np.ndarray]] = {name: [] for name in lacking}
-    if lacking:
-        chains = first["magnetization"].size
-        for chunk in ensemble.chunks(max(_CONFIGURATIONS // chains, 1)):
-            series = measured(chunk, action)
-            for name, values in found.items():
-                values.append(series[name])
-    return {name: np.concatenate(found[name]) if name in found else ensemble.series[name] for name in first}
+def measurements(ensemble: Ensemble, action: Action) -> tuple[Measurements, Measurements | None]:
+    """Reads the series of an ensemble in one pass, and measures those that it lacks; nothing of its length is held in memory.
+
+    Args:
+      ensemble: in memory or on disk.
+      action: what it was drawn with.
+
+    Returns:
+      measurements of the chains; and those of a flow's proposals after thermalisation, with their weights, or None.
+
+    Raises:
+      BrokenFlow: no proposal has a finite weight.
+    """
+    index = ensemble.index
+    if index is None:
+        chains = Binning(len(ensemble), ensemble.rows(0, 1).shape[1])
+        for _, series in _in_parts(ensemble, action, chains.shape[1]):
+            chains.add(series)
+        return Measurements(action, chains.finished()), None
+    log_weight, first = ensemble.log_weight, ensemble.attributes["thermalisation"]
+    kept = np.isfinite(log_weight[first:])
+    if not kept.any():
+        raise BrokenFlow(len(kept))
+    # Relative to the largest, so that no factor overflows.
+    largest = log_weight[first:][kept].max()
+    chain, proposals = Binning(len(index), 1), Binning(len(log_weight) - first, 1, weighted=True)
+    for start, series in _in_parts(ensemble, action):
+        stop = start + len(series["magnetization"])
+        # The index ascends, so successive rows are those of successive updates.
+        held = index[slice(*np.searchsorted(index, (start, stop)))] - start
+        chain.add({name: values[held, np.newaxis] for name, values in series.items()})
+        if stop > first:
+            skipped = max(first - start, 0)
+            weights = log_weight[start + skipped : stop]
+            finite = np.isfinite(weights)
+            weights = np.exp(np.where(finite, weights - largest, -np.inf))
+            # A weight of zero would not silence a series that is not a number.
+            fresh = {name: _zero_unless(finite, values[skipped:])[:, np.newaxis] for name, values in series.items()}
+            proposals.add(fresh, weights[:, np.newaxis])
+    return Measurements(action, chain.finished()), Measurements(action, proposals.finished())
+
+
+def _in_parts(ensemble: Ensemble, action: Action, chains: int = 1) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """The series of the stored rows in order, with the number of the first row."""
+    names = list(measured(ensemble.rows(0, 1), action))
+    stored = [name for name in names if name in ensemble.series_names]
+    rows = _CONFIGURATIONS if len(stored) == len(names) else min(_SITES // action.lattice.volume, _CONFIGURATIONS)
+    rows = max(rows // chains, 1)
+    for start in range(0, ensemble.stored, rows):
+        found = ensemble.series_rows(start, start + rows, stored)
+        if len(stored) < len(names):
+            found = measured(ensemble.rows(start, start + rows), action) | found
+        yield start, {name: found[name] for name in names}
 
 
 def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
@@ -58,27 +106,20 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
     """
     action = action or action_of(ensemble)
     _check_action(ensemble, action)
-    series, index, accepted = stored_series(ensemble, action), ensemble.index, ensemble.accepted
-    measurements = Measurements(action, series, index=index)
-    numbers, reweighted = measurements.estimates(), {}
+    chains, proposals = measurements(ensemble, action)
+    numbers, reweighted, accepted = chains.estimates(), {}, ensemble.accepted
     chain = dict(ensemble.attributes.get("diagnostics", {}))
-    if index is None:
-        chain["thermalisation_pull"] = diagnostics.thermalisation_pull(measurements)
+    if proposals is None:
+        chain["thermalisation_pull"] = diagnostics.thermalisation_pull(chains)
     else:
-        first = ensemble.attributes["thermalisation"]
-        log_weight = ensemble.log_weight[first:]
-        finite = np.isfinite(log_weight)
-        if not finite.any():
-            raise BrokenFlow(len(log_weight))
-        log_weight = np.where(finite, log_weight, -np.inf)
-        # Relative to the largest, so that no factor overflows.
-        weight = np.exp(log_weight - log_weight.max())[:, np.newaxis]
-        # A weight of zero would not silence a series that is not a number.
-        proposals = {name: _zero_unless(finite, values[first:])[:, np.newaxis] for name, values in series.items()}
-        reweighted = Measurements(action, proposals, weight=weight).estimates()
-        chain = {"length": len(index)} | chain | diagnostics.of_proposals(log_weight, accepted, action.lattice.volume)
-        chain["non_finite_weights"] = int(np.count_nonzero(~finite))
-    chain["sign_flips"] = diagnostics.sign_flips(measurements)
+        log_weight = ensemble.log_weight[ensemble.attributes["thermalisation"] :]
+        infinite = ~np.isfinite(log_weight)
+        log_weight[infinite] = -np.inf
+        chain = {"length": len(ensemble)} | chain | diagnostics.of_proposals(log_weight, accepted, action.lattice.volume)
+        chain["non_finite_weights"] = int(np.count_nonzero(infinite))
+        if chain["ess"] * len(log_weight) >= _FEWEST_EFFECTIVE:
+            reweighted = proposals.estimates()
+    chain["sign_flips"] = chains.sign_flips
     known = [name for name, number in numbers.items() if number is not None]
     return Result(
         sampler=ensemble.attributes["sampler"],
@@ -89,10 +130,10 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
         observables={
             name: ObservableResult(number, reweighted.get(name), _exact(action, name)) for name, number in numbers.items()
         },
-        zero_momentum_green=[estimate(point) for point in measurements.zero_momentum_green],
-        effective_mass=[point and estimate(point) for point in measurements.effective_mass],
-        correlation=Correlation(known, correlation([measurements.observable(name) for name in known]).tolist()),
-        errors=diagnostics.errors_against_number(measurements),
+        zero_momentum_green=[_number(chains, point) for point in chains.zero_momentum_green],
+        effective_mass=[point and _number(chains, point) for point in chains.effective_mass],
+        correlation=Correlation(known, correlation([chains.observable(name) for name in known]).tolist()),
+        errors=diagnostics.errors_against_number(chains),
         rejection_runs=None if accepted is None else rejection_runs(accepted).tolist(),
     )
 
@@ -107,6 +148,13 @@ def _check_action(ensemble: Ensemble, action: Action) -> None:
         raise ConfigError(
             f"the ensemble was drawn with the action {drawn_with}, not with {action.component}: give its own, or none"
         )
+
+
+def _number(of: Measurements, point: pe.Obs) -> Estimate | None:
+    try:
+        return of.number(point)
+    except ValueError:
+        return None
 
 
 def _zero_unless(kept: np.ndarray, values: np.ndarray) -> np.ndarray:

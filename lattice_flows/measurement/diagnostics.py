@@ -11,25 +11,23 @@ from lattice_flows.measurement.errors import pull
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import LONG_AND_SHORT, WITH_TAU_INT
 
-__all__ = ["errors_against_number", "of_proposals", "sign_flips", "tau_int_of_updates", "thermalisation_pull"]
+__all__ = ["errors_against_number", "of_proposals", "tau_int_of_updates", "thermalisation_pull"]
 
 _HALVINGS = 7
-_SHORTEST = 16  # configurations of a chain
-_FEWEST = 5  # configurations of a chain that an error can be estimated from
+_SHORTEST = 16  # bins of a chain
+_FEWEST = 5  # bins of a chain that an error can be estimated from
 
 
-def sign_flips(measurements: Measurements) -> int:
-    """How often M changes sign along the chains; in the broken phase a chain can stick in one sign."""
-    positive = measurements.series("magnetization") > 0
-    return int(np.count_nonzero(positive[1:] != positive[:-1]))
+def thermalisation_pull(measurements: Measurements) -> float | None:
+    """The first tenth of all chains against the rest: the larger pull of chi_2 and E, which must show no trace of the start.
 
-
-def thermalisation_pull(measurements: Measurements) -> float:
-    """The first tenth of all chains against the rest: the larger pull of chi_2 and E, which must show no trace of the start."""
+    None where the parts do not determine both.
+    """
     n = measurements.shape[0]
     tenth = max(n // 10, _FEWEST)
     first, rest = measurements.part(0, tenth), measurements.part(tenth, n)
-    return max((pull(first.estimate(name), rest.estimate(name)) for name in LONG_AND_SHORT), key=abs)
+    pairs = [(first.known(name), rest.known(name)) for name in LONG_AND_SHORT]
+    return max((pull(*pair) for pair in pairs), key=abs) if all(map(all, pairs)) else None
 
 
 def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
@@ -38,17 +36,17 @@ def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
     Args:
       successive: measurements of configurations with one update between them.
     """
-    found = {name: successive.estimate(name) for name in WITH_TAU_INT if name in successive.observables}
-    return {name: [round(number.tau_int, 4), round(number.tau_int_error, 4)] for name, number in found.items()}
+    found = {name: successive.known(name) for name in WITH_TAU_INT if name in successive.observables}
+    return {name: [round(number.tau_int, 4), round(number.tau_int_error, 4)] for name, number in found.items() if number}
 
 
-def errors_against_number(measurements: Measurements) -> dict[str, list[float]]:
+def errors_against_number(measurements: Measurements) -> dict[str, list[float | None]]:
     """Errors of chi_2 and E from 1/128, 1/64, ..., 1 of the configurations, as long as there are enough.
 
     Every part is twice the one before: the beginning of one chain, all of it, then more chains.
 
     Returns:
-      "configurations", and the errors of each observable.
+      "configurations", and the errors of each observable, None where they are not determined.
     """
     length, chains = measurements.shape
     sizes = [(length, chains)]
@@ -58,7 +56,7 @@ def errors_against_number(measurements: Measurements) -> dict[str, list[float]]:
     parts = [measurements.part(0, *size) for size in reversed(sizes[1:])] + [measurements]
     return {
         "configurations": [part.configurations for part in parts],
-        **{name: [part.estimate(name).error for part in parts] for name in LONG_AND_SHORT},
+        **{name: [number and number.error for number in (part.known(name) for part in parts)] for name in LONG_AND_SHORT},
     }
 
 

@@ -19,6 +19,7 @@ GENERAL = (
     "phi_2",
     "phi_4",
     "nearest",
+    "positive_magnetization",
     "zero_momentum_green",
 )
 
@@ -40,8 +41,9 @@ def time_series(phi: np.ndarray, time_axes: Sequence[int]) -> dict[str, np.ndarr
     Returns:
       name -> `[n]`, except "zero_momentum_green" `[n, T // 2 + 1]`: magnetization `M = (1/V) sum_x phi_x`, absolute_magnetization,
       magnetization_2 and magnetization_4 (powers of M), phi_2 and phi_4 (averages over sites), nearest (average of
-      `phi_x phi_{x+mu}` over sites and directions), and zero_momentum_green: `(1/T) sum_s Phi_s Phi_{s+t}` with `Phi_s` the average
-      of phi over the time slice s, which is eq. 23 of arXiv:1904.12072 without the disconnected part.
+      `phi_x phi_{x+mu}` over sites and directions), positive_magnetization (1 for M > 0, 1/2 for M = 0, else 0), and
+      zero_momentum_green: `(1/T) sum_s Phi_s Phi_{s+t}` with `Phi_s` the average of phi over the time slice s, which is eq. 23 of
+      arXiv:1904.12072 without the disconnected part.
     """
     phi = np.asarray(phi, np.float64)
     axes = tuple(range(1, phi.ndim))
@@ -60,6 +62,7 @@ def time_series(phi: np.ndarray, time_axes: Sequence[int]) -> dict[str, np.ndarr
         "phi_2": squares.mean(axis=1),
         "phi_4": np.einsum("nx,nx->n", squares, squares) / sites.shape[1],
         "nearest": np.mean(nearest, axis=0) / sites.shape[1],
+        "positive_magnetization": np.heaviside(magnetization, 0.5),
         "zero_momentum_green": scipy.fft.irfft(np.mean(in_time, axis=0) / extent, n=extent, axis=1)[:, : extent // 2 + 1],
     }
 

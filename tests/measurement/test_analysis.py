@@ -8,9 +8,11 @@ import pytest
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.config import ConfigError
 from lattice_flows.errors import UserError
-from lattice_flows.io.ensembles import EnsembleWriter
+from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.lattice import Lattice
-from lattice_flows.measurement.analysis import measure
+from lattice_flows.measurement import analysis
+from lattice_flows.measurement.analysis import measure, measurements
+from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.series import measured
 
 ACTION = ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.5)
@@ -34,6 +36,32 @@ def ensemble_of(broken=(), n=200):
         data = {"phi": phi.astype(np.float32), "log_weight": log_weight, "index": index, "accepted": accepted}
         writer.append(data, measured(phi, ACTION))
     return writer.ensemble
+
+
+def chain_of(n=400, length=600, thermalisation=20):
+    """A chain that holds every proposal about as often as the next, some of them never; its fields, and its weights."""
+    rng = np.random.default_rng(8)
+    phi, log_weight = rng.normal(scale=0.4, size=(n, 4, 4)).astype(np.float32), rng.normal(size=n)
+    index = np.sort(rng.integers(thermalisation - 5, n, length))
+    attributes = {"sampler": "independence", "lattice_shape": (4, 4), "action": ACTION.component, "thermalisation": thermalisation}
+    stored = {name: values for name, values in measured(phi, ACTION).items() if name not in ("phi_4", "nearest")}
+    with EnsembleWriter(None, attributes) as writer:
+        writer.append({"phi": phi, "log_weight": log_weight, "index": index}, stored)
+    return writer.ensemble, phi, index, log_weight
+
+
+@pytest.mark.parametrize("configurations", [2**16, 37])
+def test_an_index_counts_like_copies_and_a_weight_like_a_weight(configurations, monkeypatch):
+    """Read at once or in small parts, which measure what the ensemble lacks."""
+    monkeypatch.setattr(analysis, "_CONFIGURATIONS", configurations)
+    ensemble, phi, index, log_weight = chain_of()
+    chain, proposals = measurements(ensemble, ACTION)
+    copies = Measurements.of(ACTION, phi[index][:, np.newaxis])
+    assert chain.shape == copies.shape == (600, 1) and chain.longest_stay == np.bincount(index).max()
+    weighted = Measurements.of(ACTION, phi[20:, np.newaxis], np.exp(log_weight[20:, np.newaxis] - log_weight[20:].max()))
+    for found, expected in ((chain, copies), (chain.part(100, 400), copies.part(100, 400)), (proposals, weighted)):
+        for name in ("phi_squared", "phi_fourth", "two_point_susceptibility", "binder_cumulant", "schwinger_dyson"):
+            assert found.estimate(name) == pytest.approx(expected.estimate(name), rel=1e-9), name
 
 
 def test_proposals_without_a_finite_weight_have_weight_zero():

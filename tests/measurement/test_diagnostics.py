@@ -19,7 +19,7 @@ def test_sign_flips_are_counted_along_each_chain():
     phi = np.ones((5, 2, 4, 4))
     phi[[1, 3], 0] = -1
     phi[3:, 1] = -1
-    assert diagnostics.sign_flips(Measurements.of(ACTION, phi)) == 5
+    assert Measurements.of(ACTION, phi).sign_flips == 5
 
 
 def test_a_start_that_shows_is_seen():

@@ -9,7 +9,6 @@ from lattice_flows.actions import ScalarPhi4
 from lattice_flows.config import ConfigError
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.observables import OBSERVABLES, Measurements, observable
-from lattice_flows.measurement.series import measured
 
 SHAPES = [(4, 4), (2, 4), (2, 4, 4), (2, 2, 2, 4)]
 
@@ -119,15 +118,6 @@ def test_refusals():
         Measurements.of(ScalarPhi4(lattice, m2=1.0, lam=0.0), phi).estimate("phi_square")
 
 
-def test_an_index_counts_like_copies():
-    action, rng = ScalarPhi4(Lattice((4, 4)), m2=-4.0, lam=7.0), np.random.default_rng(8)
-    phi, index = correlated_fields((4, 4), chains=1), np.sort(rng.integers(0, 400, 600))
-    chain = Measurements(action, measured(phi[:, 0], action), index=index)
-    copies = Measurements.of(action, phi[index])
-    assert chain.shape == copies.shape == (600, 1) and chain.estimates() == copies.estimates()
-    assert chain.part(100, 400).estimate("ising_energy") == copies.part(100, 400).estimate("ising_energy")
-
-
 def test_a_registered_function_is_an_observable_everywhere():
     @observable
     def hopping(m):
@@ -147,4 +137,6 @@ def test_a_part_is_the_measurement_of_its_configurations_alone():
     part = whole.part(100, 300)
     assert whole.part(0, 400, 1).estimate("phi_squared").value == pytest.approx(np.mean(phi[:, 0] ** 2))
     assert part.configurations == 400 and whole.configurations == 800
-    assert part.estimate("two_point_susceptibility") == pytest.approx(alone.estimate("two_point_susceptibility"))
+    found, expected = part.estimate("two_point_susceptibility"), alone.estimate("two_point_susceptibility")
+    # The variance of single configurations is that of the whole.
+    assert found[:2] == pytest.approx(expected[:2]) and found.tau_int == pytest.approx(expected.tau_int, rel=0.2)

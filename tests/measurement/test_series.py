@@ -38,6 +38,7 @@ def test_time_series_are_their_definitions(shape):
             "phi_2": np.mean(field**2),
             "phi_4": np.mean(field**4),
             "nearest": np.mean([green[tuple(step)] for step in unit]),
+            "positive_magnetization": float(field.mean() > 0),
             "zero_momentum_green": np.mean(in_time, axis=0)[: max(shape) // 2 + 1],
         }
         assert tuple(series) == tuple(expected) == GENERAL
