@@ -25,7 +25,8 @@ _LARGEST_YAML = 2**18
 _DEEPEST_YAML = 40
 _MOST_YAML_NODES = 50_000  # aliases count with all that they stand for
 _LONGEST_INTEGER = 24  # characters
-_LONGEST_REASON = 300
+_LONGEST_TEXT = 300  # characters in a message
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class UnreadableFile(UserError):
@@ -37,10 +38,13 @@ def reading(path: str | Path, advice: str = "", error: type[UserError] = Unreada
     """Turns everything that can go wrong while a file is opened and parsed into one error of the user, in one line.
 
     ```python
-    from lattice_flows.reading import read_json, reading
+    from lattice_flows.reading import UnreadableFile, read_json, reading
 
-    with reading("result.json", "measure the ensemble again"):
-        length = read_json("result.json")["chain"]["length"]
+    try:
+        with reading("result.json", "measure the ensemble again"):
+            length = read_json("result.json")["chain"]["length"]
+    except UnreadableFile as error:
+        print(error)                     # cannot read result.json: No such file or directory; measure the ensemble again
     ```
 
     Args:
@@ -56,7 +60,7 @@ def reading(path: str | Path, advice: str = "", error: type[UserError] = Unreada
     except UserError:
         raise
     except Exception as failure:
-        raise error(f"cannot read {path}: {_reason(failure)}" + (f"; {advice}" if advice else "")) from failure
+        raise error(f"cannot read {_cut(str(path))}: {_cut(_reason(failure))}" + (f"; {advice}" if advice else "")) from failure
 
 
 def read_text(path: str | Path, advice: str = "", error: type[UserError] = UnreadableFile, limit: int = _LARGEST_TEXT) -> str:
@@ -162,20 +166,31 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """Refuses equal keys, merges, and keys that are no scalars."""
+        """Refuses equal keys, and keys that are no scalars."""
         node, lines = super().compose_mapping_node(anchor), {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem="a key that is a list or a mapping", problem_mark=key.start_mark)
-            if key.tag == "tag:yaml.org,2002:merge":  # PyYAML takes the wrong one of two values where merges are nested
-                problem = "a merge of mappings ('<<'): write the keys out"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             if (key.tag, key.value) in lines:
                 first = lines[key.tag, key.value]
                 raise ValueError(f"the key {key.value!r} stands twice, in lines {first} and {line}: keep one of them")
             lines[key.tag, key.value] = line
         return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merges what stands under `<<` below the other keys. PyYAML takes the wrong one of two values where merges are nested."""
+        merged: dict[tuple[str, str], tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if not isinstance(source, yaml.MappingNode):
+                        raise yaml.MarkedYAMLError(problem="'<<' needs mappings", problem_mark=source.start_mark)
+                    self.flatten_mapping(source)
+                    for pair in source.value:
+                        merged.setdefault((pair[0].tag, pair[0].value), pair)
+        own = {(pair[0].tag, pair[0].value): pair for pair in node.value if pair[0].tag != _MERGE}
+        node.value = list((merged | own).values())
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         """Refuses integers that would take long to read."""
@@ -258,5 +273,8 @@ def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, TypeError | AttributeError | IndexError):
         text = f"it does not hold what it should ({text})"
-    text = text or f"it is damaged ({type(error).__name__})"
-    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + " ..."
+    return text or f"it is damaged ({type(error).__name__})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " ..."

@@ -15,6 +15,10 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
+MERGED_BOMB = "a: &a {x: 1}\n" + "".join(
+    f"{new}: &{new} {{<<: [{', '.join([f'*{old}'] * 10)}]}}\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
 
 @pytest.fixture
 def file(tmp_path):
@@ -38,7 +42,8 @@ def file(tmp_path):
         ("a: " + "[" * 5000, r"nested more than 40 levels deep"),
         ("a: " + "{a: " * 5000, r"nested more than 40 levels deep"),
         (BOMB, r"more than 50000 entries, aliases included"),
-        ("a: &a {b: 1}\nc:\n  <<: *a", r"line 3, column 3: a merge of mappings \('<<'\): write the keys out"),
+        (MERGED_BOMB, r"more than 50000 entries, aliases included"),
+        ("a: {<<: [1]}", r"line 1, column 10: '<<' needs mappings"),
         ("a: &a [*a]", r"the alias stands inside what it stands for"),
         ("a: *b", r"undefined alias"),
         ("a: [1, 2", r"it is not valid YAML: line 1, column 9: expected"),
@@ -74,6 +79,13 @@ def test_yaml_that_is_meant(file):
     below = {"b": 1e-3, "c": [1, 2.5, "text", True, None]}
     assert read_yaml(file(b"\xef\xbb\xbf" + text.encode())) == {"a": below, "d": below, 1: 2, 0.5: "x"}
     assert read_yaml(file("")) == read_yaml(file("# nothing")) == {}
+
+
+def test_what_is_merged_stands_below_the_other_keys(file):
+    """Also where merges are nested, and read before the mapping that they merge."""
+    text = "x: &x {k: 1, l: 1}\ny: {z: &z {k: 2, <<: *x}}\nw: {<<: *z}\nv: {<<: [*x, {k: 3, m: 3}], l: 4}"
+    content = read_yaml(file(text))
+    assert content["y"] == {"z": {"k": 2, "l": 1}} and content["w"] == {"k": 2, "l": 1} and content["v"] == {"k": 1, "l": 4, "m": 3}
 
 
 def test_the_largest_alias_that_is_followed_is_small(file):

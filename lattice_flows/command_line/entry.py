@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import lattice_flows
 from lattice_flows.command_line.exit_codes import BUG, INTERRUPTED, UNUSABLE
 from lattice_flows.command_line.flags import Flag, UsageError
-from lattice_flows.command_line.interruptions import Interrupted, interruptible, discard_output
+from lattice_flows.command_line.interruptions import Interrupted, discard_output, interruptible
 from lattice_flows.command_line.parser import parse
 from lattice_flows.errors import UserError, nearest
 from lattice_flows.io.files import FolderInUse
@@ -71,9 +71,7 @@ def run(
             return _failed(UNUSABLE, f"error: not enough memory: {_smaller(flags)} ({_first_line(error)})")
         traceback.print_exception(error)
         version = lattice_flows.__version__
-        return _failed(
-            BUG, f"error: this is a bug in lattice_flows {version}: please report it with the command and the lines above"
-        )
+        return _failed(BUG, f"error: this is a bug in lattice_flows {version}: please report the command and the lines above")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

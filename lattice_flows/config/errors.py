@@ -1,12 +1,17 @@
 """Configurations that cannot be used, and how they are explained."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pydantic
 
 from lattice_flows.errors import UserError, nearest
 
-__all__ = ["ConfigError", "explain"]
+__all__ = ["OUT_OF_RANGE", "ConfigError", "explain", "shown"]
+
+# The type of pydantic's complaints about numbers inside of a component.
+OUT_OF_RANGE = "out_of_range"
+_LONGEST_VALUE = 200
 
 
 class ConfigError(UserError, ValueError):
@@ -23,10 +28,22 @@ def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel], ot
             lines.append(f"unknown key {key!r}: {nearest(str(complaint['loc'][-1]), dict.fromkeys(known))}")
         elif complaint["type"] == "missing":
             lines.append(f"missing key {key!r}")
+        elif complaint["type"] == OUT_OF_RANGE:  # somewhere inside of a component
+            inside, value = complaint["ctx"]["key"], complaint["ctx"]["value"]
+            lines.append(f"key {f'{key}.{inside}' if key else inside!r} has the value {value}: {complaint['msg']}")
         else:
             message = complaint["msg"][0].lower() + complaint["msg"][1:]
-            lines.append(f"key {key!r} has the value {complaint['input']!r}: {message}")
+            lines.append(f"key {key!r} has the value {shown(complaint['input'])}: {message}")
     return "; ".join(lines)
+
+
+def shown(value: Any) -> str:
+    """A value in a message: its beginning, where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "an endless integer"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ..."
 
 
 def _fields(model: type[pydantic.BaseModel], location: tuple) -> list[str]:

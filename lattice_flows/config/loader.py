@@ -5,18 +5,16 @@ with the package (``base.yaml``, ``E1.yaml``, ``flows/continuous.yaml``). Its ow
 these the later on top of the earlier, as `merging` describes.
 """
 
-import copy
 import functools
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from lattice_flows.config.errors import ConfigError
 from lattice_flows.config.merging import on_top
 from lattice_flows.config.schema import RunConfig
+from lattice_flows.errors import nearest
+from lattice_flows.reading import read_yaml, reading
 
 __all__ = ["CONFIGS", "find", "load"]
 
@@ -29,21 +27,20 @@ def _folder_of_configurations() -> Path:
 
 
 CONFIGS = _folder_of_configurations()
+_MOST_INCLUDES = 100
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-3`` as text, but everybody who writes it means a number."""
+def find(name: str | Path, folder: Path = Path()) -> Path:
+    """The configuration file of that path or, where there is none, the one of that name that comes with the package ("E1").
 
-
-_Loader.yaml_implicit_resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
-
-
-def find(name: str | Path) -> Path:
-    """The configuration file of that path or, where there is none, the one of that name that comes with the package ("E1")."""
-    path = Path(name)
-    candidates = (CONFIGS / path, CONFIGS / f"{path}.yaml")
-    return path if path.exists() else next((file for file in candidates if file.is_file()), path)
+    Args:
+      name: a path, relative to `folder`, or a name.
+      folder: the present one by default.
+    """
+    with reading(name, error=ConfigError):
+        wanted = folder / name
+        candidates = (wanted, CONFIGS / name, CONFIGS / f"{name}.yaml")
+        return next((file for file in candidates if file.exists() and not file.is_dir()), wanted)
 
 
 def load(path: str | Path, *overrides: Mapping[str, Any] | Path) -> RunConfig:
@@ -68,16 +65,31 @@ def load(path: str | Path, *overrides: Mapping[str, Any] | Path) -> RunConfig:
     return config
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.load(path.read_text(), Loader=_Loader)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} must hold a mapping of keys to values, not {type(tree).__name__}")
-    below = tree.pop("include", [])
-    files = [path.parent / file for file in ([below] if isinstance(below, str) else below)]
-    layers = [_read(file if file.exists() else find(file.relative_to(path.parent))) for file in files]
-    return functools.reduce(on_top, [*layers, tree], {})
+def _read(path: Path, above: Sequence[Path] = (), known: dict[Path, dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The tree of a file on top of those that it includes.
+
+    Args:
+      path: the file.
+      above: the files that it is included by, the outermost first.
+      known: trees that were read before; each file is read once, however often it is included.
+    """
+    known = {} if known is None else known
+    if path in above:
+        raise ConfigError(f"a loop of includes: {' includes '.join(map(str, [*above[above.index(path) :], path]))}")
+    if path not in known:
+        tree = read_yaml(path, _advice(path, above), ConfigError)
+        below = tree.pop("include", [])
+        names = [below] if isinstance(below, str) else below
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > _MOST_INCLUDES:
+            raise ConfigError(f"{path}: key 'include' must be the name of a file, or a list of {_MOST_INCLUDES} names at most")
+        files = [find(name, path.parent).resolve() for name in names]
+        layers = [_read(file, [*above, path], known) for file in files]
+        known[path] = functools.reduce(on_top, [*layers, tree], {})
+    return known[path]
+
+
+def _advice(path: Path, above: Sequence[Path]) -> str:
+    """What to say where a file cannot be read."""
+    if above:
+        return f"{above[-1].name} includes it"
+    return "" if path.exists() else nearest(path.stem, [file.stem for file in CONFIGS.glob("*.yaml")])

@@ -44,6 +44,24 @@ class Registry(dict[str, Callable]):
         super().__init__(parts or {})
         self.kind = kind
 
+    def __setitem__(self, name: str, part: Callable) -> None:
+        """Registers a part. The same definition may be executed again, as in a notebook.
+
+        Raises:
+          ConfigError: the name is that of another part.
+        """
+        if name in self and _defined_as(self[name]) != _defined_as(part):
+            raise ConfigError(
+                f"there is another {self.kind} {name!r}, {_defined_as(self[name])}: choose another name, or take that one away "
+                "first by `del`"
+            )
+        super().__setitem__(name, part)
+
+    def update(self, parts: Mapping[str, Callable]) -> None:
+        """Registers several parts, as one by one."""
+        for name, part in parts.items():
+            self[name] = part
+
     def register(self, name: str) -> Callable[[Callable], Callable]:
         """A decorator that registers the function or class below it."""
 
@@ -73,7 +91,7 @@ class Registry(dict[str, Callable]):
         Raises:
           ConfigError: an unknown name, or an unknown, missing or mistyped parameter.
         """
-        component = Component.model_validate(component)
+        component = self._component(component)
         known = {
             name: parameter
             for name, parameter in inspect.signature(self.find(component.name)).parameters.items()
@@ -93,7 +111,7 @@ class Registry(dict[str, Callable]):
 
     def completed(self, component: Component | Mapping[str, Any] | str) -> Component:
         """The component with every parameter written out, as a run records it. Raises `ConfigError` as `complete` does."""
-        component = Component.model_validate(component)
+        component = self._component(component)
         return Component(name=component.name, **self.complete(component))
 
     def build(self, component: Component | Mapping[str, Any] | str, *arguments) -> Any:
@@ -102,7 +120,7 @@ class Registry(dict[str, Callable]):
         Raises:
           ConfigError: as for `complete`, or a value that the constructor refuses.
         """
-        component = Component.model_validate(component)
+        component = self._component(component)
         parameters = self.complete(component)
         try:
             return self[component.name](*arguments, **parameters)
@@ -110,6 +128,18 @@ class Registry(dict[str, Callable]):
             raise
         except ValueError as error:
             raise ConfigError(f"{self.kind} {component.name!r}: {error}") from None
+
+    def _component(self, component: Component | Mapping[str, Any] | str) -> Component:
+        try:
+            return Component.model_validate(component)
+        except pydantic.ValidationError as error:
+            raise ConfigError(f"{self.kind}: {explain(error, Component)}") from None
+
+
+def _defined_as(part: Callable) -> Any:
+    """Where a part is defined; the part itself where that does not tell."""
+    name = getattr(part, "__qualname__", "<")
+    return part if name.endswith("<lambda>") or name == "<" else f"{part.__module__}.{name}"
 
 
 def _annotation(parameter: inspect.Parameter) -> Any:

@@ -7,15 +7,17 @@ parameters of the registered constructor. A `Registry` checks them against the c
 second description here.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic_core import PydanticCustomError
 
 from lattice_flows.config.aliases import translated, with_updates
-from lattice_flows.config.errors import ConfigError, explain
+from lattice_flows.config.errors import OUT_OF_RANGE, ConfigError, explain, shown
 from lattice_flows.config.merging import on_top
 
 __all__ = [
@@ -32,6 +34,10 @@ __all__ = [
     "TrainingConfig",
 ]
 
+# Larger numbers overflow in TensorFlow and NumPy.
+_BELOW = 2**31
+PositiveInt = Annotated[int, Field(gt=0, lt=_BELOW)]
+NonNegativeInt = Annotated[int, Field(ge=0, lt=_BELOW)]
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML has lists, a checked configuration has tuples
 Numbers = Annotated[tuple[PositiveFloat, ...], Field(strict=False)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -42,7 +48,16 @@ _FEWEST_CONFIGURATIONS = 10  # of a chain; fewer have no error estimate
 class Checked(BaseModel):
     """Refuses unknown keys and values of another type; a checked configuration is immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
+    """Dotted keys and numbers in nested mappings and lists."""
+    if isinstance(value, int | float):
+        yield key, value
+    elif isinstance(value, Mapping | list | tuple):
+        for name, entry in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _numbers(entry, f"{key}.{name}" if key else str(name))
 
 
 class Component(BaseModel):
@@ -55,7 +70,7 @@ class Component(BaseModel):
       inherited: parameters that were written for a component of another name; those that this one does not take are dropped.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
     name: str
     inherited: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
@@ -63,6 +78,14 @@ class Component(BaseModel):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @pydantic.model_validator(mode="after")
+    def _within_range(self) -> "Component":
+        for key, number in _numbers(self.parameters):
+            if not (math.isfinite(number) if isinstance(number, float) else abs(number) < _BELOW):
+                context = {"key": key, "value": shown(number)}
+                raise PydanticCustomError(OUT_OF_RANGE, "it must be a finite number, an integer below 2^31", context)
+        return self
 
     @pydantic.model_serializer(mode="wrap")
     def _without_empty_mark(self, serialize: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -80,7 +103,7 @@ class Component(BaseModel):
 class LatticeConfig(Checked):
     """Periodic hypercubic lattice with spacing 1."""
 
-    shape: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(strict=False, min_length=1, max_length=4)]
+    shape: Annotated[tuple[Annotated[int, Field(ge=2, lt=_BELOW)], ...], Field(strict=False, min_length=1, max_length=4)]
 
 
 class ScheduleConfig(Checked):
@@ -104,10 +127,11 @@ class TrainingConfig(Checked):
     optimizer: Component = Component(name="natural_gradient")
     schedule: ScheduleConfig = ScheduleConfig()
     evaluate_every: PositiveInt = 50
-    evaluation_samples: Annotated[int, Field(ge=8192)] = 8192
+    evaluation_samples: Annotated[int, Field(ge=8192, lt=_BELOW)] = 8192
     target_acceptance: Probability | None = None
     max_minutes: PositiveFloat | None = None
     init_from: str | None = None
+    forward_samples: str | None = None
 
     @pydantic.field_validator("initial_loss_steps")
     @classmethod
@@ -126,7 +150,7 @@ class TrainingConfig(Checked):
 class ChainConfig(Checked):
     """The independence Metropolis chain drawn from the trained flow."""
 
-    length: Annotated[int, Field(ge=1000)] = 1_000_000
+    length: Annotated[int, Field(ge=1000, lt=_BELOW)] = 1_000_000
     batch_size: PositiveInt = 512
     thermalisation: NonNegativeInt = 1000
 
@@ -137,13 +161,13 @@ class SamplerConfig(BaseModel):
     An update is a trajectory of HMC or a sweep of local Metropolis.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
     chains: PositiveInt = 256
-    updates: Annotated[int, Field(ge=_FEWEST_CONFIGURATIONS)] = 39_100
+    updates: Annotated[int, Field(ge=_FEWEST_CONFIGURATIONS, lt=_BELOW)] = 39_100
     thinning: PositiveInt = 10
-    thermalisation: Annotated[int, Field(ge=10)] = 1000
+    thermalisation: Annotated[int, Field(ge=10, lt=_BELOW)] = 1000
     target_acceptance: Probability = 0.7
-    successive: Annotated[int, Field(ge=_FEWEST_CONFIGURATIONS)] = 2000
+    successive: Annotated[int, Field(ge=_FEWEST_CONFIGURATIONS, lt=_BELOW)] = 2000
 
     @pydantic.field_validator("thinning")
     @classmethod
@@ -171,7 +195,7 @@ _SAMPLERS: dict[str, dict[str, int]] = {
 class RunConfig(Checked):
     """One run: a flow trained on one action, used to sample it."""
 
-    seed: NonNegativeInt = 1
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     lattice: LatticeConfig
     action: Component
     flow: Component
@@ -205,7 +229,7 @@ class RunConfig(Checked):
         Raises:
           ConfigError: an entry that cannot be used.
         """
-        tree = self.model_dump(mode="json") | {"stages": []}
+        tree = on_top(self.model_dump(mode="json") | {"stages": []}, {"training": {"forward_samples": None}})  # of another target
         return [RunConfig.checked(on_top(tree, entries), f"stage {index}") for index, entries in enumerate(self.stages, 1)]
 
     def sampler(self, name: str) -> SamplerConfig:

@@ -43,7 +43,7 @@ def test_a_bug_has_a_traceback_and_says_that_it_is_one(capsys):
     code, said = ended(capsys, ZeroDivisionError("division by zero"))
     *above, last = said.splitlines()
     assert code == BUG and above[0].startswith("Traceback") and above[-1] == "ZeroDivisionError: division by zero"
-    assert last.startswith("error: this is a bug in lattice_flows ") and "report it" in last
+    assert last.startswith("error: this is a bug in lattice_flows ") and "please report" in last
 
 
 def test_too_little_memory_is_no_bug(capsys):

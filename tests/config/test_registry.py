@@ -1,5 +1,6 @@
 """Registries: parts are checked against the signature of what builds them."""
 
+import math
 from typing import Annotated
 
 import pytest
@@ -89,3 +90,45 @@ def test_parts_of_a_part_are_checked_and_completed_with_it():
     assert flows.completed("mine").model_dump(mode="json") == whole
     with pytest.raises(ConfigError, match=r"prior 'normal': unknown key 'widht': did you mean 'width'"):
         flows.complete({"name": "mine", "prior": {"name": "normal", "widht": 2.0}})
+
+
+def test_a_name_keeps_its_part():
+    things = Registry("thing")
+
+    def define(text):
+        @things.register("it")
+        def it(*, size: int = 1):
+            return text
+
+        return it
+
+    first = define("first")
+    assert things["it"] is first
+    things["it"] = first
+    assert things["it"]() == "first" and define("again") is things["it"]  # as a cell of a notebook that is executed again
+    for part in (lambda: 1, Lattice):
+        with pytest.raises(ConfigError, match=r"there is another thing 'it', \S+define.<locals>.it: choose another name"):
+            things["it"] = part
+        with pytest.raises(ConfigError, match=r"there is another thing 'it'"):
+            things.update({"it": part})
+    del things["it"]
+    things["it"] = Lattice
+    assert things.build("it", (4, 4)).volume == 16
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"scale": math.nan}, r"thing: key 'scale' has the value nan: it must be a finite number"),
+        ({"anything": math.inf}, r"key 'anything' has the value inf: it must be a finite number"),
+        ({"anything": {"a": [1, -math.inf]}}, r"key 'anything.a.1' has the value -inf"),
+        ({"size": 10**5000}, r"key 'size' has the value an endless integer: .* an integer below 2\^31"),
+    ],
+)
+def test_numbers_of_parts_are_finite(parameters, message):
+    def it(*, size: int = 1, scale: float = 1.0, anything=None):
+        return size
+
+    things = Registry("thing", {"it": it})
+    with pytest.raises(ConfigError, match=message):
+        things.build({"name": "it", **parameters})

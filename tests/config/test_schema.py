@@ -182,17 +182,6 @@ def test_lattices_on_the_line_of_constant_physics_grow_from_smaller_ones(path):
     assert all(run.action.parameters["lam"] == couplings[max(run.lattice.shape)] for run in [*config.stage_configs(), config])
 
 
-def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot read the configuration .*nowhere.yaml: No such file"):
-        load(tmp_path / "nowhere.yaml")
-    (tmp_path / "broken.yaml").write_text("a: [1, 2")
-    with pytest.raises(ConfigError, match=r"broken.yaml is not valid YAML"):
-        load(tmp_path / "broken.yaml")
-    (tmp_path / "list.yaml").write_text("- 1")
-    with pytest.raises(ConfigError, match=r"list.yaml must hold a mapping of keys to values, not list"):
-        load(tmp_path / "list.yaml")
-
-
 def test_another_optimizer_does_not_inherit_the_options_of_the_default_one():
     config = load(CONFIGS / "E1.yaml", {"training": {"optimizer": {"name": "adam"}}})
     assert config.training.optimizer.parameters == {}
