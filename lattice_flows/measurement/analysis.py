@@ -9,7 +9,7 @@ import pyerrors as pe
 from lattice_flows.actions import ACTIONS, Action
 from lattice_flows.config import ConfigError
 from lattice_flows.importance import BrokenFlow
-from lattice_flows.io.ensembles import Ensemble
+from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement import diagnostics
 from lattice_flows.measurement.agreement import correlation
@@ -46,6 +46,7 @@ def measurements(ensemble: Ensemble, action: Action) -> tuple[Measurements, Meas
 
     Raises:
       BrokenFlow: no proposal has a finite weight.
+      EnsembleError: the index into the proposals does not ascend.
     """
     index = ensemble.index
     if index is None:
@@ -53,6 +54,8 @@ def measurements(ensemble: Ensemble, action: Action) -> tuple[Measurements, Meas
         for _, series in _in_parts(ensemble, action, chains.shape[1]):
             chains.add(series)
         return Measurements(action, chains.finished()), None
+    if (index[1:] < index[:-1]).any():
+        raise EnsembleError("the index of the ensemble goes back to earlier proposals: the file is damaged, draw it again")
     log_weight, first = ensemble.log_weight, ensemble.attributes["thermalisation"]
     kept = np.isfinite(log_weight[first:])
     if not kept.any():

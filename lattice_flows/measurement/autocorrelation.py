@@ -29,27 +29,31 @@ def acceptance_autocorrelation(accepted: np.ndarray, blocks: int = 50) -> Estima
     """Integrated autocorrelation time that all observables share, from the accept decisions alone.
 
     `rho(tau) / rho(0)` is the chance of tau rejections in a row, and `tau_int = 1/2 + sum_tau rho(tau) / rho(0)`
-    (arXiv:1904.12072, eqs. 15, 16, 19). The error is that of the mean over blocks of the chain.
+    (arXiv:1904.12072, eqs. 15, 16, 19). The error is that of the mean over blocks of the chain, and at least what the longest run of
+    rejections contributes: it might as well not have been there.
 
     Args:
       accepted: bool `[n]`.
-      blocks: number of blocks, of at least one update each.
+      blocks: number of blocks, fewer for a chain that is shorter than that.
 
     Raises:
-      ValueError: fewer updates than blocks.
+      ValueError: no updates.
     """
     accepted = np.asarray(accepted, bool)
-    if len(accepted) < blocks:
-        raise ValueError(f"{blocks} blocks need as many updates, got {len(accepted)}")
-    spread = np.std([_tau_int(block) for block in np.array_split(accepted, blocks)], ddof=1)
-    return Estimate(_tau_int(accepted), float(spread / np.sqrt(blocks)))
+    if not len(accepted):
+        raise ValueError("a chain without updates has no autocorrelation time")
+    blocks, counts = min(blocks, len(accepted)), rejection_runs(accepted)
+    spread = np.std([_tau_int(rejection_runs(block), len(block)) for block in np.array_split(accepted, blocks)])
+    longest = np.zeros_like(counts)
+    longest[-1] = len(counts) > 1
+    error = max(spread / np.sqrt(max(blocks - 1, 1)), _tau_int(longest, len(accepted)) - 0.5)
+    return Estimate(_tau_int(counts, len(accepted)), float(error))
 
 
-def _tau_int(accepted: np.ndarray) -> float:
-    counts = rejection_runs(accepted)
+def _tau_int(counts: np.ndarray, length: int) -> float:
+    """From how often r rejections in a row occur in a chain of a certain length."""
     # A run of length r holds r - tau + 1 windows of tau rejections: a double sum over the histogram from above.
     windows = np.cumsum(np.cumsum(counts[::-1]))[::-1][1:]
-    taus = np.arange(1, len(counts))
     # At tau = n, which only a chain without a single acceptance reaches, eq. 15 has no term.
-    taus, windows = taus[taus < len(accepted)], windows[: np.count_nonzero(taus < len(accepted))]
-    return float(0.5 + np.sum(windows / (len(accepted) - taus)))
+    taus = np.arange(1, min(len(counts), length))
+    return float(0.5 + np.sum(windows[: len(taus)] / (length - taus)))

@@ -46,7 +46,8 @@ def chain_of(n=400, length=600, thermalisation=20):
     attributes = {"sampler": "independence", "lattice_shape": (4, 4), "action": ACTION.component, "thermalisation": thermalisation}
     stored = {name: values for name, values in measured(phi, ACTION).items() if name not in ("phi_4", "nearest")}
     with EnsembleWriter(None, attributes) as writer:
-        writer.append({"phi": phi, "log_weight": log_weight, "index": index}, stored)
+        accepted = np.diff(index, prepend=-1) > 0
+        writer.append({"phi": phi, "log_weight": log_weight, "index": index, "accepted": accepted}, stored)
     return writer.ensemble, phi, index, log_weight
 
 
@@ -62,6 +63,13 @@ def test_an_index_counts_like_copies_and_a_weight_like_a_weight(configurations, 
     for found, expected in ((chain, copies), (chain.part(100, 400), copies.part(100, 400)), (proposals, weighted)):
         for name in ("phi_squared", "phi_fourth", "two_point_susceptibility", "binder_cumulant", "schwinger_dyson"):
             assert found.estimate(name) == pytest.approx(expected.estimate(name), rel=1e-9), name
+
+
+def test_an_index_that_goes_back_is_refused():
+    ensemble = chain_of()[0]
+    ensemble._file["index"][10] = 399
+    with pytest.raises(UserError, match="goes back to earlier proposals"):
+        measurements(ensemble, ACTION)
 
 
 def test_proposals_without_a_finite_weight_have_weight_zero():

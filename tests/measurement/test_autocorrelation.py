@@ -37,13 +37,26 @@ def test_acceptance_autocorrelation_of_independent_decisions():
     assert found.error < 0.05
 
 
-def test_acceptance_autocorrelation_of_a_chain_that_never_moves():
-    assert acceptance_autocorrelation(np.zeros(100, bool)).value > 50
+@pytest.mark.parametrize("n", [1, 2, 3, 30, 100, 2000])
+def test_acceptance_autocorrelation_of_a_chain_that_never_moves(n):
+    found = acceptance_autocorrelation(np.zeros(n, bool))
+    assert found.value == pytest.approx(slow_tau_int(np.zeros(n, bool))) and found.error == pytest.approx(found.value - 0.5)
 
 
-def test_too_short_a_chain():
-    with pytest.raises(ValueError, match="50 blocks need as many updates, got 10"):
-        acceptance_autocorrelation(np.ones(10, bool))
+def test_the_error_is_not_smaller_than_what_the_longest_run_contributes():
+    accepted = np.ones(10_000, bool)
+    accepted[3000:4000] = False
+    found = acceptance_autocorrelation(accepted)
+    assert found.value == pytest.approx(0.5 + 1000 * 1001 / 2 / 10_000, rel=0.05)
+    assert found.error == pytest.approx(found.value - 0.5)
+
+
+def test_a_short_chain():
+    found = acceptance_autocorrelation(np.array([1, 0, 1, 1, 0, 1], bool))
+    assert found.value > 0.5 and 0 < found.error < 1
+    assert acceptance_autocorrelation(np.ones(10, bool)) == Estimate(0.5, 0.0)
+    with pytest.raises(ValueError, match="without updates"):
+        acceptance_autocorrelation(np.ones(0, bool))
 
 
 def test_rejection_runs_do_not_cross_from_one_chain_to_the_next():
