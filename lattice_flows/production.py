@@ -1,22 +1,20 @@
 """Production runs: from a flow, or from another sampler, to an ensemble, and from an ensemble to its result."""
 
-import contextlib
-import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from lattice_flows import __version__
 from lattice_flows.actions import Action
 from lattice_flows.config import ChainConfig, ConfigError, SamplerConfig
 from lattice_flows.flows import Flow
 from lattice_flows.importance import WeightedSampler
-from lattice_flows.io.ensembles import Ensemble, EnsembleError, EnsembleWriter
+from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError, writing
+from lattice_flows.io.locks import lock_file
+from lattice_flows.io.segments import EnsembleWriter, remove_segments
 from lattice_flows.measurement.analysis import measure
 from lattice_flows.measurement.diagnostics import tau_int_of_updates
 from lattice_flows.measurement.errors import estimate, primary
@@ -24,7 +22,7 @@ from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import LARGEST_PULL, Result
 from lattice_flows.measurement.series import measured
 from lattice_flows.progress import Progress
-from lattice_flows.samplers import SAMPLERS, ChainState, Chunk, IndependenceMetropolis, Sampler, run_chain
+from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch
 
 __all__ = ["ENSEMBLE", "baseline_run", "failed_checks", "flow_proposals", "measure_run", "sample_run"]
 
@@ -32,6 +30,8 @@ ENSEMBLE = "ensemble.h5"
 # Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
 _INTEGRATION_ERROR = 1e-3
 _INTEGRATION_SAMPLES = 2048
+_OF_TRAINING = ("ess", "acceptance", "forward_ess")
+_EVERY = "every/"  # what is noted of all configurations of successive updates
 
 
 def flow_proposals(
@@ -50,7 +50,14 @@ def flow_proposals(
 
 
 def sample_run(
-    flow: Flow, action: Action, settings: ChainConfig, *, seed: int = 1, path: Path | None = None, progress: Progress | None = None
+    flow: Flow,
+    action: Action,
+    settings: ChainConfig,
+    *,
+    seed: int = 1,
+    path: Path | None = None,
+    training: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Ensemble:
     """Runs the independence Metropolis chain of a trained flow.
 
@@ -62,29 +69,35 @@ def sample_run(
       action: to sample.
       settings: length, thermalisation and batch size.
       seed: master seed.
-      path: a file to write. An existing file made with the same weights, settings and seed is kept. None keeps the ensemble in
-        memory.
+      path: a file to write. An existing file made with the same weights, settings and seed is kept, and a chain of these that was
+        interrupted goes on where it stood. None keeps the ensemble in memory.
+      training: what the training says about the flow, "ess", "acceptance" and "forward_ess", with which the chain is compared.
       progress: where progress is shown; None for silence.
 
     Raises:
-      RunError: the file cannot be written.
+      RunError: the file cannot be written, or another process is writing it.
     """
     progress = progress or Progress(quiet=True)
     attributes = _attributes("independence", action, settings.model_dump(mode="json"), seed, settings.thermalisation)
     attributes |= {"weights": flow.fingerprint(), "integration_steps": flow.integration_steps}
-    if path is not None and (earlier := _made_before(path, attributes, progress)):
-        return earlier
-    with _recording(path, attributes) as writer:
+    known = {name: training[name] for name in _OF_TRAINING if training and training.get(name) is not None}
+
+    def draw(writer: EnsembleWriter) -> dict[str, Any]:
         proposals = flow_proposals(flow, action, batch_size=settings.batch_size, seed=seed, progress=progress)
-        run = _Run(IndependenceMetropolis(proposals), seed, None)
-        run.begin(settings.length, 1, settings.thermalisation)
-        with progress.bar("sampling", settings.length + settings.thermalisation) as bar:
-            for chunk in run.chunks():
-                writer.append(chunk.data, measured(chunk.rows, action))
-                bar.advance(len(chunk.rows), run.status)
-        diagnostics = {"acceptance": run.acceptance, "samples_per_second": run.updates_per_second}
-        writer.describe({"diagnostics": diagnostics | {"integration_error": proposals.integration_error}})
-    return writer.ensemble if path is None else Ensemble(path)
+        sampler, stretches = IndependenceMetropolis(proposals), [Stretch(settings.length)]
+        drawing = Drawing(sampler, stretches, thermalisation=settings.thermalisation, seed=seed, saved=writer.state)
+        drawing.begin()
+        with progress.bar("sampling", settings.length + settings.thermalisation, drawing.updates) as bar:
+            for chunk in drawing.chunks():
+                writer.append(chunk.data, measured(chunk.rows, action), state=drawing.saved)
+                bar.advance(len(chunk.rows), drawing.status)
+        return {
+            "acceptance": drawing.acceptance,
+            "samples_per_second": drawing.updates_per_second,
+            "integration_error": proposals.integration_error,
+        }
+
+    return _drawn(path, attributes, {"training": known} if known else {}, draw, progress)
 
 
 def baseline_run(
@@ -107,51 +120,53 @@ def baseline_run(
       action: to sample.
       settings: of the sampler.
       seed: master seed.
-      path: a file to write; None keeps the ensemble in memory.
+      path: a file to write. An existing file made with the same settings and seed is kept, and a chain of these that was
+        interrupted goes on where it stood, once it was thermalised. None keeps the ensemble in memory.
       device: of TensorFlow; None for its default.
       progress: where progress is shown; None for silence.
 
     Raises:
       ConfigError: an unknown sampler, one that needs a flow, or a setting that it does not have.
-      RunError: the file cannot be written.
+      RunError: the file cannot be written, or another process is writing it.
     """
     progress, thinning = progress or Progress(quiet=True), settings.thinning
     if SAMPLERS.find(name).needs_flow:
         raise ConfigError(f"the sampler {name!r} needs a trained flow: train one, then use scripts/sample.py or lf.sample")
-    run = _Run(SAMPLERS.build(settings.component(name), action), seed, device)
+    sampler = SAMPLERS.build(settings.component(name), action)
     updates = settings.updates - settings.updates % thinning
     successive = min(settings.successive - settings.successive % thinning, updates)
-    attributes = _attributes(name, action, settings.model_dump(mode="json"), seed, settings.thermalisation)
-    every, series = [], []
-    with _recording(path, attributes) as writer:
-        with progress.working(f"compiling {name}, thermalising {settings.chains} chains with {settings.thermalisation} updates"):
-            run.begin(updates, thinning, settings.thermalisation, successive)
-        with progress.bar(name, updates) as bar:
-            done = 0
-            for chunk in run.chunks():
-                found = measured(chunk.rows, action)
-                data = chunk.data
-                if done < successive:
-                    every.append({name: values for name, values in found.items() if values.ndim == 2})
-                    kept = slice((-done - 1) % thinning, None, thinning)
-                    found = {name: values[kept] for name, values in found.items()}
-                    data["phi"] = data["phi"][kept]
-                writer.append(data, found)
-                series.append(run.sampler.series(chunk.info))
-                done += len(chunk.info.accepted)
-                bar.advance(len(chunk.info.accepted), run.status)
-        diagnostics = {
+    stretches = [Stretch(successive), Stretch(updates - successive, thinning)]
+
+    def draw(writer: EnsembleWriter) -> dict[str, Any]:
+        how = {"thermalisation": settings.thermalisation, "seed": seed, "device": device}
+        drawing = Drawing(sampler, stretches, **how, saved=writer.state)
+        left = max(settings.thermalisation - drawing.updates, 0)
+        with progress.working(f"compiling {name}, thermalising {settings.chains} chains with {left} updates"):
+            drawing.begin()
+        with progress.bar(name, updates, drawing.made) as bar:
+            for chunk in drawing.chunks():
+                data, found, notes = chunk.data, measured(chunk.rows, action), _prefixed("info/", sampler.series(chunk.info))
+                number = len(chunk.info.accepted)
+                if drawing.made <= successive:
+                    notes |= _prefixed(_EVERY, {key: values for key, values in found.items() if values.ndim == 2})
+                    kept = slice((number - drawing.made - 1) % thinning, None, thinning)
+                    data, found = data | {"phi": data["phi"][kept]}, {key: values[kept] for key, values in found.items()}
+                writer.append(data, found, notes, drawing.saved)
+                bar.advance(number, drawing.status)
+        notes = writer.notes()
+        return {
             "chains": settings.chains,
             "updates": updates,
             "thinning": thinning,
-            "acceptance": run.acceptance,
-            **run.sampler.diagnostics(run.state.sampler),
-            **_means(series),
-            **_tau_int(action, every),
-            "updates_per_second": settings.chains * run.updates_per_second,
+            "acceptance": drawing.acceptance,
+            **drawing.diagnostics,
+            **_means(_without("info/", notes)),
+            **_tau_int(action, _without(_EVERY, notes)),
+            "updates_per_second": settings.chains * drawing.updates_per_second,
         }
-        writer.describe({"diagnostics": diagnostics})
-    return writer.ensemble if path is None else Ensemble(path)
+
+    attributes = _attributes(name, action, settings.model_dump(mode="json"), seed, settings.thermalisation)
+    return _drawn(path, attributes, {}, draw, progress)
 
 
 def measure_run(source: Path | str | Ensemble, action: Action | None = None, progress: Progress | None = None) -> Result:
@@ -163,20 +178,17 @@ def measure_run(source: Path | str | Ensemble, action: Action | None = None, pro
       progress: where progress is shown; None for silence.
 
     Raises:
-      RunError: there is no ensemble, or it cannot be read.
-      EnsembleError: its file was written by another version.
+      RunError: there is no ensemble.
+      EnsembleError: its file is damaged or foreign, or was written by another version.
     """
     if not isinstance(source, Ensemble):
         path = Path(source)
         path = path / ENSEMBLE if path.is_dir() else path
         if not path.exists():
             raise RunError(f"there is no ensemble at {path}: give an ensemble file, or a run folder that holds {ENSEMBLE}")
-        try:
-            opened = Ensemble(path)
-        except OSError as error:
-            raise RunError(f"cannot read the ensemble {path}: {error}") from error
-        with opened:
+        with Ensemble(path) as opened:
             return measure_run(opened, action, progress)
+    source.verify()
     with (progress or Progress(quiet=True)).working("measuring"):
         return measure(source, action)
 
@@ -191,66 +203,21 @@ def failed_checks(result: Result) -> list[str]:
     return failed
 
 
-class _Run:
-    """A chain in progress. The next chunk is drawn while the one before is measured and written."""
-
-    def __init__(self, sampler: Sampler, seed: int, device: str | None):
-        self.sampler, self.state, self.status = sampler, ChainState(None, 0), ""
-        self._seed, self._device, self._worker = seed, device, ThreadPoolExecutor(1)
-        self._accepted: list[tuple[float, int]] = []
-
-    def begin(self, updates: int, thinning: int, thermalisation: int, successive: int = 0) -> None:
-        """Makes the first chunk, with all compilation. Of the first `successive` updates every configuration is kept."""
-        self._start = time.perf_counter()
-        self._drawn = self._draw(updates, thinning, thermalisation, successive)
-        self._coming = self._worker.submit(next, self._drawn, None)
-        self._coming.result()
-
-    def chunks(self) -> Iterator[Chunk]:
-        """Yields the chunks. `state` and `status` are those of the last one; at the end there is `updates_per_second`."""
-        first = compiled = updates = 0
-        with self._worker:
-            while (chunk := self._coming.result()) is not None:
-                self._coming = self._worker.submit(next, self._drawn, None)
-                number = len(chunk.info.accepted)
-                share = float(np.mean(chunk.info.accepted)) if number else 0.0
-                self._accepted.append((share, number))
-                self.state, self.status = chunk.state, f"acceptance {share:.3f}"
-                updates = chunk.state.updates
-                if not compiled:
-                    first, compiled = updates, time.perf_counter()
-                yield chunk
-        now = time.perf_counter()
-        # The first chunk is left out if there are others: its time includes compilation and thermalisation.
-        self.updates_per_second = (updates - first) / (now - compiled) if updates > first else updates / (now - self._start)
-
-    def _draw(self, updates: int, thinning: int, thermalisation: int, successive: int) -> Iterator[Chunk]:
-        state: ChainState | None = None
-        with tf.device(self._device) if self._device else contextlib.nullcontext():
-            if successive:
-                for chunk in run_chain(self.sampler, updates=successive, thermalisation=thermalisation, seed=self._seed):
-                    state = chunk.state
-                    yield chunk
-            if updates > successive:
-                rest = {"updates": updates - successive, "thinning": thinning, "state": state, "seed": self._seed}
-                yield from run_chain(self.sampler, **rest, thermalisation=0 if successive else thermalisation)
-
-    @property
-    def acceptance(self) -> float:
-        shares, updates = zip(*self._accepted, strict=True)
-        return float(np.average(shares, weights=updates))
+def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {prefix + name: values for name, values in arrays.items()}
 
 
-def _means(series: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
-    found = {name: estimate(primary(np.concatenate([part[name] for part in series]).T, "chains")) for name in series[0]}
+def _without(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+
+
+def _means(series: Mapping[str, np.ndarray]) -> dict[str, float]:
+    found = {name: estimate(primary(values.T, "chains")) for name, values in series.items()}
     return {key: number for name, mean in found.items() for key, number in ((name, mean.value), (f"{name}_error", mean.error))}
 
 
-def _tau_int(action: Action, every: list[Mapping[str, np.ndarray]]) -> dict[str, dict[str, list[float]]]:
-    if not every:
-        return {}
-    series = {name: np.concatenate([part[name] for part in every]) for name in every[0]}
-    return {"tau_int_of_updates": tau_int_of_updates(Measurements(action, series))}
+def _tau_int(action: Action, every: Mapping[str, np.ndarray]) -> dict[str, dict[str, list[float]]]:
+    return {"tau_int_of_updates": tau_int_of_updates(Measurements.of_series(action, every))} if every else {}
 
 
 def _attributes(sampler: str, action: Action, settings: Mapping[str, Any], seed: int, thermalisation: int) -> dict[str, Any]:
@@ -265,23 +232,49 @@ def _attributes(sampler: str, action: Action, settings: Mapping[str, Any], seed:
     }
 
 
+def _drawn(
+    path: Path | None,
+    attributes: Mapping[str, Any],
+    beside: Mapping[str, Any],
+    draw: Callable[[EnsembleWriter], Mapping[str, Any]],
+    progress: Progress,
+) -> Ensemble:
+    """The ensemble with these attributes, drawn unless it is there already.
+
+    Args:
+      path: its file, or None.
+      attributes: that determine it.
+      beside: further attributes.
+      draw: fills a writer, and returns the diagnostics of the chain.
+      progress: where progress is shown.
+    """
+    if path is None:
+        with EnsembleWriter(None, attributes) as writer:
+            writer.describe({"diagnostics": draw(writer), **beside})
+        return writer.ensemble
+    with lock_file(path):
+        if not (earlier := _made_before(path, attributes, progress)):
+            # Opened before anything is drawn: whatever cannot be written fails at once.
+            with writing(path), EnsembleWriter(path, attributes, progress.info) as writer:
+                writer.describe({"diagnostics": draw(writer), **beside})
+        else:
+            remove_segments(path)
+    ensemble = earlier or Ensemble(path)
+    ensemble.attributes |= beside
+    return ensemble
+
+
 def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) -> Ensemble | None:
     if not path.exists():
         return None
     try:
         earlier = Ensemble(path)
-    except (EnsembleError, OSError) as error:
+        if earlier.was_made_as(attributes):
+            earlier.verify()
+            progress.info(f"{path.name} is up to date: it was made with the same weights, settings and seed")
+            return earlier
+    except EnsembleError as error:
         progress.info(f"drawing the ensemble again: {error}")
         return None
-    if earlier.was_made_as(attributes):
-        progress.info(f"{path.name} is up to date: it was made with the same weights, settings and seed")
-        return earlier
     earlier.close()
     return None
-
-
-@contextlib.contextmanager
-def _recording(path: Path | None, attributes: Mapping[str, Any]) -> Iterator[EnsembleWriter]:
-    """An ensemble being written, opened before anything is drawn: whatever cannot be written fails at once."""
-    with writing(path) if path else contextlib.nullcontext(), EnsembleWriter(path, attributes) as writer:
-        yield writer

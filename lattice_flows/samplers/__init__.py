@@ -2,10 +2,22 @@
 
 from lattice_flows.config import Registry
 from lattice_flows.samplers.chain import ChainState, Chunk, Sampler, run_chain
+from lattice_flows.samplers.drawing import Drawing, Stretch
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.independence import IndependenceMetropolis
 from lattice_flows.samplers.metropolis import LocalMetropolis
 
-__all__ = ["HMC", "SAMPLERS", "ChainState", "Chunk", "IndependenceMetropolis", "LocalMetropolis", "Sampler", "run_chain"]
+__all__ = [
+    "HMC",
+    "SAMPLERS",
+    "ChainState",
+    "Chunk",
+    "Drawing",
+    "IndependenceMetropolis",
+    "LocalMetropolis",
+    "Sampler",
+    "Stretch",
+    "run_chain",
+]
 
 SAMPLERS = Registry("sampler", {"hmc": HMC, "metropolis": LocalMetropolis, "independence": IndependenceMetropolis})

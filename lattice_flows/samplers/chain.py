@@ -1,7 +1,7 @@
 """What a sampler is, and how a chain is run: state in, state and info out, in compiled blocks of updates."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -108,6 +108,10 @@ class Sampler:
     def series(self, info: Any) -> dict[str, np.ndarray]:
         """Time series of infos, `[updates, chains]`, whose means are reported with their errors."""
         return {}
+
+    def restored(self, leaves: Sequence[np.ndarray], seed: int) -> Any:
+        """The state whose leaves, in the order of `tf.nest.flatten`, were saved; the seed is that of the chain."""
+        return tf.nest.pack_sequence_as(self.init(seed), leaves)
 
     def near_zero(self, seed: int) -> tf.Tensor:
         """Configurations close to zero, different for each chain, `[chains, *shape]`: a start for most samplers."""

@@ -5,7 +5,7 @@ Accept phi' with probability `min(1, exp(w' - w))`, w the log weight; a rejectio
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -82,6 +82,11 @@ class IndependenceMetropolis(Sampler):
     def init(self, seed: int) -> State:
         """Starts at the first proposal with a finite weight. Raises `BrokenFlow` if the first batch has none."""
         return start_at(*next(self.proposals.batches(self.proposals.batch_size, _PURPOSE)))
+
+    def restored(self, leaves: Sequence[np.ndarray], seed: int) -> State:
+        """The state with these leaves; no proposal is drawn for it."""
+        phi, log_weight, row = leaves
+        return State(phi, log_weight.item(), row.item())
 
     def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Proposals]:
         """Yields a chunk for every batch of proposals. Random numbers belong to the batch and do not depend on the purpose."""

@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from lattice_flows.io.ensembles import Ensemble, EnsembleError, EnsembleWriter
+from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError, writing
+from lattice_flows.io.segments import EnsembleWriter
 
 
 @pytest.fixture(params=["on disk", "in memory"])
@@ -144,7 +145,7 @@ def test_its_repr_is_one_line():
 
 FULL = """
 import resource, pathlib, numpy
-from lattice_flows.io.ensembles import EnsembleWriter
+from lattice_flows.io.segments import EnsembleWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))
 try:
     with EnsembleWriter(pathlib.Path("e.h5"), {}) as writer:

@@ -1,0 +1,168 @@
+"""HDF5 files of data sets that grow by rows, with the number of rows and a checksum of each. No TensorFlow."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from lattice_flows.io.files import checksum, temporary
+
+__all__ = ["RowWriter", "check_rows", "data_sets", "pieces", "read_attributes"]
+
+_CHECKSUMS = "checksums"
+_CHUNK_BYTES = 2**20
+_BUFFER_BYTES = 2**23  # every write costs time, so rows are collected first
+_MEMORY_INCREMENT = 2**26
+
+
+class RowWriter:
+    """Appends rows to the data sets of a new file. It appears under its name when it is complete.
+
+    Args:
+      path: where the file will be; None keeps it in memory.
+      attributes: of the file; anything that JSON can hold.
+      totals: how many rows there will be, by data set, where that is known.
+
+    Attributes:
+      file: as it is open.
+
+    Raises:
+      OSError: the file cannot be made.
+    """
+
+    def __init__(self, path: Path | None, attributes: Mapping[str, Any], totals: Mapping[str, int] | None = None):
+        self._path, self._part, self._totals = path, path and temporary(path), dict(totals or {})
+        if path is None:
+            self.file = h5py.File(str(uuid.uuid4()), "w", driver="core", backing_store=False, block_size=_MEMORY_INCREMENT)
+        else:
+            self.file = h5py.File(self._part, "w")
+        self._checksums: dict[str, int] = {}
+        self._buffer: list[Mapping[str, np.ndarray]] = []
+        self._buffered = 0
+        self.describe(attributes)
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Adds or replaces attributes."""
+        for name, value in attributes.items():
+            self.file.attrs[name] = json.dumps(value)
+
+    def append(self, rows: Mapping[str, np.ndarray]) -> None:
+        """Appends rows `[n, ...]` to data sets, by name; n may differ. Raises `OSError` if no space is left."""
+        self._buffer.append(rows)
+        self._buffered += sum(values.nbytes for values in rows.values())
+        if self._buffered >= _BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        # HDF5 writes late and recovers badly from a full disk, so ask before.
+        if self._path is not None and shutil.disk_usage(self._path.parent).free < 2 * self._buffered:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        for name in dict.fromkeys(name for rows in self._buffer for name in rows):
+            values = np.concatenate([rows[name] for rows in self._buffer if name in rows])
+            if name not in self.file:
+                row, total = values.shape[1:], max(len(values), self._totals.get(name, 0))
+                chunks = _chunks((total, *row), values.dtype.itemsize)
+                self.file.create_dataset(name, (0, *row), values.dtype, maxshape=(None, *row), chunks=chunks)
+            stored = self.file[name]
+            before = len(stored)
+            stored.resize(before + len(values), axis=0)
+            stored[before:] = values
+            if self._path is not None:
+                self._checksums[name] = checksum(values.astype(stored.dtype, copy=False), self._checksums.get(name, 0))
+        self._buffer, self._buffered = [], 0
+
+    def complete(self) -> None:
+        """Writes the last rows, and gives the file its name. Raises `OSError` if that fails; nothing is left then."""
+        try:
+            self._flush()
+            if self._path is not None:
+                counted = {name: [len(self.file[name]), crc] for name, crc in self._checksums.items()}
+                self.describe({_CHECKSUMS: {"attributes": _of_attributes(self.file), "data": counted}})
+                self.file.close()
+                os.replace(self._part, self._path)
+        except RuntimeError as failure:  # how h5py reports that the last rows could not be written
+            raise OSError(f"{self._part}: {failure}") from failure
+        finally:
+            if self._path is not None:
+                self.discard()
+
+    def discard(self) -> None:
+        """Closes the file, and removes it if it is not complete."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self.file.close()
+        if self._part is not None:
+            self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> "RowWriter":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            self.complete()
+        else:
+            self.discard()
+
+
+def read_attributes(file: h5py.File) -> dict[str, Any]:
+    """The attributes of a file, without those that are there to check it."""
+    return {name: json.loads(value) for name, value in file.attrs.items() if name != _CHECKSUMS}
+
+
+def data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """All data sets, by their full name."""
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def pieces(data: h5py.Dataset) -> Iterator[np.ndarray]:
+    """The rows of a data set in order, a few MiB of them at a time."""
+    rows = max(_BUFFER_BYTES // max(data.dtype.itemsize * int(np.prod(data.shape[1:])), 1), 1)
+    for start in range(0, len(data), rows):
+        yield data[start : start + rows]
+
+
+def check_rows(file: h5py.File) -> None:
+    """Compares all data sets with their numbers of rows and checksums; files of earlier versions have none.
+
+    Raises:
+      ValueError: a data set is missing, unknown, too short or changed, or an attribute is.
+    """
+    if _CHECKSUMS not in file.attrs:
+        return
+    recorded, found = json.loads(file.attrs[_CHECKSUMS]), data_sets(file)
+    if recorded["attributes"] != _of_attributes(file):
+        raise ValueError("its attributes have changed since it was written")
+    if found.keys() != recorded["data"].keys():
+        raise ValueError(f"it lacks or has one data set too many: {sorted(found.keys() ^ recorded['data'].keys())}")
+    for name, (rows, crc) in recorded["data"].items():
+        if len(found[name]) != rows:
+            raise ValueError(f"its data set {name!r} has {len(found[name])} of {rows} rows")
+        present = 0
+        for piece in pieces(found[name]):
+            present = checksum(piece, present)
+        if present != crc:
+            raise ValueError(f"its data set {name!r} has changed since it was written: its checksum is wrong")
+
+
+def _of_attributes(file: h5py.File) -> int:
+    text = json.dumps({name: str(value) for name, value in file.attrs.items() if name != _CHECKSUMS}, sort_keys=True)
+    return zlib.crc32(text.encode())
+
+
+def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """The shape of HDF5's chunks: about 1 MiB of what is written first, or all of it if that is less."""
+    left, chunks = _CHUNK_BYTES // itemsize, []
+    for extent in reversed(shape):
+        chunks.append(max(min(extent, left), 1))
+        left //= chunks[-1]
+    return tuple(reversed(chunks))

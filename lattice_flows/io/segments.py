@@ -1,0 +1,252 @@
+"""Ensembles that are being drawn: in memory, or on disk in segments, from which an interrupted chain goes on. No TensorFlow.
+
+On disk a chain grows by segments, the files `000000.h5`, `000001.h5`, ... of the folder `<name>.segments`. Each of them is
+complete, appears by rename, has checksums, and holds besides its rows
+
+    state/<name>    the sampler after its last row: all that the next row depends on
+    notes/<name>    [n, ...]   what the diagnostics of the whole chain need
+
+At the end they are merged into the ensemble, and removed.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError, made_as
+from lattice_flows.io.files import remove_unfinished
+from lattice_flows.io.rows import RowWriter, check_rows, data_sets, pieces, read_attributes
+from lattice_flows.reading import reading
+
+__all__ = ["EnsembleWriter", "remove_segments"]
+
+# A segment is closed when this share of all drawing time has passed since the one before: as little gets lost, at most.
+_SHARE = 0.02
+_SHORTEST, _LONGEST = 2.0, 60.0  # seconds
+_STATE, _NOTES = "state/", "notes/"
+
+
+class EnsembleWriter:
+    """Appends to a new ensemble. Its file appears under its name when it is complete.
+
+    If it is interrupted, by an error or by the end of its process, what was drawn before remains in segments, and the next writer
+    of the same ensemble goes on from there. The caller holds the lock of the file.
+
+    ```python
+    from lattice_flows.io.segments import EnsembleWriter
+
+    with EnsembleWriter(None, {"sampler": "hmc", "seed": 7}) as writer:
+        writer.append({"phi": np.zeros((5, 2, 4, 4), np.float32)})
+    print(len(writer.ensemble))          # 5 configurations of 2 chains
+    ```
+
+    Args:
+      path: where the file will be; None keeps the ensemble in memory.
+      attributes: how the configurations are made; anything that JSON can hold.
+      info: receives a line about what was drawn before.
+
+    Attributes:
+      state: that of the sampler after all rows that were drawn before, as `append` got it; None at the beginning.
+      ensemble: the ensemble in memory, once it is complete.
+
+    Raises:
+      OSError: the file cannot be made.
+    """
+
+    def __init__(self, path: Path | None, attributes: Mapping[str, Any], info: Callable[[str], None] = lambda line: None):
+        self._path, self._info = path, info
+        self._attributes = {"layout": LAYOUT} | dict(attributes)
+        self._notes: list[Mapping[str, np.ndarray]] = []
+        self._start = self._closed = time.monotonic()
+        self.state: dict[str, np.ndarray] | None = None
+        self._whole, self._rows = True, None
+        if path is not None:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = _folder(path)
+            remove_unfinished(path.parent, f"{path.name}.*part")
+            self._folder.mkdir(exist_ok=True)
+            remove_unfinished(self._folder)
+            self._segments = self._drawn_before()
+
+    def _drawn_before(self) -> list[Path]:
+        """The segments of an earlier process that can be used; what follows them is removed."""
+        kept: list[Path] = []
+        rows = 0
+        for number in count():
+            path = self._numbered(number)
+            if not path.exists():
+                break
+            try:
+                with _opened(path) as file:
+                    if not made_as(read_attributes(file), self._attributes):
+                        self._info(f"{self._path.name} was begun with other weights, settings or another seed: drawing it again")
+                        break
+                    check_rows(file)
+                    found = data_sets(file)
+                    state = {name.removeprefix(_STATE): data[0] for name, data in found.items() if name.startswith(_STATE)}
+                    rows += len(found["phi"])
+            except EnsembleError as error:
+                self._info(f"{error}; drawing again from there")
+                break
+            self.state = state
+            kept.append(path)
+        for path in self._folder.iterdir():
+            if path not in kept:
+                path.unlink()
+        if kept:
+            self._info(f"{self._path.name}: going on after the {rows} rows that were drawn before")
+        return kept
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Adds or replaces attributes."""
+        self._attributes |= attributes
+
+    def append(
+        self,
+        data: Mapping[str, np.ndarray],
+        series: Mapping[str, np.ndarray] | None = None,
+        notes: Mapping[str, np.ndarray] | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Appends rows.
+
+        Args:
+          data: rows `[n, ...]` of "phi", "log_weight", "index", "accepted"; those of different names may differ in number.
+          series: what was measured on the rows of "phi", by name.
+          notes: what is not part of the ensemble, but needed for its diagnostics, see `notes`.
+          state: arrays from which the sampler can go on after these rows. Without it, an interrupted chain begins anew.
+
+        Raises:
+          ValueError: the numbers of rows of phi, a series and log_weight differ.
+          OSError: no space is left.
+        """
+        rows = {"phi": data["phi"], **{name: data[name] for name in ("log_weight",) if name in data}, **(series or {})}
+        if len({len(values) for values in rows.values()}) != 1:
+            lengths = {name: len(values) for name, values in rows.items()}
+            raise ValueError(f"phi, its log weights and its series need as many rows, got {lengths}")
+        self._whole = False  # until rows and state belong together again
+        rows = dict(data) | {f"series/{name}": values for name, values in (series or {}).items()}
+        if self._path is None:
+            self._notes.append(notes or {})
+        else:
+            rows |= {_NOTES + name: values for name, values in (notes or {}).items()}
+        self._open().append(rows)
+        self.state, self._whole = state, True
+        now = time.monotonic()
+        if self._path is not None and state is not None:
+            if now - self._closed >= min(max(_SHARE * (now - self._start), _SHORTEST), _LONGEST):
+                self._close_segment()
+
+    def _open(self) -> RowWriter:
+        if self._rows is None:
+            path = self._path and self._numbered(len(self._segments))
+            self._rows = RowWriter(path, self._attributes)
+        return self._rows
+
+    def _close_segment(self) -> None:
+        """Completes the rows that were appended last with the state after them."""
+        if self._rows is not None:
+            self._whole = False
+            rows, self._rows = self._rows, None
+            with rows:
+                rows.append({_STATE + name: np.asarray(value)[np.newaxis] for name, value in (self.state or {}).items()})
+            self._segments.append(self._numbered(len(self._segments)))
+            self._closed, self._whole = time.monotonic(), True
+
+    def notes(self) -> dict[str, np.ndarray]:
+        """All notes of the chain, by name."""
+        if self._path is None:
+            names = dict.fromkeys(name for notes in self._notes for name in notes)
+            return {name: np.concatenate([notes[name] for notes in self._notes if name in notes]) for name in names}
+        self._close_segment()
+        found: dict[str, list[np.ndarray]] = {}
+        for path in self._segments:
+            with _opened(path) as file:
+                for name, data in data_sets(file).items():
+                    if name.startswith(_NOTES):
+                        found.setdefault(name.removeprefix(_NOTES), []).append(data[:])
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def __enter__(self) -> "EnsembleWriter":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            if kind is None:
+                self._complete()
+        except BaseException:
+            self._interrupted()
+            raise
+        if kind is not None:
+            self._interrupted()
+
+    def _complete(self) -> None:
+        if self._path is None:
+            with self._open() as rows:
+                rows.describe(self._attributes)
+            self.ensemble = Ensemble(rows.file)
+        else:
+            self._close_segment()
+            self._merge()
+            remove_segments(self._path)
+
+    def _interrupted(self) -> None:
+        """Saves what was drawn, if rows and state belong together; otherwise that of the segments before remains."""
+        if self._path is not None and self._whole and self.state is not None:
+            with contextlib.suppress(OSError):
+                self._close_segment()
+        if self._rows is not None:
+            self._rows.discard()
+        if self._path is not None:
+            if self._segments and self.state is not None:
+                self._info(f"what was drawn is kept in {self._folder}: the same run goes on from there")
+            else:
+                remove_segments(self._path)
+
+    def _merge(self) -> None:
+        totals: dict[str, int] = {}
+        for path in self._segments:
+            with _opened(path) as file:
+                for name, data in _of_ensemble(file):
+                    totals[name] = totals.get(name, 0) + len(data)
+        with RowWriter(self._path, self._attributes, totals) as rows:
+            for path in self._segments:
+                with _opened(path) as file:
+                    check_rows(file)
+                    for name, data in _of_ensemble(file):
+                        for piece in pieces(data):
+                            rows.append({name: piece})
+
+    def _numbered(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.h5"
+
+
+def remove_segments(path: Path) -> None:
+    """Removes the segments of an ensemble that is complete, or that will be drawn anew."""
+    if _folder(path).is_dir():
+        shutil.rmtree(_folder(path))
+
+
+def _folder(path: Path) -> Path:
+    return path.with_name(path.name + ".segments")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    with reading(path, error=EnsembleError), h5py.File(path, "r") as file:
+        yield file
+
+
+def _of_ensemble(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+    return [(name, data) for name, data in data_sets(file).items() if not name.startswith((_STATE, _NOTES))]
