@@ -1,5 +1,6 @@
 """A flow: a prior, a map from the prior's samples to fields, and the density that follows."""
 
+import functools
 import hashlib
 from collections.abc import Mapping
 
@@ -35,19 +36,19 @@ class Flow(tf.Module):
       lattice: the lattice.
       prior: the distribution of z `[batch, *shape]`, float64.
       bijector: the map from z to phi.
-      symmetries: maps of the lattice that leave `log_q` invariant, of "translation", "even translation" (the sum of the steps is
-        even), "translation by 2" (every step is even), "rotation", "reflection", "sign" (phi -> -phi).
+      symmetries: of the map: transformations g with `f(g z) = g f(z)`, of "translation", "even translation" (the sum of the steps
+        is even), "translation by 2" (every step is even), "rotation", "reflection", "sign" (phi -> -phi).
 
     Attributes:
       lattice: the lattice.
-      symmetries: as above.
+      equivariance: the symmetries of the map, as above.
       component: what the flow was built from, if a registered constructor has built it.
       distribution: the `tfd.TransformedDistribution`, for everything that TFP does with one.
     """
 
     def __init__(self, lattice: Lattice, prior: tfd.Distribution, bijector: tfb.Bijector, symmetries: frozenset[str] = frozenset()):
         super().__init__(name="flow")
-        self.lattice, self.symmetries = lattice, symmetries
+        self.lattice, self.equivariance = lattice, symmetries
         self.component: Component | None = None
         self.distribution = tfd.TransformedDistribution(prior, bijector, name="flow")
 
@@ -64,6 +65,21 @@ class Flow(tf.Module):
     def bijector(self) -> tfb.Bijector:
         """The map from z to phi."""
         return self.distribution.bijector
+
+    @functools.cached_property
+    def symmetries(self) -> frozenset[str]:
+        """Transformations that leave `log_q` invariant: those of the map, but "sign" only if the prior has it too.
+
+        Priors have all other symmetries of the lattice.
+        """
+        z = np.random.default_rng(1).normal(size=(4, *self.lattice.shape))
+        even = np.allclose(self.prior.log_prob(z), self.prior.log_prob(-z))
+        return self.equivariance if even else self.equivariance - {"sign"}
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether the map is odd, `f(-z) = -f(z)`."""
+        return "sign" in self.equivariance
 
     def push_forward(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps prior samples `[batch, *shape]` to fields of that shape and their `log_q [batch]`."""
@@ -123,7 +139,7 @@ class Flow(tf.Module):
         if self.exact:
             return None
         twice = with_integration_steps(self.distribution, {name: 2 * steps for name, steps in self.integration_steps.items()})
-        finer = Flow(self.lattice, twice.distribution, twice.bijector, self.symmetries)
+        finer = Flow(self.lattice, twice.distribution, twice.bijector, self.equivariance)
         finer.component = self.component
         return finer
 
