@@ -18,9 +18,9 @@ FLAGS = (
     Flag("trials", "what to run", "earlier name of --ablations", list, []),
     Flag("cost", "what to run", "ensembles to time updates of all samplers on, for paper/cost.yaml", list, []),
     Flag("record", "what to run", "folders of finished runs of reproduce.py, for paper/runs.yaml", list, []),
-    Flag("seconds", "training", "training time of an ablation", float, 20.0),
-    Flag("rounds", "sampling", "turns of each of the things compared", int, 9),
-    Flag("steps", "sampling", "training steps in a turn", int, 10),
+    Flag("seconds", "training", "training time of an ablation", float, 20.0, positive=True),
+    Flag("rounds", "sampling", "turns of each of the things compared", int, 9, positive=True),
+    Flag("steps", "sampling", "training steps in a turn", int, 10, positive=True),
     Flag("record_to", "output", "file to record in", shown_default="the one in paper/ of the clone"),
     Flag("torch_python", "device", "an interpreter that has PyTorch", default=sys.executable, shown_default="this one"),
 )

@@ -14,10 +14,25 @@ from lattice_flows.paper.cases import FIGURES, LARGER, TABLES
 
 FLAGS = (
     Flag("table", "what to run", "ensemble; all is E1 to E5", choices=(*TABLES, *LARGER, "all")),
-    Flag("figure", "what to run", "figure of the paper, with the flows that it needs", choices=(*map(str, FIGURES), "all")),
+    Flag(
+        "figure",
+        "what to run",
+        "figure of the paper, with the flows that it needs",
+        choices=(*map(str, FIGURES), "all"),
+        excludes=("lattice_size", "target_acceptance"),
+        because="figures are of the paper's lattices and trainings",
+    ),
     Flag("report", "what to run", "write report.html, one self-contained page", bool, False),
     Flag("quick", "what to run", "a complete but small run of about a minute; its errors are correspondingly large", bool, False),
-    Flag("pretrained", "what to run", "start from the weights in paper/trained instead of training", bool, False),
+    Flag(
+        "pretrained",
+        "what to run",
+        "take the weights in paper/trained instead of training",
+        bool,
+        False,
+        excludes=("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from"),
+        because="nothing is trained then",
+    ),
     *shared("resume", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from"),
     *shared("chain_length"),
     Flag("out", "output", "output folder; every ensemble gets a folder of its name in it", default="runs"),

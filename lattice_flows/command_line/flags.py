@@ -6,7 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load
+import pydantic
+
+from lattice_flows.config import CONFIGS, ChainConfig, ConfigError, LatticeConfig, RunConfig, SamplerConfig, TrainingConfig, load
+from lattice_flows.config.errors import shown
+from lattice_flows.config.schema import Checked
 from lattice_flows.errors import UserError, nearest
 
 __all__ = ["GROUPS", "Flag", "UsageError", "configuration", "overrides", "shared"]
@@ -15,6 +19,7 @@ GROUPS = ("what to run", "physics", "training", "sampling", "output", "device")
 _FROM_CONFIGURATION = "from the configuration"
 # Flags that set the length of one sampler alone.
 _OF_ONE_SAMPLER = {"trajectories": "hmc", "configurations": "metropolis"}
+_SECTIONS = {"": RunConfig, "lattice": LatticeConfig, "training": TrainingConfig, "chain": ChainConfig}
 
 
 class UsageError(UserError):
@@ -34,8 +39,11 @@ class Flag:
       choices: all values that it may have.
       required: whether it must be given.
       positional: whether it is given without its name.
-      key: the dotted key of a configuration that it sets; `{sampler}` in it is the value of `--sampler`.
+      key: the dotted key of a configuration that it sets; `{sampler}` in it is the value of `--sampler`. The schema has its limits.
       shown_default: what the help says about the default.
+      positive: whether a number must be positive, for flags without a key.
+      excludes: names of flags that contradict it.
+      because: why they do.
     """
 
     name: str
@@ -48,11 +56,15 @@ class Flag:
     positional: bool = False
     key: str | None = None
     shown_default: str | None = None
+    positive: bool = False
+    excludes: Sequence[str] = ()
+    because: str = ""
 
 
-def _setting(name: str, group: str, key: str, type: Callable[[str], Any], help: str) -> Flag:
+def _setting(name: str, group: str, key: str, type: Callable[[str], Any], help: str, excludes: Sequence[str] = ()) -> Flag:
     """A flag that sets one key of the configuration."""
-    return Flag(name, group, help, type, key=key, shown_default=_FROM_CONFIGURATION)
+    because = "they set the same length" if excludes else ""
+    return Flag(name, group, help, type, key=key, shown_default=_FROM_CONFIGURATION, excludes=excludes, because=because)
 
 
 _PRESETS = tuple(sorted(file.stem for file in (CONFIGS / "flows").glob("*.yaml")))
@@ -71,8 +83,15 @@ _SHARED = (
     _setting("chains", "sampling", "samplers.{sampler}.chains", int, "chains in parallel"),
     _setting("updates", "sampling", "samplers.{sampler}.updates", int, "updates of each chain: trajectories or sweeps"),
     _setting("thinning", "sampling", "samplers.{sampler}.thinning", int, "updates from one kept configuration to the next"),
-    _setting("trajectories", "sampling", "hmc.trajectories", int, "earlier name of --updates, for HMC"),
-    _setting("configurations", "sampling", "metropolis.configurations", int, "kept configurations of each local Metropolis chain"),
+    _setting("trajectories", "sampling", "hmc.trajectories", int, "earlier name of --updates, for HMC", ["updates"]),
+    _setting(
+        "configurations",
+        "sampling",
+        "metropolis.configurations",
+        int,
+        "kept configurations of each local Metropolis chain",
+        ["updates", "trajectories"],
+    ),
     Flag("out", "output", "output folder", required=True),
     Flag("device", "device", "cpu, gpu, gpu:1, a list such as gpu:0,gpu:1, or all", default="cpu"),
 )
@@ -93,7 +112,7 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
 
     Raises:
       ConfigError: there is no such flow.
-      UsageError: a flag of another sampler than the chosen one.
+      UsageError: a flag of another sampler than the chosen one, or a value that its key cannot have.
     """
     chosen = getattr(flags, "sampler", None)
     for name, sampler in _OF_ONE_SAMPLER.items():
@@ -108,11 +127,24 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
     for flag in _SHARED:
         value = getattr(flags, flag.name, None)
         if flag.key is not None and value is not None:
+            _check(flag, value)
             tree: Any = [value] * dimensions if flag.name == "lattice_size" else value
             for key in reversed(flag.key.format(sampler=chosen).split(".")):
                 tree = {key: tree}
             layers.append(tree)
     return tuple(layers)
+
+
+def _check(flag: Flag, value: Any) -> None:
+    """Checks the value of a flag against the schema's limits for its key."""
+    *sections, name = flag.key.split(".")
+    model = _SECTIONS.get(".".join(sections), SamplerConfig)
+    field = model.model_fields["updates" if flag.name in _OF_ONE_SAMPLER else name]
+    one = pydantic.create_model(flag.name, __base__=Checked, value=(field.annotation, field))
+    try:
+        one.model_validate({"value": [value] if flag.name == "lattice_size" else value})
+    except pydantic.ValidationError as error:
+        raise UsageError(f"flag --{flag.name} has the value {shown(value)}: {error.errors()[0]['msg'].lower()}") from None
 
 
 def configuration(path: str | Path, flags: SimpleNamespace) -> RunConfig:

@@ -1,9 +1,10 @@
 """From the arguments of a command to its flags, its help, or one line that says what is wrong. No TensorFlow."""
 
+import math
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,12 +12,15 @@ from absl import flags as absl_flags
 
 from lattice_flows.command_line.exit_codes import MEANING
 from lattice_flows.command_line.flags import GROUPS, Flag, UsageError
+from lattice_flows.config.errors import shown
 from lattice_flows.errors import nearest
 
 __all__ = ["parse"]
 
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 _HELP = ("help", "helpfull", "helpshort")
+# Flags that absl knows by itself.
+_OF_ABSL = ("--flagfile", "--undefok")
 _WIDTH, _COLUMN = 110, 30
 
 
@@ -32,7 +36,7 @@ def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequ
       arguments: what the user has written, without the program.
 
     Raises:
-      UsageError: an unknown flag, a missing one, or a value that it cannot have.
+      UsageError: an unknown flag, a missing one, two that contradict each other, or a value that one cannot have.
     """
     values = absl_flags.FlagValues()
     for flag in flags:
@@ -41,7 +45,10 @@ def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequ
     for name in _HELP:
         absl_flags.DEFINE_boolean(name, False, "show this help", flag_values=values)
     names = [f"--{flag.name}" for flag in flags if not flag.positional] + ["--help"]
-    spelled = ["--help" if argument == "-h" else _spelled(argument) for argument in arguments]
+    spelled = ["--help" if argument == "-h" else _spelled(argument, names) for argument in arguments]
+    for name in _OF_ABSL:
+        if any(re.match(rf"{name}\b", argument) for argument in spelled):
+            raise UsageError(f"unknown flag '{name}': {nearest(name, names)}")
     try:
         _, *free = values([program, *spelled])
     except absl_flags.UnrecognizedFlagError as error:
@@ -56,11 +63,25 @@ def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequ
         if flag.positional:
             found[flag.name] = free.pop(0) if free else flag.default
     if free:
-        raise UsageError(f"unexpected argument {free[0]!r}: every option is a flag, such as {names[0]}")
+        raise UsageError(f"unexpected argument {shown(free[0])}: every option is a flag, such as {names[0]}")
     missing = [flag for flag in flags if flag.required and found[flag.name] is None]
     if missing:
         raise UsageError(f"missing: {', '.join(flag.name.upper() if flag.positional else f'--{flag.name}' for flag in missing)}")
+    for flag in flags:
+        _check(flag, found)
     return SimpleNamespace(**found)
+
+
+def _check(flag: Flag, found: Mapping[str, Any]) -> None:
+    """Raises a `UsageError` for a number out of range, and for flags that contradict each other."""
+    value = found[flag.name]
+    if flag.positive and value is not None and value <= 0:
+        raise UsageError(f"flag --{flag.name} has the value {value}: it must be greater than 0")
+    given = {name for name, value in found.items() if value is not None and value is not False}
+    both = [name for name in flag.excludes if {flag.name, name} <= given]
+    if both:
+        others = ", ".join(f"--{name}" for name in both)
+        raise UsageError(f"--{flag.name} and {others} contradict each other, {flag.because}: leave out --{flag.name} or {others}")
 
 
 class _Value(absl_flags.ArgumentParser):
@@ -83,10 +104,11 @@ def _define(values: absl_flags.FlagValues, flag: Flag) -> None:
     absl_flags.DEFINE_flag(defined, values)
 
 
-def _spelled(argument: str) -> str:
-    """Flags with one dash, or with dashes inside, in the spelling that the help shows."""
-    match = re.fullmatch(r"--?([A-Za-z][\w-]+)(=.*)?", argument, re.DOTALL)
-    return f"--{match[1].replace('-', '_')}{match[2] or ''}" if match else argument
+def _spelled(argument: str, names: Sequence[str]) -> str:
+    """Known flags with one dash, or with dashes inside, in the spelling that the help shows."""
+    match = re.fullmatch(r"--?(no)?([A-Za-z][\w-]+)(=.*)?", argument, re.DOTALL)
+    name = match and f"--{match[2].replace('-', '_')}"
+    return f"--{match[1] or ''}{name[2:]}{match[3] or ''}" if name in names else argument
 
 
 def _explained(message: str) -> str:
@@ -102,20 +124,23 @@ def _integer(text: str) -> int:
             return int(text) if text.lstrip("+-").isdigit() else int(number)  # 1e6 is an integer too
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"{text!r} is not an integer")
+    raise ValueError(f"{shown(text)} is not an integer")
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a number") from None
+        raise ValueError(f"{shown(text)} is not a number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{shown(text)} is not a finite number")
+    return number
 
 
 def _boolean(text: str) -> bool:
     if text.lower() in _TRUE + _FALSE:
         return text.lower() in _TRUE
-    raise ValueError(f"{text!r} is neither true nor false")
+    raise ValueError(f"{shown(text)} is neither true nor false")
 
 
 def _list(text: str) -> list[str]:
@@ -128,7 +153,7 @@ _CONVERSIONS = {int: _integer, float: _number, bool: _boolean, list: _list}
 def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
     def convert(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"unknown value {text!r}: {nearest(text, choices)}")
+            raise ValueError(f"unknown value {shown(text)}: {nearest(text, choices)}")
         return text
 
     return convert

@@ -11,7 +11,7 @@ __all__ = ["OUT_OF_RANGE", "ConfigError", "explain", "shown"]
 
 # The type of pydantic's complaints about numbers inside of a component.
 OUT_OF_RANGE = "out_of_range"
-_LONGEST_VALUE = 200
+_LONGEST_VALUE = 100
 
 
 class ConfigError(UserError, ValueError):

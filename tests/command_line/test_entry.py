@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lattice_flows import command_line
-from lattice_flows.command_line import COMMANDS, Flag, shared
+from lattice_flows.command_line import COMMANDS, shared
 from lattice_flows.config import CONFIGS, ConfigError
 from lattice_flows.io.files import FolderInUse
 
@@ -74,42 +74,6 @@ def test_resuming_is_offered_where_the_command_can(capsys):
     assert capsys.readouterr().err.endswith("choose another folder; --resume continues that run\n")
     assert command_line.run(in_use, (), "", [], "p") == 2
     assert capsys.readouterr().err.endswith("choose another folder\n")
-
-
-def test_flags_become_overrides_of_a_configuration():
-    flags = command_line.parse("p", "", shared("flow", "seed", "chain_length", "lattice_size", "max_minutes"), ["--seed=3"])
-    assert command_line.overrides(flags) == ({"seed": 3},)
-    given = ["--flow=continuous", "--chain_length=1e5", "--lattice_size=8", "--max_minutes=2"]
-    flags = command_line.parse("p", "", shared("flow", "seed", "chain_length", "lattice_size", "max_minutes"), given)
-    config = command_line.configuration("E1", flags)
-    assert (config.flow.name, config.chain.length, config.lattice.shape, config.seed) == ("continuous", 100_000, (8, 8), 1)
-    assert command_line.overrides(flags)[0] == CONFIGS / "flows" / "continuous.yaml"
-    assert config.training.max_minutes == 2.0
-    flags.flow = "afine"
-    with pytest.raises(ConfigError, match=r"unknown flow 'afine': did you mean 'affine'\?"):
-        command_line.overrides(flags)
-
-
-def test_settings_of_the_chosen_sampler():
-    own = (
-        Flag("sampler", "what to run", "how to sample"),
-        *shared("chains", "updates", "thinning", "trajectories", "configurations"),
-    )
-    flags = command_line.parse("p", "", own, ["--sampler=metropolis", "--chains=8", "--updates=400", "--thinning=2"])
-    config = command_line.configuration("E1", flags)
-    assert (config.sampler("metropolis").chains, config.sampler("metropolis").updates, config.sampler("hmc").chains) == (
-        8,
-        400,
-        256,
-    )
-    flags = command_line.parse("p", "", own, ["--sampler=hmc", "--trajectories=50", "--thinning=5"])
-    assert command_line.configuration("E1", flags).sampler("hmc").updates == 50
-    flags = command_line.parse("p", "", own, ["--sampler=metropolis", "--configurations=30", "--thinning=5"])
-    assert command_line.configuration("E1", flags).sampler("metropolis").updates == 150
-    for sampler, other in (("metropolis", "trajectories"), ("hmc", "configurations")):
-        flags = command_line.parse("p", "", own, [f"--sampler={sampler}", f"--{other}=30"])
-        with pytest.raises(command_line.UsageError, match=f"--{other} is for --sampler .*, not for {sampler}: use --updates"):
-            command_line.configuration("E1", flags)
 
 
 def test_the_command_line_of_this_process(monkeypatch):

@@ -46,6 +46,12 @@ def test_a_flag_that_is_not_given_has_its_default():
         (["--target_acceptance=half"], r"flag --target_acceptance: 'half' is not a number"),
         (["--resume=perhaps"], r"flag --resume: 'perhaps' is neither true nor false"),
         (["--seed"], r"flag --seed: a value is missing"),
+        (["--target_acceptance=nan"], r"flag --target_acceptance: 'nan' is not a finite number"),
+        (["--target_acceptance", "-inf"], r"flag --target_acceptance: '-inf' is not a finite number"),
+        (["--seed=1e999"], r"flag --seed: '1e999' is not an integer"),
+        (["--seed=" + "9" * 5000], r"flag --seed: '9{90,}.* \.\.\. is not an integer"),
+        (["--flagfile=/etc/passwd"], r"unknown flag '--flagfile': known: "),
+        (["--undefok=xyz", "--xyz"], r"unknown flag '--undefok'"),
         (["--see=1"], r"unknown flag '--see': did you mean '--seed'\?"),  # no abbreviations
     ],
 )
@@ -73,3 +79,21 @@ def test_the_help_shows_all_flags_in_groups_with_their_defaults(capsys):
     for line in ("--table E1|E2 ", "(default: none)", "--seed N ", "(default: from the configuration)", "--out OUT", "(required)"):
         assert line in text
     assert "--noresume" not in text and "--helpfull" not in text
+
+
+def test_numbers_without_a_key_are_positive():
+    flags = (Flag("seconds", "training", "time", float, 20.0, positive=True),)
+    assert parse("p", "", flags, ["--seconds=0.5"]).seconds == 0.5
+    for value in ("0", "-1"):
+        with pytest.raises(UsageError, match=rf"flag --seconds has the value {value}\S*: it must be greater than 0"):
+            parse("p", "", flags, [f"--seconds={value}"])
+
+
+def test_flags_that_contradict_each_other_are_named():
+    flags = (
+        Flag("stored", "what to run", "train nothing", bool, False, excludes=("seed", "out"), because="nothing is trained"),
+        *shared("seed", "out"),
+    )
+    assert parse("p", "", flags, ["--nostored", "--seed=0", "--out=x"]).seed == 0
+    with pytest.raises(UsageError, match=r"^--stored and --seed, --out contradict each other, nothing is trained: leave out --sto"):
+        parse("p", "", flags, ["--stored", "--seed=0", "--out=x"])

@@ -1,0 +1,129 @@
+"""What flags change in a configuration, and which values and pairs of them are refused."""
+
+import pytest
+
+from lattice_flows import command_line
+from lattice_flows.command_line import Flag, UsageError, shared
+from lattice_flows.config import CONFIGS, ConfigError
+from lattice_flows.scripts import benchmark, reproduce
+
+NUMBERS = (
+    "lattice_size",
+    "seed",
+    "steps",
+    "evaluate_every",
+    "target_acceptance",
+    "max_minutes",
+    "chain_length",
+    "chains",
+    "updates",
+    "thinning",
+)
+SAMPLER = Flag("sampler", "what to run", "how to sample", default="hmc")
+
+
+def changes(*arguments):
+    flags = (SAMPLER, *shared("flow", "init_from", *NUMBERS, "trajectories", "configurations"))
+    return command_line.overrides(command_line.parse("p", "", flags, arguments))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["-1", "0", "nan", "inf", "1e300", "9" * 30])
+def test_numbers_that_cannot_be_are_refused_by_flag_and_value(name, value):
+    if (name, value) == ("seed", "0") or (name == "max_minutes" and value in ("1e300", "9" * 30)):
+        assert changes(f"--{name}={value}")
+        return
+    with pytest.raises(UsageError) as error:
+        changes(f"--{name}={value}")
+    message = str(error.value)
+    assert message.startswith(f"flag --{name}") and "\n" not in message and len(message) < 200
+    assert any(reason in message for reason in ("input should be ", "is not an integer", "is not a finite number"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--target_acceptance=1.5", "flag --target_acceptance has the value 1.5: input should be less than 1"),
+        ("--chain_length=999", "flag --chain_length has the value 999: input should be greater than or equal to 1000"),
+        ("--lattice_size=1", "flag --lattice_size has the value 1: input should be greater than or equal to 2"),
+        ("--trajectories=9", "flag --trajectories has the value 9: input should be greater than or equal to 10"),
+    ],
+)
+def test_the_limits_are_those_of_the_schema(argument, message):
+    with pytest.raises(UsageError, match=message):
+        changes(argument)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--updates=20", "--trajectories=30"),
+        ("--sampler=metropolis", "--updates=20", "--configurations=30"),
+        ("--trajectories=20", "--configurations=30"),
+    ],
+)
+def test_two_names_of_one_length_contradict_each_other(arguments):
+    with pytest.raises(UsageError, match="contradict each other, they set the same length"):
+        changes(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *(("--pretrained", flag) for flag in ("--steps=7", "--evaluate_every=5", "--target_acceptance=.5", "--max_minutes=1")),
+        ("--pretrained", "--init_from=runs/E1"),
+        ("--figure=5", "--lattice_size=8"),
+        ("--figure=all", "--target_acceptance=.6"),
+    ],
+)
+def test_what_reproduce_would_record_but_not_do_is_refused(first, second, tmp_path, capsys):
+    name = second.split("=")[0]
+    arguments = ["reproduce", "--table=E1", first, second, f"--out={tmp_path / 'out'}"]
+    for given in (arguments, [*arguments[:2], second, first, arguments[-1]]):
+        assert command_line.main(given) == command_line.UNUSABLE
+        said = capsys.readouterr().err
+        assert f"{first.split('=')[0]} and {name} contradict each other" in said and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_excluded_flag_is_one_of_the_command():
+    for script in (reproduce, benchmark):
+        names = {flag.name for flag in script.FLAGS}
+        assert all(set(flag.excludes) <= names and bool(flag.excludes) == bool(flag.because) for flag in script.FLAGS)
+
+
+def test_flags_become_overrides_of_a_configuration():
+    assert changes("--seed=3") == ({"seed": 3},)
+    flags = command_line.parse("p", "", shared("flow", "seed", "chain_length", "lattice_size", "max_minutes"), [])
+    assert command_line.overrides(flags) == ()
+    given = ["--flow=continuous", "--chain_length=1e5", "--lattice_size=8", "--max_minutes=2"]
+    flags = command_line.parse("p", "", shared("flow", "seed", "chain_length", "lattice_size", "max_minutes"), given)
+    config = command_line.configuration("E1", flags)
+    assert (config.flow.name, config.chain.length, config.lattice.shape, config.seed) == ("continuous", 100_000, (8, 8), 1)
+    assert command_line.overrides(flags)[0] == CONFIGS / "flows" / "continuous.yaml"
+    assert config.training.max_minutes == 2.0
+    flags.flow = "afine"
+    with pytest.raises(ConfigError, match=r"unknown flow 'afine': did you mean 'affine'\?"):
+        command_line.overrides(flags)
+
+
+def test_settings_of_the_chosen_sampler():
+    own = (
+        Flag("sampler", "what to run", "how to sample"),
+        *shared("chains", "updates", "thinning", "trajectories", "configurations"),
+    )
+    flags = command_line.parse("p", "", own, ["--sampler=metropolis", "--chains=8", "--updates=400", "--thinning=2"])
+    config = command_line.configuration("E1", flags)
+    assert (config.sampler("metropolis").chains, config.sampler("metropolis").updates, config.sampler("hmc").chains) == (
+        8,
+        400,
+        256,
+    )
+    flags = command_line.parse("p", "", own, ["--sampler=hmc", "--trajectories=50", "--thinning=5"])
+    assert command_line.configuration("E1", flags).sampler("hmc").updates == 50
+    flags = command_line.parse("p", "", own, ["--sampler=metropolis", "--configurations=30", "--thinning=5"])
+    assert command_line.configuration("E1", flags).sampler("metropolis").updates == 150
+    for sampler, other in (("metropolis", "trajectories"), ("hmc", "configurations")):
+        flags = command_line.parse("p", "", own, [f"--sampler={sampler}", f"--{other}=30"])
+        with pytest.raises(command_line.UsageError, match=f"--{other} is for --sampler .*, not for {sampler}: use --updates"):
+            command_line.configuration("E1", flags)
