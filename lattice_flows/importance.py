@@ -262,7 +262,7 @@ def k_hat(log_weight: np.ndarray) -> tuple[float, float]:
     tail = int(np.ceil(min(n / 5, 3 * np.sqrt(n))))
     largest = np.partition(finite, -tail)[-tail:]
     if np.min(largest) == np.max(largest):
-        return 0.0, 1 / np.sqrt(tail)
+        return 0.0, float(1 / np.sqrt(tail))
     with np.errstate(divide="ignore", invalid="ignore"):  # of weights whose ratios overflow
         k = float(array_stats.psislw(-finite)[1])
-    return k, (1 + max(k, 0.0)) / np.sqrt(tail)
+    return k, float((1 + max(k, 0.0)) / np.sqrt(tail))

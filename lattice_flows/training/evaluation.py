@@ -1,7 +1,16 @@
-"""How good a flow is, from fresh samples: one row of `metrics.csv`."""
+"""How good a flow is, from fresh samples: one row of `metrics.csv`.
+
+Of all numbers here, `kl` is the one that models are compared by. ESS, acceptance and log Z are means over e^w; where the weights
+have heavy tails, a few samples make them up, and the best of several evaluations is the luckiest. This was measured by drawing the
+evaluations of trainings again and again: E1, the broken phase of 6 x 6 at m2 = -1 and lam = 0.5, and 4^4 at lam = 5.113. The choice
+by the ESS of 8192 samples loses 0.02 and 0.05 of the divergence on average in the latter two, that by `kl` 0.002 and nothing. The
+mean of w, which is minus the loss, is as robust, but has eight times the noise where the flow is good (E1); quantiles and the
+variance of w prefer models that are evenly bad.
+"""
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,13 +18,24 @@ import numpy as np
 
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
-from lattice_flows.importance import WeightedSampler, effective_sample_size, expected_acceptance, log_z
+from lattice_flows.importance import (
+    BrokenFlow,
+    WeightedSampler,
+    effective_sample_size,
+    expected_acceptance,
+    forward_effective_sample_size,
+    k_hat,
+    kl_divergence,
+    log_z,
+)
 
-__all__ = ["Evaluation", "Evaluator", "evaluate", "metrics_table"]
+__all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metrics_table"]
 
 # The default batch of the Markov chain too, so that one compiled sampler serves both.
 _BATCH = 512
 _FINER_SAMPLES = 1024
+# The model that is kept is judged once more by so many times the samples of an evaluation.
+_FINAL = 4
 
 
 class Evaluation(NamedTuple):
@@ -30,6 +50,14 @@ class Evaluation(NamedTuple):
       integration_error: mean change of log weights when the step of the integration is halved; zero for an exact flow.
       learning_rate: of the last step.
       seconds: training time so far, without compilation.
+      kl: the Kullback-Leibler divergence from the target, see `importance.kl_divergence`; infinite where it is not known, as in
+        the rows of earlier versions.
+      kl_error: its standard error.
+      k_hat: tail index of the weights, see `importance.k_hat`.
+      k_hat_error: its standard error.
+      log_weight_low: the quantile of 1 % of the log weights, relative to their median.
+      log_weight_high: the quantile of 99 %, relative to the median.
+      forward_ess: effective sample size by samples of the target; NaN, like all that is not known, where there are none.
     """
 
     step: int
@@ -40,6 +68,13 @@ class Evaluation(NamedTuple):
     integration_error: float
     learning_rate: float
     seconds: float
+    kl: float = math.inf
+    kl_error: float = math.nan
+    k_hat: float = math.nan
+    k_hat_error: float = math.nan
+    log_weight_low: float = math.nan
+    log_weight_high: float = math.nan
+    forward_ess: float = math.nan
 
 
 class Evaluator:
@@ -71,27 +106,76 @@ class Evaluator:
         log_weight = self._sampler.log_weights(self._samples, "evaluation", start)
         return log_weight, self._finer and self._finer.log_weights(_FINER_SAMPLES, "evaluation", start)
 
+    def final_log_weights(self) -> np.ndarray:
+        """Returns the log weights of four times the samples of an evaluation; none of them was drawn for an evaluation."""
+        return self._sampler.log_weights(_FINAL * self._samples, "judgement")
+
 
 def evaluate(
-    log_weight: np.ndarray, *, step: int, losses: Sequence[float], integration_error: float, learning_rate: float, seconds: float
+    log_weight: np.ndarray,
+    forward: np.ndarray | None = None,
+    *,
+    step: int,
+    losses: Sequence[float],
+    integration_error: float,
+    learning_rate: float,
+    seconds: float,
 ) -> Evaluation:
-    """Evaluates a flow by the log weights `[n]` of fresh samples; the other arguments are recorded as they are."""
-    return Evaluation(
-        step=step,
-        loss=float(np.mean(losses)),
-        ess=effective_sample_size(log_weight),
-        acceptance=expected_acceptance(log_weight),
-        log_z=log_z(log_weight)[0],
-        integration_error=integration_error,
-        learning_rate=learning_rate,
-        seconds=seconds,
-    )
+    """Evaluates a flow.
+
+    Args:
+      log_weight: `[n]`, of fresh samples of the flow.
+      forward: `[m]`, log weights of samples of the target, if there are any.
+      losses: of the steps since the previous evaluation.
+      step, integration_error, learning_rate, seconds: are recorded as they are.
+    """
+    recorded = {"integration_error": integration_error, "learning_rate": learning_rate, "seconds": seconds}
+    return Evaluation(step=step, loss=float(np.mean(losses)), **recorded, **judged(log_weight, forward))
+
+
+def judged(log_weight: np.ndarray, forward: np.ndarray | None = None) -> dict[str, float]:
+    """What log weights tell about a flow: the fields of `Evaluation` that follow from them. For arguments see `evaluate`.
+
+    Samples without a finite weight count with weight zero, as in a chain; there is no divergence then.
+
+    Raises:
+      BrokenFlow: no sample has a finite weight.
+    """
+    finite = np.isfinite(log_weight)
+    if not finite.any():
+        raise BrokenFlow(len(log_weight))
+    low, median, high = np.quantile(log_weight[finite], [0.01, 0.5, 0.99])
+    log_weight = np.where(finite, log_weight, -np.inf)
+    kl, kl_error = kl_divergence(log_weight)
+    k, k_error = k_hat(log_weight)
+    return {
+        "ess": effective_sample_size(log_weight),
+        "acceptance": expected_acceptance(log_weight),
+        "log_z": log_z(log_weight)[0],
+        "kl": kl,
+        "kl_error": kl_error,
+        "k_hat": k,
+        "k_hat_error": k_error,
+        "log_weight_low": float(low - median),
+        "log_weight_high": float(high - median),
+        "forward_ess": math.nan if forward is None else forward_effective_sample_size(forward),
+    }
+
+
+def described(evaluation: Evaluation) -> str:
+    """How good a flow is, for a line of text."""
+    forward = "" if math.isnan(evaluation.forward_ess) else f", forward ESS {evaluation.forward_ess:.3f}"
+    return f"KL {evaluation.kl:.4f}, ESS {evaluation.ess:.3f}{forward}, acceptance {evaluation.acceptance:.3f}"
 
 
 def metrics_table(evaluations: Sequence[Evaluation]) -> str:
-    """The text of `metrics.csv`: one line for each evaluation, under a line of names."""
+    """The text of `metrics.csv`: one line for each evaluation, under a line of names.
+
+    A column that no evaluation knows is left out.
+    """
+    columns = [name for name in Evaluation._fields if not all(math.isnan(getattr(row, name)) for row in evaluations)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Evaluation._fields)
-    writer.writerows(evaluations)
+    writer.writerow(columns)
+    writer.writerows([getattr(row, name) for name in columns] for row in evaluations)
     return text.getvalue()

@@ -1,6 +1,7 @@
 """The state of a training, and the checkpoints that hold it."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,17 +21,20 @@ _FORMAT = 2
 
 
 class Summary(NamedTuple):
-    """What a training did.
+    """What a training did, and how good the model is that it kept, judged by fresh samples at its end.
+
+    None stands for a number that is not known, as in files of earlier versions.
 
     Attributes:
       steps: optimisation steps made.
       seconds: training time, without compilation.
       compile_seconds: time for tracing and compilation.
       parameters: number of trained numbers.
-      acceptance: expected acceptance of the best model, the one that is kept.
-      ess: its effective sample size per sample.
+      acceptance: expected acceptance of independence Metropolis.
+      ess: effective sample size per sample.
       stopped: why the training ended.
       earlier_seconds: training time of the runs whose weights this one began with.
+      kl, kl_error, k_hat, k_hat_error, log_weight_low, log_weight_high, forward_ess: see `Evaluation`.
     """
 
     steps: int
@@ -41,6 +45,13 @@ class Summary(NamedTuple):
     ess: float
     stopped: str
     earlier_seconds: float = 0.0
+    kl: float | None = None
+    kl_error: float | None = None
+    k_hat: float | None = None
+    k_hat_error: float | None = None
+    log_weight_low: float | None = None
+    log_weight_high: float | None = None
+    forward_ess: float | None = None
 
 
 @dataclasses.dataclass
@@ -59,7 +70,8 @@ class TrainingState:
       integration_steps: of the flow, see `Flow.integration_steps`.
       evaluations: all rows of `metrics.csv`.
       weights: of the flow, by name.
-      best_weights: of the best model by effective sample size, by name; before the first evaluation, the initial ones.
+      best_weights: of the best model, by name; before the first evaluation, the initial ones.
+      judgement: the best evaluation with what fresh samples say after the training; None before its end.
       optimizer: the variables of the optimiser, by number.
     """
 
@@ -70,14 +82,18 @@ class TrainingState:
     halvings: int = 0
     integration_steps: dict[str, int] = dataclasses.field(default_factory=dict)
     evaluations: list[Evaluation] = dataclasses.field(default_factory=list)
+    judgement: Evaluation | None = None
     weights: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     best_weights: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     optimizer: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def best(self) -> Evaluation | None:
-        """The evaluation with the largest effective sample size; None before the first one."""
-        return max(self.evaluations, key=lambda evaluation: evaluation.ess, default=None)
+        """The evaluation with the smallest Kullback-Leibler divergence; None before the first one.
+
+        Among rows of earlier versions, which do not know it, the one with the largest effective sample size.
+        """
+        return min(self.evaluations, key=_distance, default=None)
 
     def take(self, flow: Flow, optimizer: Optimizer) -> None:
         """Copies weights, integration steps and optimiser state from the variables."""
@@ -110,15 +126,29 @@ class TrainingState:
     def record(self, evaluation: Evaluation) -> None:
         """Adds an evaluation of the weights that were taken last, and keeps these if they are the best so far."""
         best = self.best
-        if best is None or evaluation.ess > best.ess:
+        if best is None or _distance(evaluation) < _distance(best):
             self.best_weights = self.weights
         self.evaluations.append(evaluation)
+        self.judgement = None
+
+    def summary(self, parameters: int, stopped: str) -> Summary:
+        """The summary of a training that has ended, and been judged.
+
+        Args:
+          parameters: number of trained numbers.
+          stopped: why the training ended.
+        """
+        known = {name: value for name, value in self.judgement._asdict().items() if math.isfinite(value)}
+        own = {name: getattr(self, name) for name in ("seconds", "compile_seconds", "earlier_seconds")}
+        fresh = {name: known.get(name) for name in Summary._fields if name in Evaluation._fields and name not in own}
+        return Summary(self.step, parameters=parameters, stopped=stopped, **own, **fresh)
 
     def save(self, checkpoints: Checkpoints) -> None:
         """Writes a checkpoint. Raises `RunError` where that fails."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         arrays = {f"{kind}/{name}": array for kind in _ARRAYS for name, array in fields.pop(kind).items()}
-        fields["evaluations"] = [evaluation._asdict() for evaluation in self.evaluations]
+        fields["evaluations"] = [_known(evaluation) for evaluation in self.evaluations]
+        fields["judgement"] = self.judgement and _known(self.judgement)
         checkpoints.save(self.step, arrays, {"format": _FORMAT, "state": fields})
 
     @classmethod
@@ -137,16 +167,29 @@ class TrainingState:
             return None
         arrays, diagnostics = found
         if diagnostics.get("format") != _FORMAT:
+            weights = folder.parent / "weights.npz"
+            keeping = f", with {weights} as training.init_from to keep its weights" if weights.exists() else ""
             raise CheckpointError(
-                f"the checkpoints in {folder} were written by an earlier version of lattice_flows and cannot be resumed; "
-                f"start a run in another folder, with {folder.parent / 'weights.npz'} as training.init_from to keep its weights"
+                f"the checkpoints in {folder} were written by another version of lattice_flows and cannot be resumed; "
+                f"start a run in another folder{keeping}"
             )
         fields: dict[str, Any] = diagnostics["state"]
         fields["evaluations"] = [Evaluation(**evaluation) for evaluation in fields["evaluations"]]
+        fields["judgement"] = Evaluation(**fields["judgement"]) if fields.get("judgement") else None
         for kind in _ARRAYS:
             prefix = f"{kind}/"
             fields[kind] = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         return cls(**fields)
+
+
+def _distance(evaluation: Evaluation) -> tuple[float, float]:
+    """What the best model has the smallest of."""
+    return evaluation.kl, -evaluation.ess
+
+
+def _known(evaluation: Evaluation) -> dict[str, float]:
+    """The fields that are finite, the only numbers that JSON can hold; the others have the defaults that mean unknown."""
+    return {name: value for name, value in evaluation._asdict().items() if math.isfinite(value)}
 
 
 def _shapes(arrays: Mapping[str, np.ndarray | tf.Variable]) -> dict[str, tuple[int, ...]]:

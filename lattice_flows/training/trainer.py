@@ -15,7 +15,9 @@ from lattice_flows.io.runs import RunDirectory
 from lattice_flows.progress import Progress
 from lattice_flows.seeds import sub_seed
 from lattice_flows.training.devices import strategy_of
-from lattice_flows.training.evaluation import Evaluator, evaluate, metrics_table
+from lattice_flows.training.evaluation import Evaluator, described, evaluate, judged, metrics_table
+from lattice_flows.training.forward import ForwardSamples
+from lattice_flows.training.judgement import doubts, fall_of_ess
 from lattice_flows.training.refinement import MOST_HALVINGS, check_integration, halve_the_step
 from lattice_flows.training.stages import WEIGHTS, begin_with
 from lattice_flows.training.state import Summary, TrainingState
@@ -38,7 +40,9 @@ def train(
     progress: Progress | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> Summary:
-    """Trains a flow in place, and leaves it with the best weights by effective sample size and the accepted integration steps.
+    """Trains a flow in place, and leaves it with the best weights and the accepted integration steps.
+
+    The best model is that of the smallest Kullback-Leibler divergence, see `evaluation`. The summary judges it by fresh samples.
 
     All random numbers follow from the seed, so neither interruptions nor the number of devices change the result.
 
@@ -59,7 +63,7 @@ def train(
       record: what `weights.npz` keeps besides the weights, such as the configuration.
 
     Raises:
-      ConfigError: settings that cannot be used.
+      ConfigError: settings that cannot be used, or samples of another target.
       RunError: the run directory cannot be written.
       CheckpointError: every checkpoint is damaged, or the weights to begin with are missing or do not fit.
       TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
@@ -79,7 +83,7 @@ class Trainer:
       see `train`.
 
     Raises:
-      ConfigError: settings that cannot be used.
+      ConfigError: settings that cannot be used, or samples of another target.
       CheckpointError: the weights to begin with are missing or do not fit.
     """
 
@@ -97,7 +101,8 @@ class Trainer:
         self._strategy = strategy or strategy_of(flow.variables)
         self._progress = progress or Progress(quiet=True)
         self._train_step = TrainingStep(flow, action, settings, self._strategy)
-        self._state = TrainingState()
+        self._forward = None if settings.forward_samples is None else ForwardSamples(settings.forward_samples, action)
+        self._state, self._evaluator = TrainingState(), None
         if settings.init_from is not None:
             self.begin_with(settings.init_from)
 
@@ -116,6 +121,8 @@ class Trainer:
             return False
         state.give(self._flow, self._train_step.optimizer)
         self._state = state
+        if run.changed:  # such as the number of samples
+            state.judgement = None
         changes = "".join(f", {key} {now} instead of {was}" for key, (was, now) in run.changed.items())
         self._progress.info(f"resuming at step {state.step}{changes}")
         return True
@@ -157,10 +164,17 @@ class Trainer:
             with self._progress.working(f"compiling the training step (loss {loss})"):
                 self._train_step(sub_seed(self._seed, "compilation"), loss)
         before.give(self._flow, optimizer)
+        self._prepare_evaluator()
+        state.compile_seconds += time.perf_counter() - start
+
+    def _prepare_evaluator(self) -> None:
         self._evaluator = Evaluator(self._flow, self._action, self._settings.evaluation_samples, self._seed)
         with self._progress.working("compiling the sampler"):
             self._evaluator.compile()
-        state.compile_seconds += time.perf_counter() - start
+            self._forward_log_weights()
+
+    def _forward_log_weights(self) -> np.ndarray | None:
+        return self._forward and self._forward.log_weights(self._flow)
 
     def _evaluate(self, losses: list[float], run: RunDirectory | None) -> None:
         """Evaluates the model on fresh samples, halving the step where necessary, and saves state and metrics."""
@@ -168,10 +182,11 @@ class Trainer:
         log_weight, error = self._accurate_log_weights(losses)
         state.take(self._flow, self._train_step.optimizer)
         rate = float(self._train_step.rate(state.step - 1))
-        row = evaluate(
-            log_weight, step=state.step, losses=losses, integration_error=error, learning_rate=rate, seconds=state.seconds
-        )
+        recorded = {"integration_error": error, "learning_rate": rate, "seconds": state.seconds}
+        row = evaluate(log_weight, self._forward_log_weights(), step=state.step, losses=losses, **recorded)
         state.record(row)
+        if fall := fall_of_ess(state.evaluations):
+            self._progress.info(f"at step {state.step}, {fall}")
         if run is not None:
             run.write_text("metrics.csv", metrics_table(state.evaluations))
             state.save(Checkpoints(run.path / _CHECKPOINTS))
@@ -212,26 +227,24 @@ class Trainer:
     def _finish(self, stopped: str, run: RunDirectory | None, record: Mapping[str, Any] | None) -> Summary:
         state, best = self._state, self._state.best
         assign(self._flow.named_variables(), state.best_weights)
-        summary = Summary(
-            steps=state.step,
-            seconds=state.seconds,
-            compile_seconds=state.compile_seconds,
-            parameters=self._flow.number_of_parameters(),
-            acceptance=best.acceptance,
-            ess=best.ess,
-            stopped=stopped,
-            earlier_seconds=state.earlier_seconds,
-        )
+        if state.judgement is None:
+            if self._evaluator is None:
+                self._prepare_evaluator()
+            state.judgement = best._replace(**judged(self._evaluator.final_log_weights(), self._forward_log_weights()))
+            if run is not None:
+                state.save(Checkpoints(run.path / _CHECKPOINTS))
+        summary = state.summary(self._flow.number_of_parameters(), stopped)
         if run is not None:
             # The file says how its weights came about, so that it can be used without the run folder.
             save_weights(run.path / WEIGHTS, self._flow, {**(record or {}), "summary": summary._asdict()})
         self._progress.info(
             f"trained {summary.steps} steps in {summary.seconds:.0f} s (plus {summary.compile_seconds:.0f} s of compilation): "
-            f"{stopped}; best model at step {best.step}, acceptance {best.acceptance:.3f}, ESS {best.ess:.3f}"
+            f"{stopped}; best model at step {best.step}, by fresh samples {described(state.judgement)}"
         )
+        for doubt in doubts(summary):
+            self._progress.info(f"not trustworthy: {doubt}")
         return summary
 
     def _status(self, loss: float) -> str:
         last = self._state.evaluations[-1:]
-        judged = f", ESS {last[0].ess:.3f}, acceptance {last[0].acceptance:.3f}" if last else ""
-        return f"loss {loss:.3f}{judged}"
+        return f"loss {loss:.3f}" + (f", {described(last[0])}" if last else "")

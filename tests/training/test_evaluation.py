@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 from small import ACTION, coarse_flow, gaussian_flow
 
-from lattice_flows.importance import WeightedSampler, effective_sample_size, expected_acceptance, log_z
-from lattice_flows.training.evaluation import Evaluator, evaluate, metrics_table
+from lattice_flows.importance import (
+    BrokenFlow,
+    WeightedSampler,
+    effective_sample_size,
+    expected_acceptance,
+    forward_effective_sample_size,
+    k_hat,
+    kl_divergence,
+    log_z,
+)
+from lattice_flows.training.evaluation import Evaluation, Evaluator, described, evaluate, judged, metrics_table
+
+# The columns that files had before there were more; readers know them by name, in this order.
+EARLIER = ["step", "loss", "ess", "acceptance", "log_z", "integration_error", "learning_rate", "seconds"]
 
 
 def test_an_evaluation_is_written_as_a_row_of_numbers():
@@ -17,8 +29,32 @@ def test_an_evaluation_is_written_as_a_row_of_numbers():
     assert row.loss == 1.5 and all(getattr(row, name) == value for name, value in given.items())
     assert (row.ess, row.acceptance) == (effective_sample_size(log_weight), expected_acceptance(log_weight))
     assert row.log_z == log_z(log_weight)[0]
-    first, second = csv.DictReader(metrics_table([row, row._replace(step=8)]).splitlines())
+    assert (row.kl, row.kl_error) == kl_divergence(log_weight) and (row.k_hat, row.k_hat_error) == k_hat(log_weight)
+    shifted = log_weight - np.median(log_weight)
+    assert (row.log_weight_low, row.log_weight_high) == pytest.approx(tuple(np.quantile(shifted, [0.01, 0.99])))
+    text = metrics_table([row, row._replace(step=8)])
+    first, second = csv.DictReader(text.splitlines())
     assert first["step"] == "7" and second["step"] == "8" and float(first["ess"]) == row.ess
+    assert list(first)[: len(EARLIER)] == EARLIER == list(Evaluation._fields[: len(EARLIER)])
+    assert "forward_ess" not in first and float(first["kl"]) == row.kl
+
+
+def test_samples_of_the_target_give_a_forward_effective_sample_size():
+    log_weight, forward = np.random.default_rng(1).normal(size=(2, 100))
+    given = {"step": 7, "losses": [1.0], "integration_error": 0.0, "learning_rate": 0.1, "seconds": 1.5}
+    row = evaluate(log_weight, forward, **given)
+    assert row.forward_ess == forward_effective_sample_size(forward)
+    assert metrics_table([row]).splitlines()[0].endswith(",forward_ess")
+    assert "forward ESS" in described(row) and "forward ESS" not in described(evaluate(log_weight, **given))
+
+
+def test_samples_without_a_finite_weight_count_with_weight_zero():
+    log_weight = np.random.default_rng(1).normal(size=100)
+    found = judged(np.concatenate([log_weight, [np.nan, -np.inf, np.inf]]))
+    assert found["ess"] == pytest.approx(effective_sample_size(log_weight) * 100 / 103)
+    assert found["kl"] == np.inf
+    with pytest.raises(BrokenFlow, match="none of 2 proposals"):
+        judged(np.array([np.nan, -np.inf]))
 
 
 def test_every_evaluation_has_samples_of_its_own():

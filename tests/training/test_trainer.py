@@ -6,6 +6,7 @@ from small import ACTION, ADAM, LATTICE, Training, coarse_flow, gaussian_flow, r
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.flows import load_weights
+from lattice_flows.importance import WeightedSampler, expected_acceptance
 from lattice_flows.training import trainer
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.stages import begin_with
@@ -54,8 +55,12 @@ def test_a_training_improves_the_flow_and_tells(straight):
 
 def test_the_best_model_is_kept_in_the_flow_and_in_the_file(straight):
     training, weights, summary = straight
-    best = max(training.metrics, key=lambda row: row["ess"])
-    assert summary.ess == best["ess"] and summary.acceptance == best["acceptance"]
+    best = min(training.metrics, key=lambda row: row["kl"])
+    # Judged by other samples than those that it was chosen by: four sigma.
+    assert 0 < abs(summary.kl - best["kl"]) < 4 * np.hypot(summary.kl_error, best["kl_error"])
+    assert summary.kl_error < best["kl_error"] and 0 < summary.ess < 1
+    fresh = WeightedSampler(restarted(GAUSSIAN, weights), ACTION, 512, seed=1).log_weights(4 * 8192, "judgement")
+    assert summary.acceptance == expected_acceptance(fresh)
     assert summary.parameters == GAUSSIAN.number_of_parameters()
     flow = gaussian()
     diagnostics = load_weights(training.folder / "weights.npz", flow)
@@ -121,7 +126,7 @@ def test_training_that_exploits_the_integrator_goes_on_with_half_the_step(exploi
     assert training.output.count("halving the step and returning to the best model") == 1
     rows = training.metrics
     assert min(row["loss"] for row in rows) < -4 and rows[-1]["loss"] > -3.3  # log Z is 3.2
-    assert summary.ess > 0.5 and rows[-1]["integration_error"] < 0.1
+    assert summary.acceptance > 0.5 and rows[-1]["integration_error"] < 0.1
 
 
 def test_the_accepted_integration_steps_stay_with_the_flow_its_file_and_the_next_stage(exploited):
