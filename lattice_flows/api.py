@@ -82,9 +82,11 @@ def train(
         return train_flow(flow, action, training, seed=seed, strategy=strategy, progress=_progress(progress))
     config = _configuration(flow, action, training, seed)
     try:
-        return train_model(flow, action, config, out, strategy, _progress(progress), resume=resume).summary
+        trained = train_model(flow, action, config, out, strategy, _progress(progress), resume=resume)
     except FolderInUse as error:
         raise FolderInUse(f"{error}; resume=True continues that run") from None
+    trained.run.close()
+    return trained.summary
 
 
 def sample(
@@ -113,7 +115,7 @@ def sample(
       action: the distribution is `exp(-action(phi)) / Z`.
       length: number of configurations, 1000 or more.
       seed: master seed of all random numbers.
-      path: a file to write, `*.h5`; None keeps the ensemble in memory.
+      path: a file to write, `*.h5`; a chain that was interrupted goes on there. None keeps the ensemble in memory.
       progress: whether to show progress, or where.
       **settings: further keys of `lattice_flows.config.ChainConfig`: `batch_size`, `thermalisation`.
 
@@ -122,7 +124,7 @@ def sample(
 
     Raises:
       ConfigError: an unknown key, or a value that cannot be used.
-      RunError: the file cannot be written.
+      RunError: the file cannot be written, or another process is writing it.
     """
     chain = _checked(ChainConfig, {"length": length, **settings}, "sample")
     _check_lattices(flow, action)
@@ -147,7 +149,8 @@ def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Re
       action: what it was drawn with; by default the one that the ensemble records.
 
     Raises:
-      RunError: there is no such file, or it cannot be read.
+      RunError: there is no such file.
+      EnsembleError: the file is damaged or foreign.
       ConfigError: the ensemble's action is not registered, and none is given.
     """
     return measure_run(ensemble, action)

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Trained(NamedTuple):
-    """A trained flow and the run folder that holds it."""
+    """A trained flow and the run folder that holds it, locked until it is closed."""
 
     run: RunDirectory
     flow: Flow
@@ -118,7 +118,7 @@ def train_run(
 
     Raises:
       ConfigError: a part of the configuration that cannot be built.
-      RunError: the folder is in use, belongs to another configuration, or cannot be written.
+      RunError: the folder is in use, by another process too, belongs to another configuration, or cannot be written.
       CheckpointError: every checkpoint is damaged, or the weights to begin with are missing or do not fit.
       TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
     """
@@ -146,15 +146,16 @@ def train_model(
         restored = trainer.restore(run)
 
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume, check=restore)
-    if not restored:
-        before = config.training.init_from
-        for index, stage in enumerate(config.stage_configs(), 1):
-            progress.info(f"stage {index} of {len(config.stages)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
-            stage = stage.model_copy(update={"training": stage.training.model_copy(update={"init_from": before})})
-            before = str(run.path / "stages" / str(index))
-            train_run(stage, before, strategy, progress, resume=resume)
-            trainer.begin_with(before)
-    return Trained(run, flow, action, trainer.run(run, {"config": config.model_dump(mode="json"), "command": sys.argv}))
+    with _closed_after_errors(run):
+        if not restored:
+            before = config.training.init_from
+            for index, stage in enumerate(config.stage_configs(), 1):
+                progress.info(f"stage {index} of {len(config.stages)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
+                stage = stage.model_copy(update={"training": stage.training.model_copy(update={"init_from": before})})
+                before = str(run.path / "stages" / str(index))
+                train_run(stage, before, strategy, progress, resume=resume).run.close()
+                trainer.begin_with(before)
+        return Trained(run, flow, action, trainer.run(run, {"config": config.model_dump(mode="json"), "command": sys.argv}))
 
 
 def start_from_pretrained(
@@ -187,8 +188,9 @@ def start_from_pretrained(
     flow, action = build_model(config, strategy)
     diagnostics = load_weights(path, flow)
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume)
-    save_weights(run.path / WEIGHTS, flow, diagnostics)
-    return Trained(run, flow, action, Summary(**diagnostics["summary"]))
+    with _closed_after_errors(run):
+        save_weights(run.path / WEIGHTS, flow, diagnostics)
+        return Trained(run, flow, action, Summary(**diagnostics["summary"]))
 
 
 def open_trained(path: str | Path, strategy: tf.distribute.Strategy | None = None) -> Trained:
@@ -229,6 +231,8 @@ def start_run(
 ) -> RunDirectory:
     """Makes the run folder of a configuration, or continues an earlier run there; it records every parameter and the devices.
 
+    The folder is locked until the run is closed, or its process ends.
+
     Raises:
       ConfigError: an unknown part or parameter.
       RunError: the folder is in use, belongs to another configuration, or cannot be written.
@@ -236,3 +240,13 @@ def start_run(
     available = [device.name for device in tf.config.list_logical_devices()]
     record = {"devices": strategy.extended.worker_devices, "available": available}
     return RunDirectory.start(out, completed(config), resume=resume, complete=completed, check=check, **record)
+
+
+@contextlib.contextmanager
+def _closed_after_errors(run: RunDirectory) -> Iterator[None]:
+    """Gives the lock of a run folder back if the body fails; otherwise its caller goes on to write there."""
+    try:
+        yield
+    except BaseException:
+        run.close()
+        raise

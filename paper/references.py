@@ -1,19 +1,23 @@
 """Numbers that results are compared with: those of the paper and of other codes, and those of our baselines."""
 
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lattice_flows.io.files import RunError
+from lattice_flows.io.locks import lock_file
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper.records import REFERENCES, read_record, record_file, write_record
 
-__all__ = ["baselines", "common_network", "published", "record", "reference"]
+__all__ = ["baselines", "checked", "common_network", "published", "record", "reference"]
 
 _PUBLISHED = Path(__file__).with_name("published.yaml")
+_WAIT = 60.0  # seconds, for other baselines that are being recorded
 _HEAD = "Baselines, each with the command that made it: [value, error, tau_int in measured configurations, its error]."
 
 
@@ -53,6 +57,22 @@ def baselines(tables: Iterable[str]) -> dict[tuple[str, str], Result]:
     }
 
 
+def checked(path: str | Path) -> Path:
+    """A file of references that results can be recorded in, before work for them begins.
+
+    Raises:
+      RunError: it has no name, cannot be read, or cannot be written.
+    """
+    path = Path(path)
+    if not path.name:
+        raise RunError("the file of references needs a name, such as references.yaml")
+    read_record(path)
+    place = next(each for each in (path, *path.resolve().parents) if each.exists())
+    if not os.access(place, os.W_OK) or (place != path and not place.is_dir()):
+        raise RunError(f"cannot write {path}: no permission at {place}; choose another file of references")
+    return path
+
+
 def record(result: Result, name: str, path: Path | None = None) -> Path:
     """Adds a baseline to a file of references, or replaces it there.
 
@@ -68,9 +88,10 @@ def record(result: Result, name: str, path: Path | None = None) -> Path:
       RunError: the file cannot be written.
     """
     path = record_file(REFERENCES, path)
-    entries = read_record(path)
-    entries.setdefault(name, {})[result.sampler] = result.to_entry()
-    write_record(path, _HEAD, dict(sorted(entries.items())), sort_keys=False, default_flow_style=None)
+    with lock_file(path, wait=_WAIT):
+        entries = read_record(path)
+        entries.setdefault(name, {})[result.sampler] = result.to_entry()
+        write_record(path, _HEAD, dict(sorted(entries.items())), sort_keys=False, default_flow_style=None)
     _references.cache_clear()
     return path
 

@@ -18,7 +18,7 @@ from lattice_flows.paper.figures import Drawn, draw
 from lattice_flows.paper.ingredients import Ingredients
 from lattice_flows.paper.references import baselines
 from lattice_flows.paper.tables import agreement_table, case_table, exponents_table, summary
-from lattice_flows.pipeline import start_from_pretrained, train_run
+from lattice_flows.pipeline import Trained, start_from_pretrained, train_run
 from lattice_flows.production import ENSEMBLE, measure_run, sample_run
 from lattice_flows.progress import Progress
 
@@ -124,16 +124,22 @@ def reproduce_case(
         trained = start_from_pretrained(config, folder, weights, strategy, resume=resume)
     else:
         trained = train_run(config, folder, strategy, progress, resume=resume)
-    run, action = trained.run, trained.action
-    path = run.path / ENSEMBLE
-    with sample_run(trained.flow, action, config.chain, seed=config.seed, path=path, progress=progress) as ensemble:
+    with trained.run:
+        return _sampled(case, config, flow_name, trained, progress)
+
+
+def _sampled(case: Case, config: RunConfig, flow_name: str, trained: Trained, progress: Progress) -> Result:
+    """Samples with a trained flow, measures, and writes everything into its run folder."""
+    run, action, training = trained.run, trained.action, trained.summary._asdict()
+    how = {"seed": config.seed, "path": run.path / ENSEMBLE, "training": training, "progress": progress}
+    with sample_run(trained.flow, action, config.chain, **how) as ensemble:
         measured = measure_run(ensemble, action, progress)
     result = dataclasses.replace(
         compared(measured),
         table=case.table,
         flow=flow_name,
         target_acceptance=config.training.target_acceptance,
-        training=trained.summary._asdict(),
+        training=training,
     )
     run.write_json("result.json", result.to_json())
     text = case_table(result)

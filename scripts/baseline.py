@@ -12,7 +12,7 @@ from lattice_flows.command_line import Flag, shared
 
 FLAGS = (
     Flag("sampler", "what to run", "hmc, metropolis, or another registered sampler", required=True),
-    *shared("config", "lattice_size", "seed", "chains", "updates", "thinning", "trajectories", "configurations", "out"),
+    *shared("config", "resume", "lattice_size", "seed", "chains", "updates", "thinning", "trajectories", "configurations", "out"),
     Flag("references", "output", "also write the numbers into this file of references, under the configuration's name"),
     *shared("device"),
 )
@@ -35,13 +35,14 @@ def main(flags) -> int:
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     settings = config.sampler(flags.sampler)
     SAMPLERS.complete(settings.component(flags.sampler), SamplerConfig.model_fields)  # before anything is written
-    run = start_run(flags.out, config, strategy)
-    how = {"seed": config.seed, "device": strategy.extended.worker_devices[0], "progress": progress}
-    with baseline_run(flags.sampler, action, settings, path=run.path / ENSEMBLE, **how) as ensemble:
-        result = dataclasses.replace(measure_run(ensemble, action, progress), command=command_line.command())
-    run.write_json("result.json", result.to_json())
-    if flags.references:
-        references.record(result, Path(flags.config).stem, Path(flags.references))
+    recorded = references.checked(flags.references) if flags.references is not None else None
+    with start_run(flags.out, config, strategy, resume=flags.resume) as run:
+        how = {"seed": config.seed, "device": strategy.extended.worker_devices[0], "progress": progress}
+        with baseline_run(flags.sampler, action, settings, path=run.path / ENSEMBLE, **how) as ensemble:
+            result = dataclasses.replace(measure_run(ensemble, action, progress), command=command_line.command())
+        run.write_json("result.json", result.to_json())
+    if recorded:
+        references.record(result, Path(flags.config).stem, recorded)
     progress.info(str(result))
     failed = failed_checks(result)
     for check in failed:

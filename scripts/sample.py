@@ -10,7 +10,7 @@ from lattice_flows.command_line import Flag, shared
 
 FLAGS = (
     Flag("run", "what to run", "folder of a finished training", required=True),
-    *shared("seed", "chain_length", "out", "device"),
+    *shared("resume", "seed", "chain_length", "out", "device"),
 )
 
 
@@ -26,11 +26,12 @@ def main(flags) -> int:
     from lattice_flows.training.devices import choose_strategy
 
     progress, strategy = Progress(), choose_strategy(flags.device)
-    _, flow, action, _ = open_trained(flags.run, strategy)
-    out = start_run(flags.out, config, strategy)
-    with sample_run(flow, action, config.chain, seed=config.seed, path=out.path / ENSEMBLE, progress=progress) as ensemble:
-        result = measure_run(ensemble, action, progress)
-    out.write_json("result.json", result.to_json())
+    _, flow, action, summary = open_trained(flags.run, strategy)
+    with start_run(flags.out, config, strategy, resume=flags.resume) as out:
+        how = {"seed": config.seed, "path": out.path / ENSEMBLE, "training": summary._asdict(), "progress": progress}
+        with sample_run(flow, action, config.chain, **how) as ensemble:
+            result = measure_run(ensemble, action, progress)
+        out.write_json("result.json", result.to_json())
     progress.info(str(result))
     return 0
 

@@ -21,7 +21,7 @@ def main(flags) -> int:
     from lattice_flows.progress import Progress
     from lattice_flows.training.devices import choose_strategy
 
-    train_run(config, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume)
+    train_run(config, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume).run.close()
     return 0
 
 

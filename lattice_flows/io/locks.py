@@ -28,14 +28,18 @@ def lock_folder(path: Path) -> "Lock":
     return _lock(path, path.resolve() / _NAME)
 
 
-def lock_file(path: Path) -> "Lock":
+def lock_file(path: Path, wait: float = 0.0) -> "Lock":
     """Takes the lock of a file that will be written: that of its run folder, if it lies in one, otherwise its own.
+
+    Args:
+      path: the file.
+      wait: seconds to wait for it, at most.
 
     Raises:
       RunError: another process or thread holds it, or the lock file cannot be written.
     """
     of_folder = path.resolve().parent / _NAME
-    return _lock(path, of_folder if of_folder.exists() else of_folder.with_name(f".{path.name}{_NAME}"))
+    return _lock(path, of_folder if of_folder.exists() else of_folder.with_name(f".{path.name}{_NAME}"), wait)
 
 
 class Lock:
@@ -67,12 +71,12 @@ class Lock:
 _held: dict[tuple, Lock] = {}
 
 
-def _lock(path: Path, file: Path) -> Lock:
+def _lock(path: Path, file: Path, wait: float = 0.0) -> Lock:
     key, note = (file, os.getpid(), threading.get_ident()), file.with_name(file.name + _HOLDER)
     if key not in _held:
         with writing(path):
             file.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(file, timeout=0, thread_local=False)
+            lock = filelock.FileLock(file, timeout=wait, thread_local=False)
             try:
                 lock.acquire()
             except filelock.Timeout:
