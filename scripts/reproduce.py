@@ -30,11 +30,11 @@ FLAGS = (
         "take the weights in paper/trained instead of training",
         bool,
         False,
-        excludes=("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from"),
+        excludes=("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from", "forward_samples"),
         because="nothing is trained then",
     ),
     *shared("resume", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from"),
-    *shared("chain_length"),
+    *shared("forward_samples", "chain_length"),
     Flag("out", "output", "output folder; every ensemble gets a folder of its name in it", default="runs"),
     *shared("device"),
 )

@@ -79,6 +79,9 @@ _SHARED = (
     _setting("target_acceptance", "training", "training.target_acceptance", float, "stop training at this acceptance"),
     _setting("max_minutes", "training", "training.max_minutes", float, "stop training after this many minutes"),
     _setting("init_from", "training", "training.init_from", str, "run folder, of any extents, whose weights training starts from"),
+    _setting(
+        "forward_samples", "training", "training.forward_samples", str, "run of HMC, say, for the ESS by samples of the target"
+    ),
     _setting("chain_length", "sampling", "chain.length", int, "configurations in the Markov chain"),
     _setting("chains", "sampling", "samplers.{sampler}.chains", int, "chains in parallel"),
     _setting("updates", "sampling", "samplers.{sampler}.updates", int, "updates of each chain: trajectories or sweeps"),

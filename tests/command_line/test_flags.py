@@ -72,6 +72,7 @@ def test_two_names_of_one_length_contradict_each_other(arguments):
     [
         *(("--pretrained", flag) for flag in ("--steps=7", "--evaluate_every=5", "--target_acceptance=.5", "--max_minutes=1")),
         ("--pretrained", "--init_from=runs/E1"),
+        ("--pretrained", "--forward_samples=runs/hmc/E1"),
         ("--figure=5", "--lattice_size=8"),
         ("--figure=all", "--target_acceptance=.6"),
     ],
