@@ -1,22 +1,24 @@
 """What is measured on one ensemble: one type for flows and for baselines, in Python, in `result.json` and in reference files."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lattice_flows.measurement.errors import Estimate, format_estimate, pull
+from lattice_flows.measurement.checks import BAD, Check, explained
+from lattice_flows.measurement.errors import Estimate, format_estimate
+from lattice_flows.measurement.observable_result import ObservableResult
 from lattice_flows.measurement.tables import text_table
 
 __all__ = ["LARGEST_PULL", "LONG_AND_SHORT", "WITH_TAU_INT", "Correlation", "ObservableResult", "Result"]
 
-# A result passes if none of its observables is further from its reference than this many standard deviations.
+# A result agrees if none of its observables is further from its reference than this many standard deviations.
 LARGEST_PULL = 4.0
 # Observables of long and of short distances, whose errors are known as functions of the number of configurations.
 LONG_AND_SHORT = ("two_point_susceptibility", "ising_energy")
 # Observables whose tau_int is known in updates, from the longest to the shortest distances.
 WITH_TAU_INT = (*LONG_AND_SHORT, "phi_squared", "absolute_magnetization", "action_density")
 _DIGITS = 7
-_NUMBER = ("value", "error", "tau_int", "tau_int_error")
 _CURVES = ("zero_momentum_green", "effective_mass")
 # Earlier names of the diagnostics of baselines -> today's. Files keep both.
 _EARLIER = {
@@ -25,63 +27,21 @@ _EARLIER = {
 }
 
 
-class ObservableResult(NamedTuple):
-    """One observable, and the numbers it is compared with. None stands for a number that is not known.
-
-    Attributes:
-      estimate: mean over the chain, with its error and integrated autocorrelation time.
-      reweighted: the importance-weighted mean over the proposals of a flow.
-      reference: an exact value, or that of another sampler.
-      published: a number from the literature.
-    """
-
-    estimate: Estimate | None
-    reweighted: Estimate | None = None
-    reference: Estimate | None = None
-    published: Estimate | None = None
-
-    @property
-    def pull(self) -> float | None:
-        """How far the estimate is from the reference, in standard deviations of the difference."""
-        return pull(self.estimate, self.reference) if self.estimate and self.reference else None
-
-    @property
-    def published_pull(self) -> float | None:
-        """How far the estimate is from the published number, in standard deviations of the difference."""
-        return pull(self.estimate, self.published) if self.estimate and self.published else None
-
-    def to_json(self) -> dict[str, float | None]:
-        """The row of `result.json`."""
-        row: dict[str, float | None] = dict(zip(_NUMBER, self.estimate or (None,) * 4, strict=True))
-        for kind in ("reference", "published", "reweighted"):
-            number = getattr(self, kind)
-            row |= {kind: number and number.value, f"{kind}_error": number and number.error}
-        return row | {"pull": self.pull, "published_pull": self.published_pull}
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, float | None] | Sequence[float]) -> "ObservableResult":
-        """Reads the row of a `result.json`, or the list [value, error, tau_int, its error] of a reference file."""
-        if not isinstance(row, Mapping):
-            return cls(Estimate(*row))
-        own = None if row["value"] is None else Estimate(*(row.get(name) for name in _NUMBER))
-        others = {
-            kind: Estimate(row[kind], row[f"{kind}_error"])
-            for kind in ("reference", "published", "reweighted")
-            if row.get(kind) is not None
-        }
-        return cls(own, **others)
-
-
 class Correlation(NamedTuple):
-    """The correlation matrix of observables, `matrix[i][j]` that of the observables `of[i]` and `of[j]`."""
+    """The correlation matrix of the means of observables, `matrix[i][j]` that of the observables `of[i]` and `of[j]`.
+
+    It is that of means over `bins` bins, less the number of chains; None for matrices of earlier versions, which are those of single
+    configurations.
+    """
 
     of: list[str]
     matrix: list[list[float]]
+    bins: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
-    """Everything that is measured on one ensemble. `print(result)` shows its observables.
+    """Everything that is measured on one ensemble. `print(result)` shows its observables, and whether their errors can be trusted.
 
     Attributes:
       sampler: the registered name of the sampler: "independence" for a flow, "hmc", "metropolis", ...
@@ -104,6 +64,8 @@ class Result:
       target_acceptance: at which the training was to stop.
       training: what the training reports.
       command: the command that made the ensemble.
+      checks: of the chain: whether its errors can be trusted. Empty for results of earlier versions.
+      compared_with: what gave the references, such as "hmc"; None if nothing independent was compared.
     """
 
     sampler: str
@@ -122,6 +84,8 @@ class Result:
     target_acceptance: float | None = None
     training: Mapping[str, Any] | None = None
     command: str | None = None
+    checks: Sequence[Check] = ()
+    compared_with: str | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -129,25 +93,55 @@ class Result:
         return {name: value for name, value in self.action.items() if name != "name"}
 
     @property
-    def passed(self) -> bool:
-        """Whether every observable is within four standard deviations of its reference, where it has one."""
-        pulls = [row.pull for row in self.observables.values()]
-        return all(abs(value) <= LARGEST_PULL for value in pulls if value is not None)
+    def trusted(self) -> bool:
+        """Whether no check calls the chain bad."""
+        return all(check.verdict != BAD for check in self.checks)
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether all observables are within four sigma of their references; None if nothing independent was compared."""
+        pulls = [row.pull for row in self.observables.values() if row.pull is not None]
+        within = all(abs(value) <= LARGEST_PULL for value in pulls)
+        return None if within and self.compared_with is None else within
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the result is trusted and agrees; None if it is trusted and nothing was compared."""
+        return self.agrees if self.trusted else False
+
+    @property
+    def conclusion(self) -> str:
+        """Whether the errors can be trusted and the observables agree with their references, in words."""
+        agreement = {
+            None: "There is no reference for this lattice and action: nothing was compared.",
+            True: f"Every observable agrees with its reference ({self.compared_with}, or exact) within {LARGEST_PULL:g} sigma.",
+            False: f"DISAGREES: an observable is more than {LARGEST_PULL:g} sigma from its reference "
+            f"({self.compared_with or 'exact'}).",
+        }
+        return f"{explained(self.checks)}\n\n{agreement[self.agrees]}"
 
     def estimate(self, name: str) -> Estimate | None:
         """The estimate of an observable; None if the ensemble does not determine it, or lacks it."""
         row = self.observables.get(name)
         return row and row.estimate
 
-    def compared(self, references: Mapping[str, Estimate], published: Mapping[str, Estimate] | None = None) -> "Result":
-        """The same result beside references and published numbers. Exact references stay."""
+    def compared(
+        self, references: Mapping[str, Estimate], published: Mapping[str, Estimate] | None = None, compared_with: str = "hmc"
+    ) -> "Result":
+        """The same result beside references and published numbers. Exact references stay.
+
+        Args:
+          references: observable -> number; empty if there are none.
+          published: the same, from the literature.
+          compared_with: what gave the references.
+        """
         rows = {
             name: row._replace(
                 reference=row.reference or references.get(name), published=(published or {}).get(name, row.published)
             )
             for name, row in self.observables.items()
         }
-        return dataclasses.replace(self, observables=rows)
+        return dataclasses.replace(self, observables=rows, compared_with=compared_with if references else self.compared_with)
 
     def to_json(self) -> dict[str, Any]:
         """The content of `result.json`: parameters of the action and, of a baseline, its diagnostics also stand at the top."""
@@ -162,6 +156,9 @@ class Result:
             "seed": self.seed,
             "target_acceptance": self.target_acceptance,
             "passed": self.passed,
+            "trusted": self.trusted,
+            "compared_with": self.compared_with,
+            "checks": [check._asdict() for check in self.checks],
             "training": self.training and dict(self.training),
             "chain": dict(self.chain),
             "observables": {name: row.to_json() for name, row in self.observables.items()},
@@ -169,20 +166,31 @@ class Result:
             "correlation": {
                 "of": list(self.correlation.of),
                 "matrix": [list(map(_rounded, row)) for row in self.correlation.matrix],
+                **({} if self.correlation.bins is None else {"bins": self.correlation.bins}),
             },
             "errors": {name: list(map(_rounded, values)) for name, values in self.errors.items()},
             "rejection_runs": self.rejection_runs and list(self.rejection_runs),
         }
         optional = ("table", "command", "flow", "training", "rejection_runs")
-        return {name: value for name, value in content.items() if value is not None or name not in optional}
+        return _finite({name: value for name, value in content.items() if value is not None or name not in optional})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Result":
         """Reads what `to_json` writes, and files of earlier versions, which know flows of scalar phi^4 alone."""
         action = content.get("action") or {"name": "scalar_phi4", "m2": content["m2"], "lam": content["lam"]}
         own = {name: content.get(name) for name in ("table", "flow", "target_acceptance", "training", "command")}
+        measured = _measured(content)
+        # Earlier versions compared with HMC and had no checks.
+        references = [row.reference for row in measured["observables"].values() if row.reference]
+        compared_with = "hmc" if any(reference.error for reference in references) else None
         return cls(
-            sampler=content.get("sampler", "independence"), action=action, chain=content["chain"], **own, **_measured(content)
+            sampler=content.get("sampler", "independence"),
+            action=action,
+            chain=content["chain"],
+            checks=tuple(Check(**check) for check in content.get("checks", ())),
+            compared_with=content.get("compared_with", compared_with),
+            **own,
+            **measured,
         )
 
     def to_entry(self) -> dict[str, Any]:
@@ -216,7 +224,7 @@ class Result:
         scalars = {name: value for name, value in self.chain.items() if isinstance(value, int | float)}
         lines = [f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}" for name, value in scalars.items()]
         header = ["observable", "value", "tau_int", "reweighted", "reference", "pull", "published", "pull"]
-        return "\n".join([title, ", ".join(lines), "", text_table(header, self.rows())])
+        return "\n".join([title, ", ".join(lines), "", text_table(header, self.rows()), "", self.conclusion])
 
     def rows(self) -> list[list[str]]:
         """The cells of a table: each observable, its estimate, tau_int, reweighted, reference, pull, published, pull."""
@@ -253,6 +261,15 @@ def _with_earlier_names(sampler: str, chain: Mapping[str, Any]) -> dict[str, Any
     if sampler == "metropolis" and "updates" in chain:
         earlier["configurations"] = chain["updates"] // chain["thinning"]
     return dict(chain) | earlier
+
+
+def _finite(value: Any) -> Any:
+    """The same content with None for numbers that are not finite, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rounded(value: Any) -> Any:

@@ -1,0 +1,182 @@
+"""The checks of a chain, of any sampler: can the errors of its observables be trusted?
+
+Limits of numbers in units of their errors follow from the normal distribution and the number of checks; the other ones separate
+chains of good flows from bad ones. `scripts/benchmark.py --calibration` counts how many good chains are called bad.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from arviz_stats.base import array_stats
+
+from lattice_flows import importance
+from lattice_flows.measurement.checks import Check, judged
+from lattice_flows.measurement.errors import Estimate, pull
+from lattice_flows.measurement.identities import IDENTITIES
+from lattice_flows.measurement.measurements import Measurements
+from lattice_flows.measurement.result import WITH_TAU_INT
+from lattice_flows.measurement.series import GENERAL
+
+__all__ = ["checks_of_chain", "repeats"]
+
+_LONGER = "Draw more configurations"
+_TRAIN = "Train the flow longer or use one with more layers; a longer chain alone will not help"
+_PEAK = "Both signs of M are equally probable: train a flow that covers both, use HMC with many chains, or start from another seed"
+_SAMPLER = "The chain does not have the distribution exp(-S): let it thermalise longer, or use smaller steps"
+# Bins of a chain.
+_SHORTEST_HALF = 5
+_SHORTEST_FOR_R_HAT = 100
+_R_HAT_OF = ("magnetization", "magnetization_2", "phi_2", "nearest")
+
+
+def checks_of_chain(
+    measurements: Measurements,
+    chain: Mapping[str, Any],
+    *,
+    accepted: np.ndarray | None = None,
+    log_weight: np.ndarray | None = None,
+    training: Mapping[str, Any] | None = None,
+    exact: Mapping[str, float] | None = None,
+) -> tuple[Check, ...]:
+    """All checks that apply to a chain, or to several parallel ones.
+
+    Args:
+      measurements: of the configurations of the chains.
+      chain: the diagnostics of the result, see `Result.chain`.
+      accepted: decisions on updates of the whole lattice, `[updates]` or `[updates, chains]`; None for local updates.
+      log_weight: of the proposals of a flow, `[n]`; None for other samplers.
+      training: what the flow's training found, "ess" and "forward_ess"; None if it is not known.
+      exact: diagnostics whose exact mean is known, such as that of exp(-dH), with their means.
+    """
+    found = [*_finite(measurements), *_identities(measurements), *_halves(measurements, chain)]
+    found += [*_autocorrelation(measurements, chain), *_signs(measurements)]
+    if accepted is not None:
+        found += _longest_run(accepted)
+    if log_weight is not None:
+        found += _weights(log_weight, chain, training or {})
+    for name, mean in (exact or {}).items():
+        missed = (chain[name] - mean) / chain[f"{name}_error"] if chain[f"{name}_error"] else np.nan
+        what = f"distance of the mean of {name} from {mean:g}, in units of its error"
+        found.append(judged(name, abs(missed), 3, 4, what, _SAMPLER))
+    return tuple(found)
+
+
+def repeats(accepted: np.ndarray) -> np.ndarray:
+    """How often each configuration stands in its chain, `[configurations]`: once, and once more for every rejection.
+
+    Args:
+      accepted: bool `[updates]` or `[updates, chains]`.
+    """
+    starts = np.array(accepted, bool)
+    starts[:1] = True
+    return np.diff(np.append(np.flatnonzero(starts.T), starts.size))
+
+
+def _finite(measurements: Measurements) -> Iterator[Check]:
+    names = [name for name in (*GENERAL, *IDENTITIES) if name != "zero_momentum_green"]
+    broken = sum(not np.isfinite(measurements.mean(name).value) for name in names)
+    what = "time series that are not finite"
+    yield judged("non_finite_observables", broken, 0, 0, what, _TRAIN)
+
+
+def _identities(measurements: Measurements) -> Iterator[Check]:
+    where = "If the chain is a flow's, train it longer; otherwise let it thermalise longer"
+    of_action = {"schwinger_dyson": 1.0} | dict.fromkeys(IDENTITIES, 0.0)
+    for name, mean in of_action.items():
+        if name != "schwinger_dyson" or name in measurements.observables:
+            missed = _pull(_estimate(measurements, name), Estimate(mean, 0.0))
+            what = f"distance of an exact identity of the action from {mean:g}, in units of its error"
+            yield judged(name, abs(missed), 3, 4, what, where)
+
+
+def _halves(measurements: Measurements, chain: Mapping[str, Any]) -> Iterator[Check]:
+    n = measurements.shape[0]
+    largest = None
+    if n >= 2 * _SHORTEST_HALF:
+        halves = measurements.part(0, n // 2), measurements.part(n // 2, n)
+        names = [name for name in WITH_TAU_INT if name in measurements.observables]
+        largest = _largest(_pull(*(_estimate(half, name) for half in halves)) for name in names)
+    what = "largest difference of an observable between the two halves of the run, in units of its error"
+    yield judged("halves", largest, 4, 5, what, f"{_LONGER}, after a longer thermalisation")
+    if (missed := chain.get("thermalisation_pull")) is not None:
+        what = "difference between the first tenth of the run and the rest, in units of its error"
+        yield judged("thermalisation", abs(missed), 3, 4, what, "Let the chains thermalise longer")
+
+
+def _autocorrelation(measurements: Measurements, chain: Mapping[str, Any]) -> Iterator[Check]:
+    taus = [_estimate(measurements, name).tau_int for name in WITH_TAU_INT if name in measurements.observables]
+    longest = _largest(np.nan if tau is None else tau for tau in taus)
+    rejections = chain.get("tau_int")
+    if rejections is not None:
+        what = "tau_int from the accept decisions over the largest one from the Gamma method, which long runs of rejections deceive"
+        yield judged("tau_int_ratio", rejections / longest, 2, 4, what, _TRAIN)
+    independent = measurements.configurations / (2 * max(longest, rejections or 0))
+    yield judged("independent_configurations", independent, 100, 30, "length of all chains in units of 2 tau_int", _LONGER)
+    n, chains = measurements.shape
+    if chains > 1:
+        largest = None
+        if n >= _SHORTEST_FOR_R_HAT:
+            largest = _largest(
+                float(array_stats.rhat(measurements.series(name).T, chain_axis=0, draw_axis=1)) for name in _R_HAT_OF
+            )
+        what = "largest rank-normalised split R-hat: spread of the chains' means against that within them"
+        yield judged("r_hat", largest, 1.05, 1.1, what, "Let the chains thermalise longer and run longer")
+
+
+def _signs(measurements: Measurements) -> Iterator[Check]:
+    if not measurements.action.even:
+        return
+    flips, chains = measurements.sign_flips, measurements.shape[1]
+    yield judged("sign_flips", flips, max(10, chains), 1, "changes of the sign of M, along all chains", _PEAK)
+    missed = _pull(_estimate(measurements, "positive_magnetization"), Estimate(0.5, 0.0)) if flips else np.nan
+    what = "distance of the share of positive M from 1/2, in units of its error"
+    yield judged("positive_magnetization", abs(missed), 3, 4, what, _PEAK)
+
+
+def _longest_run(accepted: np.ndarray) -> Iterator[Check]:
+    times = repeats(accepted).astype(float)
+    share = times.max() ** 2 / np.sum(times**2)
+    what = (
+        "share of the sum over configurations of (times in the chain)^2 that the most repeated one holds: near 1, it alone decides"
+    )
+    yield judged("longest_run_squared", share, 0.3, 0.5, what, _TRAIN)
+    yield judged("longest_run", times.max() / times.sum(), 0.05, 0.1, "share of the chain that one configuration holds", _TRAIN)
+
+
+def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[Check]:
+    missed = _pull(*(Estimate(*importance.log_z(half)) for half in np.array_split(log_weight, 2)))
+    what = "difference of log Z between the two halves of the proposals, in units of its error"
+    yield judged("log_z_halves", abs(missed), 4, 5, what, _TRAIN)
+    k, error = importance.k_hat(log_weight)
+    what = "tail index of the weights: e^w has no variance above 0.5; the limits have twice its standard error added"
+    yield judged("k_hat", k, 0.5 + 2 * error, 0.7 + 2 * error, what, _TRAIN)
+    known = training.get("ess")
+    what = "effective sample size of the chain's proposals over that of the training: the training has not seen the tail"
+    yield judged("ess_of_training", chain["ess"] / known if known else None, 0.8, 0.5, what, _TRAIN)
+    forward = training.get("forward_ess")
+    if known and forward is not None:
+        what = "forward over reverse effective sample size of the training: the flow misses a part of the distribution"
+        yield judged("forward_ess", forward / known, 0.8, 0.5, what, _PEAK)
+    yield judged("non_finite_weights", chain["non_finite_weights"] / len(log_weight), 0, 1e-3, "share of the proposals", _TRAIN)
+    if "integration_error" in chain:
+        what = "mean change of the log weights when the step of the integration is halved"
+        advice = "Draw the ensemble again: the step is halved until this is small; or train with more integration steps"
+        yield judged("integration_error", chain["integration_error"]["mean"], 1e-3, 1e-2, what, advice)
+
+
+def _estimate(measurements: Measurements, name: str) -> Estimate:
+    """An observable or the mean of a series; not a number where there is none."""
+    try:
+        observable = measurements.observable(name) if name in measurements.observables else measurements.mean(name)
+        return measurements.number(observable)
+    except ValueError:
+        return Estimate(np.nan, np.nan)
+
+
+def _pull(ours: Estimate, other: Estimate) -> float:
+    return pull(ours, other) if np.hypot(ours.error, other.error) > 0 else np.nan
+
+
+def _largest(numbers: Iterator[float]) -> float:
+    return float(np.max(np.abs(list(numbers))))  # not a number, if one of them is
