@@ -23,7 +23,7 @@ __all__ = ["UnreadableFile", "read_csv", "read_json", "read_text", "read_yaml", 
 _LARGEST_TEXT = 2**26
 _LARGEST_YAML = 2**18
 _DEEPEST_YAML = 40
-_MOST_YAML_NODES = 50_000  # aliases count with all that they stand for
+_BYTES_PER_NODE = 4  # of a YAML file; aliases count with all that they stand for
 _LONGEST_INTEGER = 24  # characters
 _LONGEST_TEXT = 300  # characters in a message
 _MERGE = "tag:yaml.org,2002:merge"
@@ -125,7 +125,7 @@ def read_yaml(
     Arguments as for `read_text`.
     """
     with reading(path, advice, error):
-        loader = _StrictLoader(read_text(path, advice, error, limit))
+        loader = _StrictLoader(read_text(path, advice, error, limit), limit // _BYTES_PER_NODE)
         try:
             content = loader.get_single_data()
         finally:
@@ -141,9 +141,9 @@ def read_yaml(
 class _StrictLoader(yaml.SafeLoader):
     """Refuses what YAML allows and nobody means: two equal keys, mappings that hold themselves, nests and numbers without end."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, most: int):
         super().__init__(text)
-        self._depth = self._nodes = 0
+        self._depth, self._nodes, self._most = 0, 0, most
         self._sizes: dict[yaml.Node, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
@@ -161,8 +161,8 @@ class _StrictLoader(yaml.SafeLoader):
             node = super().compose_node(parent, index)
             self._depth, self._nodes = self._depth - 1, self._nodes + 1
             self._sizes[node] = self._nodes - before
-        if self._nodes > _MOST_YAML_NODES:
-            raise yaml.MarkedYAMLError(problem=f"more than {_MOST_YAML_NODES} entries, aliases included", problem_mark=mark)
+        if self._nodes > self._most:
+            raise yaml.MarkedYAMLError(problem=f"more than {self._most} entries, aliases included", problem_mark=mark)
         return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:

@@ -5,12 +5,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-import yaml
-
 from lattice_flows.config import CONFIGS, RunConfig, load
 from lattice_flows.paper.step_times import compiled_step
 from lattice_flows.pipeline import build_model
 from lattice_flows.progress import Progress
+from lattice_flows.reading import read_yaml
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.trainer import train
 
@@ -32,7 +31,7 @@ class Ablation(NamedTuple):
 
 def changes() -> dict[str, Mapping[str, Any]]:
     """Name of the ablation -> what it changes in a configuration."""
-    return {name: change or {} for name, change in yaml.safe_load(_CHANGES.read_text()).items()}
+    return {name: change or {} for name, change in read_yaml(_CHANGES).items()}
 
 
 def run_all(tables: Sequence[str], seconds: float, progress: Progress) -> dict[str, dict[str, Ablation]]:

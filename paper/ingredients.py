@@ -1,11 +1,11 @@
 """What tables and figures are made from: the results of flows and of baselines."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper.cases import RESULTS, Case
+from lattice_flows.reading import read_json, reading
 
 __all__ = ["Ingredients", "stored"]
 
@@ -43,4 +43,6 @@ class Ingredients(NamedTuple):
 
 def stored(flow_name: str, case: Case) -> Result:
     """The result in `paper/results` of a flow."""
-    return Result.from_json(json.loads((RESULTS / case.stored_as(flow_name) / f"{case.table}.json").read_text()))
+    path = RESULTS / case.stored_as(flow_name) / f"{case.table}.json"
+    with reading(path):
+        return Result.from_json(read_json(path))

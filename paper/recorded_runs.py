@@ -1,7 +1,7 @@
 """Finished runs of `scripts/reproduce.py`, kept in `paper/runs.yaml` with their cost and their acceptance."""
 
-import csv
-import json
+import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper.records import RUNS, read_record, record_file, write_record
+from lattice_flows.reading import read_csv, read_json, reading
 
 __all__ = ["MARKS", "record"]
 
@@ -36,24 +37,30 @@ def record(run: Path, path: Path | None = None) -> Path:
     missing = [name for name in ("result.json", "metrics.csv") if not (run / name).exists()]
     if missing:
         raise RunError(f"{run} holds no {' and no '.join(missing)}: record a finished run that was trained by itself")
-    result = Result.from_json(json.loads((run / "result.json").read_text()))
     target = RunDirectory.open(run)[1].training.target_acceptance
-    label = result.flow if target is None else f"{result.flow} to {target:.0%}"
+    with reading(run / "result.json", "record a run that this version has made", RunError):
+        result = Result.from_json(read_json(run / "result.json"))
+        label = result.flow if target is None else f"{result.flow} to {target:.0%}"
+        entry = _entry(run, result)
     entries = read_record(path)
-    entries.setdefault(label, {}).setdefault(result.table, {})[result.seed] = _entry(run, result)
+    with reading(path, "name another file", RunError):
+        entries.setdefault(label, {}).setdefault(result.table, {})[result.seed] = entry
     write_record(path, _HEAD, entries)
     return path
 
 
 def _entry(run: Path, result: Result) -> dict[str, Any]:
-    environment = json.loads((run / "environment.json").read_text())
-    with (run / "metrics.csv").open() as file:
-        history = [[round(float(row[key]), 4) for key in ("seconds", "acceptance", "ess")] for row in csv.DictReader(file)]
+    environment = read_json(run / "environment.json")
+    columns = ("seconds", "acceptance", "ess")
+    table = read_csv(run / "metrics.csv", columns)
+    history = [[round(value, 4) for value in row] for row in zip(*(table[name] for name in columns), strict=True)]
+    if not all(math.isfinite(value) for row in history for value in row):
+        raise RunError(f"{run / 'metrics.csv'} has evaluations without numbers: record a training that went well")
     taus = [row.estimate.tau_int for row in result.observables.values() if row.estimate is not None]
     pulls = [abs(row.pull) for row in result.observables.values() if row.pull is not None]
     training, chain = result.training, result.chain
     return {
-        "command": " ".join(["python", *environment["command"]]),
+        "command": shlex.join(["python", *environment["command"]]),
         "machine": f"{environment['cpu_count']} CPUs, {environment['platform']}",
         "tensorflow": environment["tensorflow"],
         "commit": environment["commit"],

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from lattice_flows.io.files import RunError, write_text
+from lattice_flows.reading import read_yaml
 
 __all__ = ["COST", "REFERENCES", "RUNS", "read_record", "record_file", "write_record"]
 
@@ -14,6 +15,7 @@ _HERE = Path(__file__).parent
 REFERENCES = _HERE / "references.yaml"
 RUNS = _HERE / "runs.yaml"
 COST = _HERE / "cost.yaml"
+_LARGEST = 2**24
 
 
 def record_file(default: Path, path: str | Path | None = None) -> Path:
@@ -37,8 +39,8 @@ def record_file(default: Path, path: str | Path | None = None) -> Path:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """The content of a record, empty where there is no file yet."""
-    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+    """The content of a record, empty where there is no file yet. Raises `UnreadableFile` if it is damaged."""
+    return read_yaml(path, limit=_LARGEST) if path.exists() else {}
 
 
 def write_record(path: Path, head: str, content: Mapping[str, Any], **style: Any) -> None:

@@ -1,7 +1,6 @@
 """One self-contained HTML page with all results of a reproduction. The packages that it needs are the extra `report`."""
 
 import base64
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ from lattice_flows.measurement.result import LARGEST_PULL
 from lattice_flows.paper import tables
 from lattice_flows.paper.figures import Drawn
 from lattice_flows.paper.ingredients import Ingredients
+from lattice_flows.reading import read_json
 
 __all__ = ["check", "write"]
 
@@ -49,7 +49,7 @@ def write(path: Path, out: Path, parts: Ingredients, drawn: Mapping[int, Drawn])
 
     ends = parts.fully_trained()
     folders = {case: case.folder(out) for case in parts.flows}
-    environment = json.loads((next(iter(folders.values())) / "environment.json").read_text())
+    environment = read_json(next(iter(folders.values())) / "environment.json")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(_TEMPLATE.read_text())
     page = template.render(
         passed=all(result.passed for result in parts.flows.values()),

@@ -1,28 +1,30 @@
 """The figures of a single run: how it was trained, and what was measured beside HMC."""
 
-import csv
 from pathlib import Path
 
 from lattice_flows import plots
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper.references import reference
+from lattice_flows.reading import read_csv
 
 __all__ = ["save"]
+
+_DRAWN = ("step", "loss", "log_z", "acceptance", "ess")
 
 
 def save(run: Path, result: Result) -> None:
     """Writes the figures of a run into its folder `figures`; without a training history if `metrics.csv` is missing.
 
     Raises:
+      UnreadableFile: `metrics.csv` is damaged.
       RunError: a file cannot be written.
     """
     folder, table = run / "figures", result.table
     history = run / "metrics.csv"
     if history.exists():
-        with history.open() as file:
-            rows = list(csv.DictReader(file))
-        metrics = {name: [float(row[name]) for row in rows] for name in rows[0]}
-        plots.save(plots.training_history(metrics, f"{table}: training"), folder, "training_history")
+        metrics = read_csv(history, _DRAWN, "take it away, and continue with --resume")
+        if metrics["step"]:
+            plots.save(plots.training_history(metrics, f"{table}: training"), folder, "training_history")
     samplers = {"flow": result}
     hmc = reference(result.lattice_shape, result.action)
     if hmc is not None:

@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 
+from lattice_flows.errors import UserError
 from lattice_flows.io.files import RunError
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import ObservableResult
@@ -76,3 +77,32 @@ def test_runs_to_a_mark_are_kept_apart(tmp_path, finished_run):
 def test_a_folder_without_a_finished_run_is_named(tmp_path):
     with pytest.raises(RunError, match=rf"{tmp_path} holds no result.json and no metrics.csv"):
         record(tmp_path, tmp_path / "runs.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("result.json", "{", r"cannot read \S+result.json: "),
+        ("result.json", "[]", r"result.json: it must hold an object with keys, not a list"),
+        ("result.json", '{"chain": 1}', r"result.json: it has no entry"),
+        ("environment.json", "", r"environment.json: "),
+        ("environment.json", '{"command": 3}', r"cannot read \S+"),
+        ("metrics.csv", "step\n1\n", r"metrics.csv: it has no column 'seconds'"),
+        ("metrics.csv", "seconds,acceptance,ess\n1,nan,0.5\n", r"metrics.csv has evaluations without numbers"),
+        ("config.yaml", "a: [", r"config.yaml: it is not valid YAML"),
+    ],
+)
+def test_a_damaged_file_is_named_and_nothing_is_recorded(tmp_path, finished_run, name, content, message):
+    folder = finished_run("a", 1, [0.6])
+    (folder / name).write_text(content)
+    with pytest.raises(UserError, match=message) as error:
+        record(folder, tmp_path / "runs.yaml")
+    assert "\n" not in str(error.value) and not (tmp_path / "runs.yaml").exists()
+
+
+def test_another_file_is_not_overwritten(tmp_path, finished_run):
+    for text in ("affine: [1]\n", "- 1\n", "affine: {E1: 3}\n"):
+        (tmp_path / "runs.yaml").write_text(text)
+        with pytest.raises(UserError, match=r"cannot read \S+runs.yaml: "):
+            record(finished_run(f"run{len(text)}", 1, [0.6]), tmp_path / "runs.yaml")
+        assert (tmp_path / "runs.yaml").read_text() == text
