@@ -42,7 +42,7 @@ def train(
     progress: Progress | bool = True,
     **settings: Any,
 ) -> Summary:
-    """Trains a flow in place, and leaves it with its best weights by effective sample size.
+    """Trains a flow in place, and leaves it with its best weights, those of the smallest Kullback-Leibler divergence.
 
     Example:
 
@@ -63,10 +63,10 @@ def train(
       resume: continue an earlier run in that folder.
       progress: whether to show progress, or where.
       **settings: further keys of `lattice_flows.config.TrainingConfig`, such as `batch_size`, `learning_rate`, `loss`, `gradient`,
-        `optimizer`, `target_acceptance`, `init_from`.
+        `optimizer`, `target_acceptance`, `init_from`, `forward_samples`.
 
     Returns:
-      what was done: steps, seconds, acceptance, effective sample size, ...
+      what was done, and how good the flow is by fresh samples: acceptance, ess, kl, k_hat, ...
 
     Raises:
       ConfigError: an unknown key, or a value that cannot be used.

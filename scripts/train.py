@@ -1,6 +1,9 @@
 """Trains the flow of a configuration.
 
-python scripts/train.py --config configs/E1.yaml --out runs/my_E1
+    python scripts/train.py --config configs/E1.yaml --out runs/my_E1
+
+The exit code is 1 if the weights of the trained flow have such heavy tails, or miss so much of the target, that its acceptance
+cannot be trusted.
 """
 
 import sys
@@ -10,7 +13,7 @@ from lattice_flows.command_line import shared
 
 FLAGS = (
     *shared("config", "resume", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes"),
-    *shared("init_from", "out", "device"),
+    *shared("init_from", "forward_samples", "out", "device"),
 )
 
 
@@ -20,9 +23,11 @@ def main(flags) -> int:
     from lattice_flows.pipeline import train_run
     from lattice_flows.progress import Progress
     from lattice_flows.training.devices import choose_strategy
+    from lattice_flows.training.judgement import doubts
 
-    train_run(config, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume).run.close()
-    return 0
+    trained = train_run(config, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume)
+    trained.run.close()
+    return command_line.NOT_TRUSTWORTHY if doubts(trained.summary) else command_line.AGREED
 
 
 if __name__ == "__main__":
