@@ -1,7 +1,7 @@
 """From an ensemble to a result, for flows and for all other samplers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyerrors as pe
@@ -19,6 +19,8 @@ from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import Correlation, ObservableResult, Result
 from lattice_flows.measurement.series import measured
+from lattice_flows.measurement.trust import checks_of_chain
+from lattice_flows.samplers import SAMPLERS
 
 __all__ = ["action_of", "measure", "measurements"]
 
@@ -110,7 +112,7 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
     action = action or action_of(ensemble)
     _check_action(ensemble, action)
     chains, proposals = measurements(ensemble, action)
-    numbers, reweighted, accepted = chains.estimates(), {}, ensemble.accepted
+    numbers, reweighted, accepted, log_weight = chains.estimates(), {}, ensemble.accepted, None
     chain = dict(ensemble.attributes.get("diagnostics", {}))
     if proposals is None:
         chain["thermalisation_pull"] = diagnostics.thermalisation_pull(chains)
@@ -123,9 +125,10 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
         if chain["ess"] * len(log_weight) >= _FEWEST_EFFECTIVE:
             reweighted = proposals.estimates()
     chain["sign_flips"] = chains.sign_flips
-    known = [name for name, number in numbers.items() if number is not None]
+    sampler, training = ensemble.attributes["sampler"], ensemble.attributes.get("training")
+    exact = SAMPLERS[sampler].exact if sampler in SAMPLERS else {}
     return Result(
-        sampler=ensemble.attributes["sampler"],
+        sampler=sampler,
         lattice_shape=action.lattice.shape,
         action=action.component,
         seed=ensemble.attributes["seed"],
@@ -135,9 +138,10 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
         },
         zero_momentum_green=[_number(chains, point) for point in chains.zero_momentum_green],
         effective_mass=[point and _number(chains, point) for point in chains.effective_mass],
-        correlation=Correlation(known, correlation([chains.observable(name) for name in known]).tolist()),
+        correlation=_correlation(chains, {name: number for name, number in numbers.items() if number is not None}),
         errors=diagnostics.errors_against_number(chains),
         rejection_runs=None if accepted is None else rejection_runs(accepted).tolist(),
+        checks=checks_of_chain(chains, chain, accepted=accepted, log_weight=log_weight, training=training, exact=exact),
     )
 
 
@@ -151,6 +155,12 @@ def _check_action(ensemble: Ensemble, action: Action) -> None:
         raise ConfigError(
             f"the ensemble was drawn with the action {drawn_with}, not with {action.component}: give its own, or none"
         )
+
+
+def _correlation(of: Measurements, known: Mapping[str, Estimate]) -> Correlation:
+    longest = max((number.tau_int for number in known.values()), default=0.5) / of.bin_size
+    matrix, bins = correlation([of.observable(name) for name in known], max(longest, 0.5))
+    return Correlation(list(known), matrix.tolist(), bins)
 
 
 def _number(of: Measurements, point: pe.Obs) -> Estimate | None:
