@@ -1,5 +1,7 @@
 """The training loop: reproducible, resumable, and safe when something goes wrong."""
 
+import shutil
+
 import numpy as np
 import pytest
 from small import ACTION, ADAM, LATTICE, Training, coarse_flow, gaussian_flow, restarted, settings, weights_of
@@ -7,6 +9,7 @@ from small import ACTION, ADAM, LATTICE, Training, coarse_flow, gaussian_flow, r
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.flows import load_weights
 from lattice_flows.importance import WeightedSampler, expected_acceptance
+from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.training import trainer
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.stages import begin_with
@@ -91,6 +94,17 @@ def test_a_finished_training_is_not_compiled_again(straight):
     again = training(flow := gaussian())
     assert again._replace(seconds=summary.seconds) == summary and training.output.count("compiling") == compilations
     np.testing.assert_equal(weights_of(flow), weights)
+
+
+def test_samples_of_the_target_may_judge_a_finished_training(straight, tmp_path):
+    training, _, summary = straight
+    copy = Training(shutil.copytree(training.folder, tmp_path / "run"))
+    with EnsembleWriter(tmp_path / "hmc.h5", {"lattice_shape": LATTICE.shape, "action": ACTION.component}) as writer:
+        writer.append({"phi": 0.4 * np.random.default_rng(1).normal(size=(2, 300, *LATTICE.shape)).astype(np.float32)})
+    samples = str(tmp_path / "hmc.h5")
+    again = copy(gaussian(), forward_samples=samples, changed={"training.forward_samples": (None, samples)})
+    assert 0 < again.forward_ess < 1 and again._replace(forward_ess=None) == summary
+    assert f"forward ESS {again.forward_ess:.3f}" in copy.output and "the forward ESS" not in training.output
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(straight, tmp_path):
