@@ -19,12 +19,12 @@ from lattice_flows.measurement.analysis import measure
 from lattice_flows.measurement.diagnostics import tau_int_of_updates
 from lattice_flows.measurement.errors import estimate, primary
 from lattice_flows.measurement.observables import Measurements
-from lattice_flows.measurement.result import LARGEST_PULL, Result
+from lattice_flows.measurement.result import Result
 from lattice_flows.measurement.series import measured
 from lattice_flows.progress import Progress
 from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch
 
-__all__ = ["ENSEMBLE", "baseline_run", "failed_checks", "flow_proposals", "measure_run", "sample_run"]
+__all__ = ["ENSEMBLE", "baseline_run", "flow_proposals", "measure_run", "sample_run"]
 
 ENSEMBLE = "ensemble.h5"
 # Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
@@ -191,16 +191,6 @@ def measure_run(source: Path | str | Ensemble, action: Action | None = None, pro
     source.verify()
     with (progress or Progress(quiet=True)).working("measuring"):
         return measure(source, action)
-
-
-def failed_checks(result: Result) -> list[str]:
-    """Lists the exact means, such as that of exp(-dH), that the run misses by more than four standard errors."""
-    failed = []
-    for name, exact in SAMPLERS.find(result.sampler).exact.items():
-        value, error = result.chain[name], result.chain[f"{name}_error"]
-        if not abs(value - exact) <= LARGEST_PULL * error:
-            failed.append(f"the mean of {name} is {value:.6g} with an error of {error:.2g}, not {exact:g}")
-    return failed
 
 
 def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lattice_flows import command_line
-from lattice_flows.command_line import Flag
+from lattice_flows.command_line import Flag, exit_codes
 
 FLAGS = (
     Flag("ensemble", "what to run", "ensemble file, or the run folder that holds it", required=True, positional=True),
@@ -26,7 +26,7 @@ def main(flags) -> int:
     if flags.out:
         write_json(Path(flags.out), result.to_json())
     progress.info(str(result))
-    return 0
+    return exit_codes.of(result.passed)
 
 
 if __name__ == "__main__":

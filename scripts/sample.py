@@ -6,7 +6,7 @@ python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E
 import sys
 
 from lattice_flows import command_line
-from lattice_flows.command_line import Flag, shared
+from lattice_flows.command_line import Flag, exit_codes, shared
 
 FLAGS = (
     Flag("run", "what to run", "folder of a finished training", required=True),
@@ -33,7 +33,7 @@ def main(flags) -> int:
             result = measure_run(ensemble, action, progress)
         out.write_json("result.json", result.to_json())
     progress.info(str(result))
-    return 0
+    return exit_codes.of(result.passed)
 
 
 if __name__ == "__main__":

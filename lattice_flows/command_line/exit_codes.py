@@ -1,6 +1,6 @@
 """What a command says to the shell by its exit code. No TensorFlow."""
 
-__all__ = ["AGREED", "BUG", "INTERRUPTED", "MEANING", "NOT_TRUSTWORTHY", "UNUSABLE"]
+__all__ = ["AGREED", "BUG", "INTERRUPTED", "MEANING", "NOT_TRUSTWORTHY", "UNUSABLE", "of"]
 
 AGREED = 0
 NOT_TRUSTWORTHY = 1
@@ -15,3 +15,8 @@ MEANING = {
     INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; what was done is saved where the command has --resume",
     BUG: "a bug in lattice_flows",
 }
+
+
+def of(passed: bool | None) -> int:
+    """The exit code for a result: whether it is trusted and agrees; None if it is trusted and nothing was compared."""
+    return NOT_TRUSTWORTHY if passed is False else AGREED

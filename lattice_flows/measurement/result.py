@@ -113,7 +113,7 @@ class Result:
     def conclusion(self) -> str:
         """Whether the errors can be trusted and the observables agree with their references, in words."""
         agreement = {
-            None: "There is no reference for this lattice and action: nothing was compared.",
+            None: "Nothing was compared: no reference for this lattice and action was given.",
             True: f"Every observable agrees with its reference ({self.compared_with}, or exact) within {LARGEST_PULL:g} sigma.",
             False: f"DISAGREES: an observable is more than {LARGEST_PULL:g} sigma from its reference "
             f"({self.compared_with or 'exact'}).",
