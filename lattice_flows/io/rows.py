@@ -16,11 +16,12 @@ import numpy as np
 
 from lattice_flows.io.files import checksum, temporary
 
-__all__ = ["RowWriter", "check_rows", "data_sets", "pieces", "read_attributes"]
+__all__ = ["RowWriter", "check_rows", "checked_pieces", "data_sets", "read_attributes"]
 
 _CHECKSUMS = "checksums"
 _CHUNK_BYTES = 2**20
 _BUFFER_BYTES = 2**23  # every write costs time, so rows are collected first
+_CACHE_BYTES = 2**22  # so that a chunk that is half full is not written, and read again for its other half
 _MEMORY_INCREMENT = 2**26
 
 
@@ -44,7 +45,7 @@ class RowWriter:
         if path is None:
             self.file = h5py.File(str(uuid.uuid4()), "w", driver="core", backing_store=False, block_size=_MEMORY_INCREMENT)
         else:
-            self.file = h5py.File(self._part, "w")
+            self.file = h5py.File(self._part, "w", rdcc_nbytes=_CACHE_BYTES)
         self._checksums: dict[str, int] = {}
         self._buffer: list[Mapping[str, np.ndarray]] = []
         self._buffered = 0
@@ -67,7 +68,8 @@ class RowWriter:
         if self._path is not None and shutil.disk_usage(self._path.parent).free < 2 * self._buffered:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         for name in dict.fromkeys(name for rows in self._buffer for name in rows):
-            values = np.concatenate([rows[name] for rows in self._buffer if name in rows])
+            parts = [rows[name] for rows in self._buffer if name in rows]
+            values = np.concatenate(parts) if len(parts) > 1 else parts[0]
             if name not in self.file:
                 row, total = values.shape[1:], max(len(values), self._totals.get(name, 0))
                 chunks = _chunks((total, *row), values.dtype.itemsize)
@@ -124,34 +126,39 @@ def data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:
     return found
 
 
-def pieces(data: h5py.Dataset) -> Iterator[np.ndarray]:
-    """The rows of a data set in order, a few MiB of them at a time."""
-    rows = max(_BUFFER_BYTES // max(data.dtype.itemsize * int(np.prod(data.shape[1:])), 1), 1)
-    for start in range(0, len(data), rows):
-        yield data[start : start + rows]
+def checked_pieces(file: h5py.File) -> Iterator[tuple[str, np.ndarray]]:
+    """The rows of all data sets in order, a few MiB of them at a time, with the names of the data sets.
 
-
-def check_rows(file: h5py.File) -> None:
-    """Compares all data sets with their numbers of rows and checksums; files of earlier versions have none.
+    They are compared with their numbers and checksums on the way; files of earlier versions have none.
 
     Raises:
       ValueError: a data set is missing, unknown, too short or changed, or an attribute is.
     """
-    if _CHECKSUMS not in file.attrs:
-        return
-    recorded, found = json.loads(file.attrs[_CHECKSUMS]), data_sets(file)
-    if recorded["attributes"] != _of_attributes(file):
-        raise ValueError("its attributes have changed since it was written")
-    if found.keys() != recorded["data"].keys():
-        raise ValueError(f"it lacks or has one data set too many: {sorted(found.keys() ^ recorded['data'].keys())}")
-    for name, (rows, crc) in recorded["data"].items():
-        if len(found[name]) != rows:
-            raise ValueError(f"its data set {name!r} has {len(found[name])} of {rows} rows")
+    found = data_sets(file)
+    recorded = json.loads(file.attrs[_CHECKSUMS]) if _CHECKSUMS in file.attrs else None
+    if recorded is not None:
+        if recorded["attributes"] != _of_attributes(file):
+            raise ValueError("its attributes have changed since it was written")
+        if found.keys() != recorded["data"].keys():
+            raise ValueError(f"it lacks or has one data set too many: {sorted(found.keys() ^ recorded['data'].keys())}")
+    for name, data in found.items():
+        rows, crc = recorded["data"][name] if recorded else (len(data), None)
+        if len(data) != rows:
+            raise ValueError(f"its data set {name!r} has {len(data)} of {rows} rows")
+        step = max(_BUFFER_BYTES // max(data.dtype.itemsize * int(np.prod(data.shape[1:])), 1), 1)
         present = 0
-        for piece in pieces(found[name]):
+        for start in range(0, rows, step):
+            piece = data[start : start + step]
             present = checksum(piece, present)
-        if present != crc:
+            yield name, piece
+        if crc not in (None, present):
             raise ValueError(f"its data set {name!r} has changed since it was written: its checksum is wrong")
+
+
+def check_rows(file: h5py.File) -> None:
+    """Reads all rows, to see that they are what was written. Raises `ValueError` as `checked_pieces` does."""
+    for _ in checked_pieces(file) if _CHECKSUMS in file.attrs else ():
+        pass
 
 
 def _of_attributes(file: h5py.File) -> int:

@@ -24,10 +24,10 @@ import numpy as np
 
 from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError, made_as
 from lattice_flows.io.files import remove_unfinished
-from lattice_flows.io.rows import RowWriter, check_rows, data_sets, pieces, read_attributes
+from lattice_flows.io.rows import RowWriter, check_rows, checked_pieces, data_sets, read_attributes
 from lattice_flows.reading import reading
 
-__all__ = ["EnsembleWriter", "remove_segments"]
+__all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments"]
 
 # A segment is closed when this share of all drawing time has passed since the one before: as little gets lost, at most.
 _SHARE = 0.02
@@ -218,14 +218,13 @@ class EnsembleWriter:
         totals: dict[str, int] = {}
         for path in self._segments:
             with _opened(path) as file:
-                for name, data in _of_ensemble(file):
+                for name, data in data_sets(file).items():
                     totals[name] = totals.get(name, 0) + len(data)
         with RowWriter(self._path, self._attributes, totals) as rows:
             for path in self._segments:
                 with _opened(path) as file:
-                    check_rows(file)
-                    for name, data in _of_ensemble(file):
-                        for piece in pieces(data):
+                    for name, piece in checked_pieces(file):
+                        if not name.startswith((_STATE, _NOTES)):
                             rows.append({name: piece})
 
     def _numbered(self, number: int) -> Path:
@@ -238,6 +237,11 @@ def remove_segments(path: Path) -> None:
         shutil.rmtree(_folder(path))
 
 
+def drawn_bytes(path: Path) -> int:
+    """The size of the segments of an ensemble that is not complete."""
+    return sum(segment.stat().st_size for segment in _folder(path).glob("*.h5"))
+
+
 def _folder(path: Path) -> Path:
     return path.with_name(path.name + ".segments")
 
@@ -246,7 +250,3 @@ def _folder(path: Path) -> Path:
 def _opened(path: Path) -> Iterator[h5py.File]:
     with reading(path, error=EnsembleError), h5py.File(path, "r") as file:
         yield file
-
-
-def _of_ensemble(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
-    return [(name, data) for name, data in data_sets(file).items() if not name.startswith((_STATE, _NOTES))]
