@@ -15,6 +15,7 @@ from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.lattice import Lattice
 from lattice_flows.progress import Progress
+from lattice_flows.resources import check_memory, lattice_bytes, training_bytes
 from lattice_flows.samplers import SAMPLERS
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.optimizers import OPTIMIZERS
@@ -24,6 +25,7 @@ from lattice_flows.training.trainer import Trainer
 
 __all__ = [
     "Trained",
+    "as_pretrained",
     "build_model",
     "completed",
     "open_trained",
@@ -72,9 +74,11 @@ def build_model(config: RunConfig, strategy: tf.distribute.Strategy | None = Non
 
     Raises:
       ConfigError: an unknown part, or a parameter that cannot be used.
+      NotEnough: the lattice exceeds the memory of the machine.
     """
     _check_flow(config)
     lattice = Lattice(config.lattice.shape)
+    check_memory(lattice_bytes(lattice.shape), f"the lattice {lattice.shape}", "use a smaller lattice")
     with strategy.scope() if strategy else contextlib.nullcontext():
         return FLOWS.build(config.flow, lattice, config.seed), ACTIONS.build(config.action, lattice)
 
@@ -138,6 +142,10 @@ def train_model(
 ) -> Trained:
     """Trains a flow in a run folder: `train_run` for a flow and an action that have been built as the configuration says."""
     progress, config = progress or Progress(quiet=True), completed(config)
+    shape, batch = flow.lattice.shape, config.training.batch_size
+    what = f"training on the lattice {shape} with a batch_size of {batch}"
+    needed = training_bytes(shape, batch, config.training.evaluation_samples)
+    check_memory(needed, what, "use a smaller lattice or a smaller training.batch_size")
     trainer = Trainer(flow, action, config.training, seed=config.seed, strategy=strategy, progress=progress)
     restored = False
 
@@ -158,13 +166,35 @@ def train_model(
         return Trained(run, flow, action, trainer.run(run, {"config": config.model_dump(mode="json"), "command": sys.argv}))
 
 
+def as_pretrained(config: RunConfig, weights: str | Path) -> RunConfig:
+    """The configuration of a run with pretrained weights: the training is the one that they had.
+
+    Args:
+      config: of the run.
+      weights: the weights file, or the folder of the run that made it.
+
+    Raises:
+      ConfigError: the weights belong to another lattice, action or flow.
+      CheckpointError: they are missing or damaged.
+    """
+    path = weights_file(weights)
+    config, recorded = completed(config), completed(recorded_config(path))
+    different = {
+        key: pair for key, pair in config.differences(recorded).items() if key.split(".")[0] in ("lattice", "action", "flow")
+    }
+    if different:
+        listed = ", ".join(f"{key} {there!r}, not {here!r}" for key, (here, there) in different.items())
+        raise ConfigError(f"the weights in {path.name} were trained with {listed}")
+    return config.model_copy(update={"training": recorded.training, "stages": recorded.stages})
+
+
 def start_from_pretrained(
     config: RunConfig, out: str | Path, weights: str | Path, strategy: tf.distribute.Strategy | None = None, *, resume: bool = False
 ) -> Trained:
     """Makes a run folder with pretrained weights, instead of training them with `train_run`.
 
     Args:
-      config: of the run.
+      config: of the run; its training is replaced by that of the weights, which is what the folder records.
       out: the run folder.
       weights: the weights file of the earlier run, or its folder.
       strategy: the devices; None for TensorFlow's default.
@@ -176,15 +206,7 @@ def start_from_pretrained(
       RunError: the folder is in use or cannot be written.
     """
     path = weights_file(weights)
-    config = completed(config)
-    different = {
-        key: pair
-        for key, pair in config.differences(completed(recorded_config(path))).items()
-        if key.split(".")[0] in ("lattice", "action", "flow")
-    }
-    if different:
-        listed = ", ".join(f"{key} {there!r}, not {here!r}" for key, (here, there) in different.items())
-        raise ConfigError(f"the weights in {path.name} were trained with {listed}")
+    config = as_pretrained(config, path)
     flow, action = build_model(config, strategy)
     diagnostics = load_weights(path, flow)
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume)

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lattice_flows.io.files import RunError
 from lattice_flows.io.locks import lock_file
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper.records import REFERENCES, read_record, record_file, write_record
+from lattice_flows.reading import read_yaml, reading
 
-__all__ = ["baselines", "checked", "common_network", "published", "record", "reference"]
+__all__ = ["baselines", "checked", "common_network", "published", "record", "reference", "samplers"]
 
 _PUBLISHED = Path(__file__).with_name("published.yaml")
 _WAIT = 60.0  # seconds, for other baselines that are being recorded
@@ -42,31 +41,46 @@ def common_network() -> dict[str, float]:
 
 def reference(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> Result | None:
     """The result of HMC for a lattice and an action, None if there is none. Arguments as for `published`."""
-    for samplers in _references().values():
-        entry = samplers.get("hmc")
-        if entry is not None and (tuple(entry["lattice_shape"]), entry["action"]) == (tuple(lattice_shape), dict(action)):
-            return Result.from_entry("hmc", entry)
-    return None
+    return samplers(lattice_shape, action).get("hmc")
+
+
+def samplers(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> dict[str, Result]:
+    """Sampler -> result, of all baselines for a lattice and an action, under whatever name. Arguments as for `published`."""
+    found: dict[str, Result] = {}
+    with reading(REFERENCES):
+        for entries in _references().values():
+            for sampler, entry in entries.items():
+                if _physics(entry) == (tuple(lattice_shape), dict(action)):
+                    found.setdefault(sampler, Result.from_entry(sampler, entry))
+    return found
 
 
 def baselines(tables: Iterable[str]) -> dict[tuple[str, str], Result]:
-    """Ensemble and sampler -> result, of all baselines of some ensembles."""
+    """Ensemble and sampler -> result, of all baselines under the names of some ensembles."""
     entries = _references()
-    return {
-        (table, sampler): Result.from_entry(sampler, entry) for table in tables for sampler, entry in entries.get(table, {}).items()
-    }
+    with reading(REFERENCES):
+        return {
+            (table, sampler): Result.from_entry(sampler, entry)
+            for table in tables
+            for sampler, entry in entries.get(table, {}).items()
+        }
 
 
-def checked(path: str | Path) -> Path:
-    """A file of references that results can be recorded in, before work for them begins.
+def checked(path: str | Path, name: str, lattice_shape: Sequence[int], action: Mapping[str, Any]) -> Path:
+    """A file of references that a result can be recorded in, before work for it begins.
+
+    Args:
+      path: the file.
+      name: of the entry.
+      lattice_shape, action: of the result, as for `published`.
 
     Raises:
-      RunError: it has no name, cannot be read, or cannot be written.
+      RunError: it has no name, cannot be read or written, or has other physics under that name.
     """
     path = Path(path)
     if not path.name:
         raise RunError("the file of references needs a name, such as references.yaml")
-    read_record(path)
+    _check_physics(path, read_record(path), name, (tuple(lattice_shape), dict(action)))
     place = next(each for each in (path, *path.resolve().parents) if each.exists())
     if not os.access(place, os.W_OK) or (place != path and not place.is_dir()):
         raise RunError(f"cannot write {path}: no permission at {place}; choose another file of references")
@@ -78,27 +92,44 @@ def record(result: Result, name: str, path: Path | None = None) -> Path:
 
     Args:
       result: of the baseline.
-      name: of the ensemble.
+      name: of the ensemble; all baselines under one name are on the same lattice and of the same action.
       path: the file; None for `paper/references.yaml` of this clone.
 
     Returns:
       the file.
 
     Raises:
-      RunError: the file cannot be written.
+      RunError: the file cannot be read or written, or has other physics under that name.
     """
     path = record_file(REFERENCES, path)
     with lock_file(path, wait=_WAIT):
         entries = read_record(path)
+        _check_physics(path, entries, name, (tuple(result.lattice_shape), dict(result.action)))
         entries.setdefault(name, {})[result.sampler] = result.to_entry()
         write_record(path, _HEAD, dict(sorted(entries.items())), sort_keys=False, default_flow_style=None)
     _references.cache_clear()
     return path
 
 
+def _physics(entry: Mapping[str, Any]) -> tuple[tuple[int, ...], dict[str, Any]]:
+    return tuple(entry["lattice_shape"]), dict(entry["action"])
+
+
+def _check_physics(path: Path, entries: Mapping[str, Any], name: str, physics: tuple[tuple[int, ...], dict[str, Any]]) -> None:
+    """Raises a `RunError` where a file has baselines of other physics under a name."""
+    with reading(path, "choose another file of references", RunError):
+        for sampler, entry in entries.get(name, {}).items():
+            shape, action = _physics(entry)
+            if (shape, action) != physics:
+                raise RunError(
+                    f"{path} has {sampler} under {name!r} on the lattice {shape} with {action}, not on {physics[0]} with "
+                    f"{physics[1]}: give this one a name of its own by --name"
+                )
+
+
 @functools.cache
 def _published() -> dict[str, Any]:
-    return yaml.safe_load(_PUBLISHED.read_text())
+    return read_yaml(_PUBLISHED)
 
 
 @functools.cache

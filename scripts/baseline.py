@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 from lattice_flows import command_line
-from lattice_flows.command_line import Flag, shared
+from lattice_flows.command_line import Flag, exit_codes, shared
 
 FLAGS = (
     Flag("sampler", "what to run", "hmc, metropolis, or another registered sampler", required=True),
     *shared("config", "resume", "lattice_size", "seed", "chains", "updates", "thinning", "trajectories", "configurations", "out"),
-    Flag("references", "output", "also write the numbers into this file of references, under the configuration's name"),
+    Flag("references", "output", "also write the numbers into this file of references"),
+    Flag("name", "output", "of the entry in it", shown_default="the name of the configuration"),
     *shared("device"),
 )
 
@@ -26,7 +27,7 @@ def main(flags) -> int:
     from lattice_flows.lattice import Lattice
     from lattice_flows.paper import references
     from lattice_flows.pipeline import start_run
-    from lattice_flows.production import ENSEMBLE, baseline_run, failed_checks, measure_run
+    from lattice_flows.production import ENSEMBLE, baseline_run, measure_run
     from lattice_flows.progress import Progress
     from lattice_flows.samplers import SAMPLERS
     from lattice_flows.training.devices import choose_strategy
@@ -35,19 +36,18 @@ def main(flags) -> int:
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     settings = config.sampler(flags.sampler)
     SAMPLERS.complete(settings.component(flags.sampler), SamplerConfig.model_fields)  # before anything is written
-    recorded = references.checked(flags.references) if flags.references is not None else None
+    name = flags.name or Path(flags.config).stem
+    if flags.references is not None:
+        references.checked(flags.references, name, action.lattice.shape, action.component)
     with start_run(flags.out, config, strategy, resume=flags.resume) as run:
         how = {"seed": config.seed, "device": strategy.extended.worker_devices[0], "progress": progress}
         with baseline_run(flags.sampler, action, settings, path=run.path / ENSEMBLE, **how) as ensemble:
             result = dataclasses.replace(measure_run(ensemble, action, progress), command=command_line.command())
         run.write_json("result.json", result.to_json())
-    if recorded:
-        references.record(result, Path(flags.config).stem, recorded)
+    if flags.references is not None:
+        references.record(result, name, Path(flags.references))
     progress.info(str(result))
-    failed = failed_checks(result)
-    for check in failed:
-        progress.info(f"FAILED: {check}")
-    return 1 if failed else 0
+    return exit_codes.of(result.passed)
 
 
 if __name__ == "__main__":

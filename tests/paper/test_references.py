@@ -1,8 +1,12 @@
 """The numbers that results are compared with."""
 
+import dataclasses
+
 import pytest
 import yaml
 
+from lattice_flows.errors import UserError
+from lattice_flows.io.files import RunError
 from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.paper import references
 from lattice_flows.paper.cases import TABLES, Case
@@ -37,7 +41,7 @@ def test_every_ensemble_has_precise_references_that_agree_with_the_paper(table):
 )
 def test_another_lattice_or_action_has_no_reference(override):
     point = of(Case("E1").configuration([override]))
-    assert references.reference(*point) is None and references.published(*point) == {}
+    assert references.reference(*point) is None and references.published(*point) == references.samplers(*point) == {}
 
 
 def test_larger_lattices_are_not_the_papers():
@@ -50,6 +54,7 @@ def test_references_are_found_by_their_physics():
     point = of(Case("E1").configuration([{"lattice": {"shape": [8, 8]}, "action": {"lam": 6.008}}]))
     assert references.published(*point) == {"pole_mass_times_l": Estimate(3.97, 0.05)}
     assert references.reference(*point) == references.baselines(["E2"])["E2", "hmc"]
+    assert references.samplers(*point) == {sampler: result for (_, sampler), result in references.baselines(["E2"]).items()}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -67,11 +72,37 @@ def test_an_entry_replaces_its_predecessor_alone(tmp_path):
     path = tmp_path / "references.yaml"
     known = references.baselines(["E1", "E2"])
     hmc, metropolis, other = known["E1", "hmc"], known["E1", "metropolis"], known["E2", "hmc"]
-    for result, name in ((hmc, "b"), (metropolis, "b"), (hmc, "a"), (other, "b")):
+    again = dataclasses.replace(hmc, seed=2)
+    for result, name in ((hmc, "b"), (metropolis, "b"), (other, "a"), (again, "b")):
         assert references.record(result, name, path) == path
     entries = yaml.safe_load(path.read_text())
     assert list(entries) == ["a", "b"] and path.read_text().startswith("# Baselines")
-    assert entries == {"a": {"hmc": hmc.to_entry()}, "b": {"hmc": other.to_entry(), "metropolis": metropolis.to_entry()}}
+    assert entries == {"a": {"hmc": other.to_entry()}, "b": {"hmc": again.to_entry(), "metropolis": metropolis.to_entry()}}
+
+
+def test_other_physics_does_not_come_under_the_name_of_an_entry(tmp_path):
+    path = tmp_path / "references.yaml"
+    known = references.baselines(["E1", "E2"])
+    references.record(known["E1", "hmc"], "E1", path)
+    before, other = path.read_text(), known["E2", "metropolis"]
+    message = r"has hmc under 'E1' on the lattice \(6, 6\) with .*, not on \(8, 8\) with .*: give this one a name of its own"
+    with pytest.raises(RunError, match=message):
+        references.record(other, "E1", path)
+    with pytest.raises(RunError, match=message):
+        references.checked(path, "E1", other.lattice_shape, other.action)
+    assert path.read_text() == before
+    assert references.checked(path, "E1_8", other.lattice_shape, other.action) == path
+    references.record(other, "E1_8", path)
+    assert list(yaml.safe_load(path.read_text())) == ["E1", "E1_8"]
+
+
+@pytest.mark.parametrize("text", ["- 1", "E1: [1]", "E1: {hmc: 3}", "E1: {hmc: {action: {}}}", "E1: {hmc: {}}\nE1: {}"])
+def test_a_file_of_something_else_is_not_overwritten(tmp_path, text):
+    path, result = tmp_path / "references.yaml", references.baselines(["E1"])["E1", "hmc"]
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"cannot read \S+references.yaml: ") as error:
+        references.record(result, "E1", path)
+    assert path.read_text() == text and "\n" not in str(error.value)
 
 
 def test_what_is_recorded_is_what_is_read(tmp_path):

@@ -18,6 +18,12 @@ from lattice_flows.progress import Progress
     [
         (["E1", "L20"], [], {"pretrained": True}, r"no pretrained weights continuous/L20 available"),
         (["E1"], [{"training": {"steps": 0}}], {}, r"'training.steps' has the value 0"),
+        (
+            ["E1", "E2"],
+            [{"lattice": {"shape": [6, 6]}}],
+            {"pretrained": True},
+            r"E2.npz were trained with lattice.shape \[8, 8\], not \[6, 6\]",
+        ),
     ],
 )
 def test_nothing_is_begun_that_cannot_be_finished(tmp_path, tables, overrides, settings, message):
@@ -28,6 +34,8 @@ def test_nothing_is_begun_that_cannot_be_finished(tmp_path, tables, overrides, s
 
 def test_figures_name_the_baselines_that_they_lack(tmp_path, monkeypatch):
     known = {table: samplers for table, samplers in references._references().items() if table != "E3"}
+    with pytest.raises(ConfigError, match=r"need hmc on E1, which paper/references.yaml does not hold for its lattice and action"):
+        reproduction.reproduce([], [5], [{"lattice": {"shape": [8, 8]}}], out=tmp_path / "out")
     monkeypatch.setattr(references, "_references", lambda: known)
     with pytest.raises(ConfigError, match=r"need hmc on E3.*scripts/baseline.py --sampler hmc --config configs/E3.yaml"):
         reproduction.reproduce([], [5], out=tmp_path / "out")
@@ -39,13 +47,18 @@ def test_a_call_leaves_its_results(tmp_path, monkeypatch):
     output = io.StringIO()
     progress = Progress(Console(file=output, width=300))
     overrides = [SMALL, {"training": {"steps": 10}}]
-    assert reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress)
+    passed = reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress)
     monkeypatch.setattr(reproduction.run_figures, "save", lambda *_: None)
-    assert reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress, resume=True)
+    assert reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress, resume=True) == passed
     assert "ensemble.h5 is up to date" in output.getvalue()
     folder = tmp_path / "E1"
     content = json.loads((folder / "result.json").read_text())
-    assert content["passed"] and (content["m2"], content["lam"], content["seed"]) == (-4.0, 6.975, 1)
+    assert content["compared_with"] is None and content["passed"] is (None if content["trusted"] else False)
+    assert passed == content["trusted"]
+    table = (folder / "table.md").read_text()
+    assert "No reference for this lattice and action: nothing was compared." in table and "chi-square" not in output.getvalue()
+    assert "--sampler hmc --config E1 --lattice_size 4 --name E1_4 --out runs/hmc/E1_4 --references paper/references.yaml" in table
+    assert (content["m2"], content["lam"], content["seed"]) == (-4.0, 6.975, 1)
     assert (content["table"], content["flow"], content["lattice_shape"]) == ("E1", "affine", [4, 4])
     assert content["training"]["steps"] == 10 and content["chain"]["length"] == 2000
     result = Result.from_json(content)
