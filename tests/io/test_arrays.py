@@ -52,3 +52,42 @@ def test_files_of_earlier_versions_are_read(tmp_path):
         np.savez(file, __facts__=np.array('{"step": 1}'), x=np.zeros(2))
     arrays, diagnostics = read_arrays(tmp_path / "old.npz")
     assert diagnostics == {"step": 1} and arrays.keys() == {"x"}
+
+
+def rewritten(path, change):
+    """The archive again, with other arrays but what it says about them."""
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    change(arrays)
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda arrays: arrays.pop("b"), "its array 'b' is missing"),
+        (lambda arrays: arrays.update(c=np.zeros(1)), "its array 'c' does not belong there"),
+        (lambda arrays: arrays["a"].__setitem__(0, 7.0), "its array 'a' has changed"),
+        (lambda arrays: arrays.update(a=arrays["a"][:2]), "its array 'a' has changed"),
+        (lambda arrays: arrays.update(a=arrays["a"].astype(np.float32)), "its array 'a' has changed"),
+        (lambda arrays: arrays.pop("__facts__"), "it has no entry '__facts__'"),
+    ],
+)
+def test_an_archive_says_what_it_holds(tmp_path, change, what):
+    path = tmp_path / "w.npz"
+    write_arrays(path, {"a": np.arange(3.0), "b": np.zeros((2, 2))})
+    rewritten(path, lambda arrays: None)
+    assert read_arrays(path)[0].keys() == {"a", "b"}
+    rewritten(path, change)
+    with pytest.raises(CheckpointError, match=rf"cannot read .*w.npz: {what}; use a copy of it, or train again"):
+        read_arrays(path)
+
+
+def test_what_is_no_archive_of_arrays(tmp_path):
+    with (tmp_path / "single.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    (tmp_path / "text.npz").write_text("weights")
+    for name, what in (("single", "a single array, not an archive"), ("text", ""), ("missing", "No such file")):
+        with pytest.raises(CheckpointError, match=rf"cannot read .*{name}.npz: .*{what}"):
+            read_arrays(tmp_path / f"{name}.npz")

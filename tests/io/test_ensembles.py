@@ -115,6 +115,88 @@ def test_a_file_of_an_earlier_layout_is_refused_by_name(tmp_path):
         Ensemble(tmp_path / "old.h5")
 
 
+@pytest.fixture
+def stored(tmp_path):
+    """A file with 2000 proposals."""
+    rng = np.random.default_rng(2)
+    rows = {"phi": rng.normal(size=(2000, 2, 2)).astype(np.float32), "log_weight": rng.normal(size=2000)}
+    with EnsembleWriter(tmp_path / "e.h5", {"seed": 1, "lattice_shape": (2, 2)}) as writer:
+        writer.append(rows | {"index": np.arange(2000), "accepted": np.ones(2000, bool)}, {"phi_2": rng.normal(size=2000)})
+    return tmp_path / "e.h5"
+
+
+def shorten(file):
+    for name in ("phi", "log_weight", "series/phi_2", "index", "accepted"):
+        file[name].resize(1500, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("harm", "what"),
+    [
+        (shorten, "its data set '.*' has 1500 of 2000 rows"),
+        (lambda file: file["phi"].__setitem__(slice(700, 1212), 0), "its data set 'phi' has changed"),
+        (lambda file: file["index"].__setitem__(3, 2), "its data set 'index' has changed"),
+        (lambda file: file.__delitem__("series/phi_2"), r"one data set too many: \['series/phi_2'\]"),
+        (lambda file: file.attrs.__setitem__("seed", "2"), "its attributes have changed"),
+    ],
+)
+def test_a_file_that_has_changed_is_named(stored, harm, what):
+    with Ensemble(stored) as ensemble:
+        ensemble.verify()
+    with h5py.File(stored, "a") as file:
+        harm(file)
+    with Ensemble(stored) as ensemble, pytest.raises(EnsembleError, match=rf"cannot read .*e.h5: .*{what}.*; draw the ensemble"):
+        ensemble.verify()
+
+
+def test_a_flipped_bit_is_noticed(stored):
+    with h5py.File(stored) as file:
+        place = file["phi"].id.get_chunk_info(0).byte_offset + 17
+    content = bytearray(stored.read_bytes())
+    content[place] ^= 1
+    stored.write_bytes(content)
+    with Ensemble(stored) as ensemble, pytest.raises(EnsembleError, match="its data set 'phi' has changed"):
+        ensemble.verify()
+
+
+@pytest.mark.parametrize(
+    ("harm", "what"),
+    [
+        (lambda file: file["log_weight"].resize(1500, axis=0), "its numbers of rows differ"),
+        (lambda file: file["index"].__setitem__(3, 2000), "its index points to proposals that it does not hold"),
+        (lambda file: file["phi"].resize(10**12, axis=0), "its numbers of rows differ"),
+        (lambda file: file.attrs.__setitem__("lattice_shape", "[3, 3]"), r"the shape \(2000, 2, 2\) on a lattice \(3, 3\)"),
+        (lambda file: file.attrs.__setitem__("seed", "[1]"), r"its attribute 'seed' is \[1\]"),
+        (lambda file: file.attrs.__setitem__("seed", "{"), "Expecting property name"),
+        (lambda file: file.attrs.__setitem__("layout", 3), "the JSON object must be str"),
+        (lambda file: (file.__delitem__("phi"), file.create_group("phi")), "no entry 'phi'"),
+        (
+            lambda file: (file.__delitem__("phi"), file.create_dataset("phi", (2000, 2, 2), "f4", chunks=True)),
+            "not there as a whole",
+        ),
+    ],
+)
+def test_files_without_checksums_are_read_if_they_fit_together(stored, harm, what):
+    with h5py.File(stored, "a") as file:
+        del file.attrs["checksums"]  # as an earlier version would have written it
+    with Ensemble(stored) as ensemble:
+        ensemble.verify()
+        assert ensemble.index[-1] == 1999
+    with h5py.File(stored, "a") as file:
+        harm(file)
+    with pytest.raises(EnsembleError, match=rf"cannot read .*e.h5: .*{what}"), Ensemble(stored) as ensemble:
+        ensemble.index  # noqa: B018
+    with h5py.File(stored, "a"):  # nothing was left open
+        pass
+
+
+def test_parts_of_a_file(stored):
+    with Ensemble(stored) as ensemble:
+        assert (ensemble.stored, ensemble.series_names) == (2000, ["phi_2"])
+        np.testing.assert_array_equal(ensemble.series_rows(3, 7)["phi_2"], ensemble.series["phi_2"][3:7])
+        assert ensemble.series_rows(0, 1, []) == {}
+
+
 def test_no_space_is_noticed_before_anything_is_lost(tmp_path, monkeypatch):
     with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
         writer.append({"phi": np.zeros((3, 1, 2))})

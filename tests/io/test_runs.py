@@ -3,6 +3,7 @@
 import json
 import resource
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pyerrors
 import pytest
@@ -11,7 +12,7 @@ import yaml
 
 from lattice_flows.config import load
 from lattice_flows.io import runs
-from lattice_flows.io.files import RunError
+from lattice_flows.io.files import RunError, temporary
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.pipeline import completed
 
@@ -98,6 +99,45 @@ def test_no_space(tmp_path, small_config):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (run.path / "metrics.csv").read_text() == "earlier\n"
     assert not list(run.path.glob("*.part"))
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_with_nothing_but_unfinished_files_is_started(tmp_path, small_config, resume):
+    (tmp_path / "config.yaml.part").write_text("lattice: ")  # of an earlier version
+    temporary(tmp_path / "config.yaml").write_text("lattice: ")
+    run = RunDirectory.start(tmp_path, small_config(), resume=resume)
+    assert not run.resumed
+    run.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "environment.json", ".lock"}
+
+
+def test_what_a_dead_process_left_unfinished_is_removed(tmp_path, small_config):
+    RunDirectory.start(tmp_path, small_config()).close()
+    (tmp_path / "checkpoints").mkdir()
+    temporary(tmp_path / "checkpoints" / "step_1.npz").write_bytes(b"half")
+    (tmp_path / "film.mkv.part").write_text("not ours")
+    RunDirectory.start(tmp_path, small_config(), resume=True).close()
+    assert not list((tmp_path / "checkpoints").iterdir()) and (tmp_path / "film.mkv.part").exists()
+
+
+def test_files_that_are_not_ours_are_never_taken_for_unfinished_ones(tmp_path, small_config):
+    (tmp_path / "film.mkv.part").write_text("not ours")
+    with pytest.raises(RunError, match="already in use"):
+        RunDirectory.start(tmp_path, small_config())
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mkv.part"]
+
+
+def test_a_run_is_locked_until_it_is_closed(tmp_path, small_config):
+    def start():
+        return RunDirectory.start(tmp_path / "run", small_config(), resume=True).close()
+
+    with ThreadPoolExecutor(1) as another, RunDirectory.start(tmp_path / "run", small_config()) as run:
+        before = {path: path.read_bytes() for path in run.path.iterdir()}
+        with pytest.raises(RunError, match=r"run is in use by process \d+ on .*: wait until it has finished"):
+            another.submit(start).result()
+        assert {path: path.read_bytes() for path in run.path.iterdir()} == before
+        run.close()
+        another.submit(start).result()
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere/run", "file/run"])

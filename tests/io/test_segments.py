@@ -1,0 +1,134 @@
+"""Ensembles that are interrupted while they are drawn."""
+
+import shutil
+import types
+
+import h5py
+import numpy as np
+import pytest
+from growing import ATTRIBUTES, CHUNKS, content, draw
+
+from lattice_flows.io import segments
+from lattice_flows.io.files import RunError, temporary, writing
+
+
+@pytest.fixture(autouse=True)
+def a_segment_for_every_chunk(monkeypatch):
+    monkeypatch.setattr(segments, "_SHORTEST", 0.0)
+    monkeypatch.setattr(segments, "_SHARE", 0.0)
+
+
+@pytest.fixture
+def undisturbed(tmp_path):
+    draw(tmp_path / "undisturbed.h5")
+    return content(tmp_path / "undisturbed.h5")
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """A chain that was interrupted after seven chunks: the ensemble and the folder of its segments."""
+    path = tmp_path / "e.h5"
+    with pytest.raises(KeyboardInterrupt):
+        draw(path, stop=7)
+    return path, path.with_name("e.h5.segments")
+
+
+def test_an_interrupted_chain_goes_on_to_the_same_ensemble(tmp_path, interrupted, undisturbed):
+    path, folder = interrupted
+    assert not path.exists() and len(list(folder.iterdir())) == 7
+    said = []
+    drawn = draw(path, info=said.append)
+    assert drawn == CHUNKS - 7 and "going on after the 70 rows that were drawn before" in said[0]
+    np.testing.assert_equal(content(path), undisturbed)
+    assert {file.name for file in tmp_path.iterdir()} == {"e.h5", "undisturbed.h5"}
+
+
+def test_the_part_of_a_segment_before_an_interruption_is_kept(tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setattr(segments, "_SHORTEST", 1e9)
+    monkeypatch.setattr(segments, "_LONGEST", 1e9)
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        draw(tmp_path / "e.h5", stop=5, info=said.append)
+    assert said == [f"what was drawn is kept in {tmp_path / 'e.h5.segments'}: the same run goes on from there"]
+    assert draw(tmp_path / "e.h5") == CHUNKS - 5
+    np.testing.assert_equal(content(tmp_path / "e.h5"), undisturbed)
+
+
+def test_a_chain_that_was_complete_but_not_merged(tmp_path, monkeypatch, undisturbed):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(segments, "checked_pieces", lambda file: (_ for _ in ()).throw(KeyboardInterrupt))
+        draw(tmp_path / "e.h5")
+    assert draw(tmp_path / "e.h5") == 0
+    np.testing.assert_equal(content(tmp_path / "e.h5"), undisturbed)
+
+
+def flip(path):
+    with h5py.File(path) as file:
+        place = file["phi"].id.get_chunk_info(0).byte_offset + 17
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 1
+    path.write_bytes(damaged)
+
+
+def zero(path):
+    with h5py.File(path, "a") as file:
+        file["phi"][3:5] = 0
+
+
+def shorten(path):
+    with h5py.File(path, "a") as file:
+        file["phi"].resize(5, axis=0)
+
+
+@pytest.mark.parametrize("harm", [flip, zero, shorten, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
+def test_segments_are_drawn_again_from_the_first_that_is_damaged(interrupted, undisturbed, harm):
+    path, folder = interrupted
+    harm(folder / "000004.h5")
+    said = []
+    assert draw(path, info=said.append) == CHUNKS - 4
+    assert "going on after the 40 rows" in said[-1]
+    assert len(said) == 1 or ("000004.h5" in said[0] and "drawing again from there" in said[0])
+    np.testing.assert_equal(content(path), undisturbed)
+
+
+def test_a_segment_that_is_damaged_before_it_is_merged_is_not_published(interrupted, monkeypatch):
+    path, folder = interrupted
+    with pytest.raises(segments.EnsembleError, match=r"cannot read .*000002.h5: its data set 'phi' has changed"):
+        draw(path, then=lambda: zero(folder / "000002.h5"))
+    assert not path.exists()
+
+
+def test_a_chain_with_other_settings_is_drawn_anew(interrupted):
+    path, _ = interrupted
+    said = []
+    assert draw(path, info=said.append, attributes=ATTRIBUTES | {"seed": 2}) == CHUNKS
+    assert said == ["e.h5 was begun with other weights, settings or another seed: drawing it again"]
+
+
+def test_what_a_dead_process_left_unfinished_is_removed(tmp_path, interrupted):
+    path, folder = interrupted
+    for left in (path, folder / "000007.h5"):
+        temporary(left).write_bytes(b"half")
+    (tmp_path / "film.mkv.part").write_text("not ours")
+    draw(path)
+    assert {file.name for file in tmp_path.iterdir()} == {"e.h5", "film.mkv.part"}
+
+
+def test_a_full_disk_keeps_the_segments_before(interrupted, undisturbed, monkeypatch):
+    path, folder = interrupted
+    with monkeypatch.context() as patch, pytest.raises(RunError, match=r"cannot write .*e.h5: No space left on device"):
+        patch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
+        with writing(path):
+            draw(path)
+    assert len(list(folder.iterdir())) == 7 and not path.exists()
+    assert draw(path) == CHUNKS - 7
+    np.testing.assert_equal(content(path), undisturbed)
+
+
+def test_nothing_stays_open(tmp_path, interrupted):
+    path, folder = interrupted
+    flip(folder / "000003.h5")
+    draw(path)
+    with h5py.File(path, "a"):  # which fails while a reader or writer of this process has the file open
+        pass
+    assert not [each for each in h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE) if str(tmp_path).encode() in each.name]

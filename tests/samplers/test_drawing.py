@@ -1,0 +1,52 @@
+"""Chains that are put down and taken up again."""
+
+import numpy as np
+import pytest
+from samplers.test_independence import Stored
+
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.lattice import Lattice
+from lattice_flows.samplers import HMC, Drawing, IndependenceMetropolis, LocalMetropolis, Stretch
+
+ACTION = ScalarPhi4(Lattice((2, 2)), m2=-4.0, lam=7.0)
+STRETCHES = [Stretch(14), Stretch(51, 3)]
+
+
+def drawn(sampler, stretches, saved=None, **how):
+    drawing = Drawing(sampler, stretches, thermalisation=5, seed=5, saved=saved, **how)
+    start = drawing.updates
+    drawing.begin()
+    chunks = [(chunk, arrays(drawing.saved)) for chunk in drawing.chunks()]
+    return drawing, chunks, start
+
+
+def arrays(saved):
+    return {name: np.asarray(value) for name, value in saved.items()}
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [HMC(ACTION, chains=4, leapfrog_steps=2), LocalMetropolis(ACTION, chains=4), IndependenceMetropolis(Stored())],
+    ids=lambda sampler: sampler.name,
+)
+def test_a_chain_that_goes_on_from_any_chunk_is_the_same(sampler, monkeypatch):
+    monkeypatch.setattr("lattice_flows.samplers.chain._BLOCK_CONFIGURATIONS", 6)
+    stretches = [Stretch(65)] if sampler.needs_flow else STRETCHES
+    whole, chunks, _ = drawn(sampler, stretches)
+    assert whole.made == 65 and len(chunks) > 4 and whole.updates_per_second > 0
+    for number in range(0, len(chunks), 2):
+        chunk, saved = chunks[number]
+        rest, others, start = drawn(sampler, stretches, saved)
+        assert start == chunk.state.updates and len(others) == len(chunks) - number - 1
+        for (first, after), (second, again) in zip(chunks[number + 1 :], others, strict=True):
+            np.testing.assert_equal(first.data, second.data)
+            np.testing.assert_equal(first.info, second.info)
+            np.testing.assert_equal(after, again)
+        assert rest.acceptance == whole.acceptance and rest.diagnostics == whole.diagnostics
+
+
+def test_the_acceptance_is_that_of_all_decisions():
+    drawing, chunks, _ = drawn(HMC(ACTION, chains=4, leapfrog_steps=2), STRETCHES, device="cpu:1")
+    accepted = np.concatenate([chunk.info.accepted for chunk, _ in chunks])
+    assert drawing.acceptance == accepted.mean() and accepted.shape == (65, 4)
+    assert [len(chunk.rows) for chunk, _ in chunks] == [14, 17]
