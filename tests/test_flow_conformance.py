@@ -40,7 +40,7 @@ def parts() -> dict[str, Component]:
         for key, parameter in inspect.signature(build).parameters.items():
             for registry in filter(lambda mark: isinstance(mark, Registry), get_args(parameter.annotation)):
                 for name in registry:
-                    if f"'{name}'" not in used:
+                    if f"'{name}'" not in used and name != flow:
                         found[f"{flow} with {name}"] = Component(name=flow, **{key: {"name": name}})
     return found
 
@@ -63,6 +63,8 @@ def shallow(component: Component, depth: int) -> Component:
     """The flow with no whole number above a depth: layers, knots in time, features."""
     settings = FLOWS.completed(component).parameters
     cut = {key: min(value, depth) for key, value in settings.items() if isinstance(value, int) and not isinstance(value, bool)}
+    # Of a flow that is made of another one, the depth of that one.
+    cut |= {"of": shallow(settings["of"], depth)} if "of" in settings else {}
     return Component(name=component.name, **(settings | cut))
 
 

@@ -86,7 +86,7 @@ class Flow(tf.Module):
         z = tf.identity(z)  # TFP's bijectors would remember the log-determinant of the tensor even if the weights change
         phi = self.bijector.forward(z)
         log_det = self.bijector.forward_log_det_jacobian(z, event_ndims=self.lattice.d)
-        return phi, self.prior.log_prob(tf.cast(z, tf.float64)) - log_det
+        return phi, self.prior.log_prob(tf.cast(z, tf.float64)) - tf.cast(log_det, tf.float64)
 
     def sample_and_log_prob(self, n: int, seed, dtype: tf.DType = tf.float64) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws fields.
@@ -106,7 +106,7 @@ class Flow(tf.Module):
         phi = tf.identity(phi)  # as above, and the samples' own z would be given back instead of inverting the map
         z = self.bijector.inverse(phi)
         log_det = self.bijector.inverse_log_det_jacobian(phi, event_ndims=self.lattice.d)
-        return self.prior.log_prob(tf.cast(z, tf.float64)) + log_det
+        return self.prior.log_prob(tf.cast(z, tf.float64)) + tf.cast(log_det, tf.float64)
 
     @property
     def exact(self) -> bool:

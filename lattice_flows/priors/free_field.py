@@ -6,7 +6,7 @@ from pydantic import PositiveFloat
 
 from lattice_flows.bijectors import FourierScaling
 from lattice_flows.lattice import Lattice
-from lattice_flows.priors.mean_field import around
+from lattice_flows.priors.mean_field import Share, around
 from lattice_flows.priors.normal import normal
 
 tfd = tfp.distributions
@@ -15,7 +15,7 @@ __all__ = ["free_field"]
 
 
 def free_field(
-    lattice: Lattice, *, m2: PositiveFloat = 1.0, learn_spectrum: bool = True, mean_field: float | None = None
+    lattice: Lattice, *, m2: PositiveFloat = 1.0, learn_spectrum: bool = True, mean_field: float | None = None, bridge: Share = 0.0
 ) -> tfd.Distribution:
     """Returns the free field, `<|phi_p|^2> = 1 / (2 (phat^2 + m2))`, that is, the action with `lam = 0`.
 
@@ -24,6 +24,10 @@ def free_field(
       m2: bare mass squared, at the start if the spectrum is trained.
       learn_spectrum: trains the spectrum with the flow; see `FourierScaling`.
       mean_field: mean of the field at the start, which is trained; None for a mean of zero.
+      bridge: share of the fields that have a mean of zero nevertheless, as those that tunnel between two peaks do.
+
+    Raises:
+      ValueError: a bridge without a mean field.
     """
     spectrum = FourierScaling(lattice, lambda momentum_squared: -np.log(2 * (momentum_squared + m2)) / 2, learn_spectrum)
-    return around(mean_field, tfd.TransformedDistribution(normal(lattice), spectrum, name="free_field_prior"))
+    return around(mean_field, bridge, tfd.TransformedDistribution(normal(lattice), spectrum, name="free_field_prior"))

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from lattice_flows.config import Component
+from lattice_flows.config import Component, ConfigError
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import PRIORS, SignSymmetric
 
@@ -67,3 +67,22 @@ def test_gradients_go_through_samples():
         mean_field.assign_add(shift)
         values.append(value_and_gradient()[0].numpy())
     np.testing.assert_allclose(gradient, (values[0] - values[1]) / 2e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["normal", "free_field"])
+def test_a_bridge_is_a_share_of_fields_without_a_mean_field(name):
+    share, n = 0.2, 4000
+    mixed, shifted, centred = around(6.0, name, bridge=share), around(6.0, name), PRIORS.build(Component(name=name), LATTICE)
+    z = np.random.default_rng(7).normal(size=(6, 2, 4)) + 3
+    densities = (1 - share) * np.exp(shifted.log_prob(z)) + share * np.exp(centred.log_prob(z))
+    np.testing.assert_allclose(mixed.log_prob(z), np.log(densities), rtol=1e-10)
+    between = np.mean(mixed.sample(n, seed=[8, 9]), axis=(1, 2)) < 3
+    assert abs(np.mean(between) - share) < 4 * np.sqrt(share * (1 - share) / n)
+    even = SignSymmetric(mixed)
+    assert even.sample(2, seed=[1, 2]).shape == (2, 2, 4)
+    assert {id(variable) for variable in even.trainable_variables} == {id(variable) for variable in mixed.trainable_variables}
+
+
+def test_a_bridge_without_peaks_is_refused():
+    with pytest.raises(ConfigError, match=r"prior 'normal': bridge is .* needs a mean_field, got bridge 0.1 alone"):
+        PRIORS.build(Component(name="normal", bridge=0.1), LATTICE)
