@@ -28,6 +28,7 @@ from lattice_flows.importance import (
     kl_divergence,
     log_z,
 )
+from lattice_flows.training.forward import ForwardSamples
 
 __all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metrics_table"]
 
@@ -85,10 +86,11 @@ class Evaluator:
       action: `phi [batch, *shape] -> [batch]`.
       samples: number of samples in an evaluation.
       seed: master seed.
+      forward: samples of the target, if there are any.
     """
 
-    def __init__(self, flow: Flow, action: Action, samples: int, seed: int):
-        self._samples = samples
+    def __init__(self, flow: Flow, action: Action, samples: int, seed: int, forward: ForwardSamples | None = None):
+        self._flow, self._samples, self._forward = flow, samples, forward
         self._sampler = WeightedSampler(flow, action, _BATCH, seed)
         self._finer = self._sampler.refined()
 
@@ -96,6 +98,7 @@ class Evaluator:
         """Traces and compiles the samplers."""
         for sampler in filter(None, (self._sampler, self._finer)):
             next(sampler.batches(_BATCH, "compilation"))
+        self.forward_log_weights()
 
     def log_weights(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the log weights `[samples]` of evaluation number `index`, and those of its first 1024 samples with half the step.
@@ -105,6 +108,10 @@ class Evaluator:
         start = index * -(-self._samples // _BATCH)
         log_weight = self._sampler.log_weights(self._samples, "evaluation", start)
         return log_weight, self._finer and self._finer.log_weights(_FINER_SAMPLES, "evaluation", start)
+
+    def forward_log_weights(self) -> np.ndarray | None:
+        """Returns the log weights of the samples of the target; None if there are none."""
+        return self._forward and self._forward.log_weights(self._flow)
 
     def final_log_weights(self) -> np.ndarray:
         """Returns the log weights of four times the samples of an evaluation; none of them was drawn for an evaluation."""

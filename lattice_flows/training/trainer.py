@@ -168,13 +168,10 @@ class Trainer:
         state.compile_seconds += time.perf_counter() - start
 
     def _prepare_evaluator(self) -> None:
-        self._evaluator = Evaluator(self._flow, self._action, self._settings.evaluation_samples, self._seed)
+        samples = self._settings.evaluation_samples
+        self._evaluator = Evaluator(self._flow, self._action, samples, self._seed, self._forward)
         with self._progress.working("compiling the sampler"):
             self._evaluator.compile()
-            self._forward_log_weights()
-
-    def _forward_log_weights(self) -> np.ndarray | None:
-        return self._forward and self._forward.log_weights(self._flow)
 
     def _evaluate(self, losses: list[float], run: RunDirectory | None) -> None:
         """Evaluates the model on fresh samples, halving the step where necessary, and saves state and metrics."""
@@ -183,7 +180,7 @@ class Trainer:
         state.take(self._flow, self._train_step.optimizer)
         rate = float(self._train_step.rate(state.step - 1))
         recorded = {"integration_error": error, "learning_rate": rate, "seconds": state.seconds}
-        row = evaluate(log_weight, self._forward_log_weights(), step=state.step, losses=losses, **recorded)
+        row = evaluate(log_weight, self._evaluator.forward_log_weights(), step=state.step, losses=losses, **recorded)
         state.record(row)
         if fall := fall_of_ess(state.evaluations):
             self._progress.info(f"at step {state.step}, {fall}")
@@ -230,7 +227,8 @@ class Trainer:
         if state.judgement is None:
             if self._evaluator is None:
                 self._prepare_evaluator()
-            state.judgement = best._replace(**judged(self._evaluator.final_log_weights(), self._forward_log_weights()))
+            found = judged(self._evaluator.final_log_weights(), self._evaluator.forward_log_weights())
+            state.judgement = best._replace(**found)
             if run is not None:
                 state.save(Checkpoints(run.path / _CHECKPOINTS))
         summary = state.summary(self._flow.number_of_parameters(), stopped)
