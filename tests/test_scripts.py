@@ -134,7 +134,7 @@ def test_train_then_sample(command, tmp_path):
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == ["20"]
     code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", "--chain_length=3000")
-    assert code == 0 and "two_point_susceptibility" in text and "acceptance: " in text
+    assert code == 1 and "two_point_susceptibility" in text and "acceptance: " in text
     with Ensemble(tmp_path / "sample" / "ensemble.h5") as ensemble:
         assert ensemble.phi.shape == (3000, 1, 4, 4)
     assert json.loads((tmp_path / "sample" / "result.json").read_text())["chain"]["length"] == 3000
