@@ -20,7 +20,7 @@ from lattice_flows.samplers import SAMPLERS
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.optimizers import OPTIMIZERS
 from lattice_flows.training.stages import WEIGHTS, weights_file
-from lattice_flows.training.state import Summary
+from lattice_flows.training.state import Summary, recorded_summary
 from lattice_flows.training.trainer import Trainer
 
 __all__ = [
@@ -209,10 +209,11 @@ def start_from_pretrained(
     config = as_pretrained(config, path)
     flow, action = build_model(config, strategy)
     diagnostics = load_weights(path, flow)
+    summary = recorded_summary(path, diagnostics)
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume)
     with _closed_after_errors(run):
         save_weights(run.path / WEIGHTS, flow, diagnostics)
-        return Trained(run, flow, action, Summary(**diagnostics["summary"]))
+        return Trained(run, flow, action, summary)
 
 
 def open_trained(path: str | Path, strategy: tf.distribute.Strategy | None = None) -> Trained:
@@ -224,7 +225,8 @@ def open_trained(path: str | Path, strategy: tf.distribute.Strategy | None = Non
     """
     run, config = RunDirectory.open(path)
     flow, action = build_model(config, strategy)
-    return Trained(run, flow, action, Summary(**load_weights(run.path / WEIGHTS, flow)["summary"]))
+    weights = run.path / WEIGHTS
+    return Trained(run, flow, action, recorded_summary(weights, load_weights(weights, flow)))
 
 
 def recorded_config(path: Path) -> RunConfig:

@@ -164,10 +164,8 @@ def _without_reference(case: Case, config: RunConfig) -> str:
         return said
     name = case.table if config.lattice == usual.lattice else f"{case.table}_{shape[0]}"
     size = "" if config.lattice == usual.lattice else f"--lattice_size {shape[0]} --name {name} "
-    return (
-        f"{said} In a clone of the repository, this makes one:\n\n"
-        f"    python scripts/baseline.py --sampler hmc --config {case.table} {size}--out runs/hmc/{name} --references paper/references.yaml"
-    )
+    command = f"python scripts/baseline.py --sampler hmc --config {case.table} {size}--out runs/hmc/{name}"
+    return f"{said} In a clone of the repository, this makes one:\n\n    {command} --references paper/references.yaml"
 
 
 def _check_baselines(numbers: Iterable[int], known: Mapping[tuple[str, str], Result]) -> None:

@@ -60,6 +60,13 @@ def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
             yield from _numbers(entry, f"{key}.{name}" if key else str(name))
 
 
+def _check_numbers(parameters: Mapping[str, Any]) -> None:
+    for key, number in _numbers(parameters):
+        if not (math.isfinite(number) if isinstance(number, float) else abs(number) < _BELOW):
+            context = {"key": key, "value": shown(number)}
+            raise PydanticCustomError(OUT_OF_RANGE, "it must be a finite number, an integer below 2^31", context)
+
+
 class Component(BaseModel):
     """A registered name and the parameters of what is registered under it; `Registry.build` checks them.
 
@@ -81,10 +88,7 @@ class Component(BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _within_range(self) -> "Component":
-        for key, number in _numbers(self.parameters):
-            if not (math.isfinite(number) if isinstance(number, float) else abs(number) < _BELOW):
-                context = {"key": key, "value": shown(number)}
-                raise PydanticCustomError(OUT_OF_RANGE, "it must be a finite number, an integer below 2^31", context)
+        _check_numbers(self.parameters)
         return self
 
     @pydantic.model_serializer(mode="wrap")
@@ -179,6 +183,14 @@ class SamplerConfig(BaseModel):
                 "too few for error estimates"
             )
         return thinning
+
+    @pydantic.model_validator(mode="after")
+    def _within_range(self) -> "SamplerConfig":
+        own = self.__pydantic_extra__ or {}
+        _check_numbers(own)
+        if taken := own.keys() & Component.model_fields.keys():
+            raise ValueError(f"a sampler has no parameter {taken.pop()!r}")
+        return self
 
     def component(self, name: str) -> Component:
         """The component that `SAMPLERS` builds: `chains`, `target_acceptance` and the sampler's own parameters."""

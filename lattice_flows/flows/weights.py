@@ -10,10 +10,12 @@ import tensorflow as tf
 from lattice_flows.flows.flow import Flow
 from lattice_flows.io.arrays import CheckpointError, read_arrays, write_arrays
 from lattice_flows.lattice import Lattice
+from lattice_flows.reading import reading
 
 __all__ = ["assign", "load_weights", "save_weights", "transfer_weights"]
 
 _STEPS, _SHAPE = "integration_steps", "lattice_shape"
+_ADVICE = "take the weights of another training"
 
 
 def assign(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray]) -> None:
@@ -24,7 +26,7 @@ def assign(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray
       arrays: arrays of the same names and shapes.
 
     Raises:
-      CheckpointError: names or shapes differ. No variable has changed then.
+      CheckpointError: names or shapes differ, or a number is not finite. No variable has changed then.
     """
     missing, unknown = sorted(variables.keys() - arrays.keys()), sorted(arrays.keys() - variables.keys())
     if missing or unknown:
@@ -32,6 +34,8 @@ def assign(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
             raise CheckpointError(f"{name!r} has the shape {tuple(variable.shape)}, the weights {arrays[name].shape}")
+        if arrays[name].dtype.kind not in "fiu" or not np.isfinite(arrays[name]).all():
+            raise CheckpointError(f"the weights {name!r} are not finite numbers: take those of another training")
     for name, variable in variables.items():
         variable.assign(arrays[name])
 
@@ -67,9 +71,10 @@ def load_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
       CheckpointError: the file is missing or damaged, or its weights do not fit. The flow has not changed then.
     """
     arrays, diagnostics = read_arrays(Path(path))
-    _check_steps(path, diagnostics, flow)
-    assign(flow.named_variables(), flow.upgraded(arrays))
-    _set_steps(diagnostics, flow)
+    with reading(path, _ADVICE, CheckpointError):
+        _check_steps(path, diagnostics, flow)
+        assign(flow.named_variables(), flow.upgraded(arrays))
+        _set_steps(diagnostics, flow)
     return diagnostics
 
 
@@ -87,15 +92,16 @@ def transfer_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
       CheckpointError: the file is missing or damaged, or its weights do not fit. The flow has not changed then.
     """
     arrays, diagnostics = read_arrays(Path(path))
-    lattice = Lattice(_shape(path, diagnostics))
-    if lattice.d != flow.lattice.d:
-        raise CheckpointError(
-            f"the weights in {path} belong to a lattice of {lattice.d} dimensions, the flow has {flow.lattice.d}; "
-            "weights can be transferred between lattices of the same number of dimensions"
-        )
-    _check_steps(path, diagnostics, flow)
-    assign(flow.named_variables(), flow.transferred(arrays, lattice))
-    _set_steps(diagnostics, flow)
+    with reading(path, _ADVICE, CheckpointError):
+        lattice = Lattice(_shape(path, diagnostics))
+        if lattice.d != flow.lattice.d:
+            raise CheckpointError(
+                f"the weights in {path} belong to a lattice of {lattice.d} dimensions, the flow has {flow.lattice.d}; "
+                "weights can be transferred between lattices of the same number of dimensions"
+            )
+        _check_steps(path, diagnostics, flow)
+        assign(flow.named_variables(), flow.transferred(arrays, lattice))
+        _set_steps(diagnostics, flow)
     return diagnostics
 
 
@@ -115,6 +121,8 @@ def _check_steps(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -
             f"the weights in {path} belong to another flow: they come with integration steps of {sorted(there)}, "
             f"the flow integrates {sorted(here)}"
         )
+    if there is not None and not all(isinstance(steps, int) and 0 < steps < 2**31 for steps in there.values()):
+        raise ValueError(f"its integration steps are {there}")
 
 
 def _set_steps(diagnostics: Mapping[str, Any], flow: Flow) -> None:

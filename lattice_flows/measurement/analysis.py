@@ -19,6 +19,7 @@ from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import Correlation, ObservableResult, Result
 from lattice_flows.measurement.series import measured
+from lattice_flows.measurement.stored import check_attributes, check_stored
 from lattice_flows.measurement.trust import checks_of_chain
 from lattice_flows.samplers import SAMPLERS
 
@@ -108,9 +109,12 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
     Raises:
       ConfigError: the ensemble's action is not registered and none is given, or another one is given.
       BrokenFlow: no proposal has a finite weight.
+      EnsembleError: the ensemble is damaged.
     """
+    check_attributes(ensemble)
     action = action or action_of(ensemble)
     _check_action(ensemble, action)
+    check_stored(ensemble, action)
     chains, proposals = measurements(ensemble, action)
     numbers, reweighted, accepted, log_weight = chains.estimates(), {}, ensemble.accepted, None
     chain = dict(ensemble.attributes.get("diagnostics", {}))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lattice_flows.flows import Flow, transfer_weights
-from lattice_flows.training.state import Summary
+from lattice_flows.training.state import recorded_summary
 
 __all__ = ["WEIGHTS", "begin_with", "weights_file"]
 
@@ -34,5 +34,5 @@ def begin_with(flow: Flow, path: str | Path) -> float:
     own = flow.integration_steps
     diagnostics = transfer_weights(weights_file(path), flow)
     flow.set_integration_steps({name: max(own[name], steps) for name, steps in flow.integration_steps.items()})
-    summary = Summary(**diagnostics["summary"]) if "summary" in diagnostics else None
+    summary = recorded_summary(weights_file(path), diagnostics) if "summary" in diagnostics else None
     return summary.seconds + summary.earlier_seconds if summary else 0.0

@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from lattice_flows.flows import Flow, assign
 from lattice_flows.io.arrays import CheckpointError, Checkpoints
+from lattice_flows.reading import reading
 from lattice_flows.training.evaluation import Evaluation
 from lattice_flows.training.optimizers import Optimizer
 
-__all__ = ["Summary", "TrainingState"]
+__all__ = ["Summary", "TrainingState", "recorded_summary"]
 
 _ARRAYS = ("weights", "best_weights", "optimizer")
 _FORMAT = 2
@@ -52,6 +53,16 @@ class Summary(NamedTuple):
     log_weight_low: float | None = None
     log_weight_high: float | None = None
     forward_ess: float | None = None
+
+
+def recorded_summary(path: str | Path, diagnostics: Mapping[str, Any]) -> Summary:
+    """The summary among the diagnostics of a weights file. Raises `CheckpointError` if it is missing or damaged."""
+    with reading(path, "take the weights of a training that has ended", CheckpointError):
+        summary = Summary(**diagnostics["summary"])
+        if not isinstance(summary.stopped, str):
+            raise ValueError("its summary is not that of a training")
+        _numbers(tuple(value for value in summary._replace(stopped=0) if value is not None))
+        return summary
 
 
 @dataclasses.dataclass
@@ -173,13 +184,19 @@ class TrainingState:
                 f"the checkpoints in {folder} were written by another version of lattice_flows and cannot be resumed; "
                 f"start a run in another folder{keeping}"
             )
-        fields: dict[str, Any] = diagnostics["state"]
-        fields["evaluations"] = [Evaluation(**evaluation) for evaluation in fields["evaluations"]]
-        fields["judgement"] = Evaluation(**fields["judgement"]) if fields.get("judgement") else None
-        for kind in _ARRAYS:
-            prefix = f"{kind}/"
-            fields[kind] = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        return cls(**fields)
+        with reading(folder, "start a run in another folder", CheckpointError):
+            fields: dict[str, Any] = diagnostics["state"]
+            fields["evaluations"] = [_numbers(Evaluation(**evaluation)) for evaluation in fields["evaluations"]]
+            fields["judgement"] = _numbers(Evaluation(**fields["judgement"])) if fields.get("judgement") else None
+            for kind in _ARRAYS:
+                prefix = f"{kind}/"
+                fields[kind] = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+            state = cls(**fields)
+            counts = (state.step, state.halvings, *state.integration_steps.values())
+            times = (state.seconds, state.compile_seconds, state.earlier_seconds)
+            if not all(type(count) is int and 0 <= count < 2**31 for count in counts) or not all(map(_is_number, times)):
+                raise ValueError("the state of the training has numbers that cannot be")
+            return state
 
 
 def _distance(evaluation: Evaluation) -> tuple[float, float]:
@@ -190,6 +207,16 @@ def _distance(evaluation: Evaluation) -> tuple[float, float]:
 def _known(evaluation: Evaluation) -> dict[str, float]:
     """The fields that are finite, the only numbers that JSON can hold; the others have the defaults that mean unknown."""
     return {name: value for name, value in evaluation._asdict().items() if math.isfinite(value)}
+
+
+def _numbers(numbers: NamedTuple) -> NamedTuple:
+    if not all(map(_is_number, numbers)):
+        raise ValueError(f"{numbers} should be numbers")
+    return numbers
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def _shapes(arrays: Mapping[str, np.ndarray | tf.Variable]) -> dict[str, tuple[int, ...]]:
