@@ -1,9 +1,12 @@
 """Geometry of the periodic hypercubic lattice. NumPy only."""
 
+import math
 import operator
 from collections.abc import Sequence
 
 import numpy as np
+
+from lattice_flows.resources import check_memory
 
 __all__ = ["Lattice"]
 
@@ -18,6 +21,7 @@ class Lattice:
 
     Raises:
       ValueError: an extent that is not a positive integer, or more than four dimensions.
+      NotEnough: a single field exceeds the memory of the machine.
     """
 
     def __init__(self, shape: Sequence[int]):
@@ -30,7 +34,8 @@ class Lattice:
         if min(self.shape) < 2:
             raise ValueError(f"every extent must be 2 or more, not {min(self.shape)} (shape {self.shape})")
         self.d = len(self.shape)
-        self.volume = int(np.prod(self.shape))
+        self.volume = math.prod(self.shape)
+        check_memory(8 * self.volume, f"a field on the lattice {self.shape}", "use a smaller lattice")
 
     def __repr__(self) -> str:
         return f"Lattice({self.shape})"

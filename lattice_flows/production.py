@@ -14,7 +14,7 @@ from lattice_flows.importance import WeightedSampler
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.locks import lock_file
-from lattice_flows.io.segments import EnsembleWriter, remove_segments
+from lattice_flows.io.segments import EnsembleWriter, drawn_bytes, remove_segments
 from lattice_flows.measurement.analysis import measure
 from lattice_flows.measurement.diagnostics import tau_int_of_updates
 from lattice_flows.measurement.errors import estimate, primary
@@ -22,6 +22,7 @@ from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import Result
 from lattice_flows.measurement.series import measured
 from lattice_flows.progress import Progress
+from lattice_flows.resources import chain_bytes, check_disk, check_memory, ensemble_bytes, sampler_bytes
 from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch
 
 __all__ = ["ENSEMBLE", "baseline_run", "flow_proposals", "measure_run", "sample_run"]
@@ -76,6 +77,7 @@ def sample_run(
 
     Raises:
       RunError: the file cannot be written, or another process is writing it.
+      NotEnough: memory or disk would not suffice.
     """
     progress = progress or Progress(quiet=True)
     attributes = _attributes("independence", action, settings.model_dump(mode="json"), seed, settings.thermalisation)
@@ -97,7 +99,10 @@ def sample_run(
             "integration_error": proposals.integration_error,
         }
 
-    return _drawn(path, attributes, {"training": known} if known else {}, draw, progress)
+    what, advice = f"a chain of {settings.length} configurations", "use a smaller chain.length"
+    check_memory(chain_bytes(settings.length) + sampler_bytes(action.lattice.shape, settings.batch_size), what, advice)
+    size = _size(action, settings.thermalisation + settings.length, 2)
+    return _drawn(path, attributes, {"training": known} if known else {}, draw, progress, (size, what, advice))
 
 
 def baseline_run(
@@ -128,6 +133,7 @@ def baseline_run(
     Raises:
       ConfigError: an unknown sampler, one that needs a flow, or a setting that it does not have.
       RunError: the file cannot be written, or another process is writing it.
+      NotEnough: memory or disk would not suffice.
     """
     progress, thinning = progress or Progress(quiet=True), settings.thinning
     if SAMPLERS.find(name).needs_flow:
@@ -166,7 +172,10 @@ def baseline_run(
         }
 
     attributes = _attributes(name, action, settings.model_dump(mode="json"), seed, settings.thermalisation)
-    return _drawn(path, attributes, {}, draw, progress)
+    what, advice = f"{name} with {settings.chains} chains of {updates} updates", "use fewer chains or updates, or a larger thinning"
+    check_memory(sampler_bytes(action.lattice.shape, settings.chains), what, advice)
+    size = _size(action, settings.chains * (updates // thinning))
+    return _drawn(path, attributes, {}, draw, progress, (size, what, advice))
 
 
 def measure_run(source: Path | str | Ensemble, action: Action | None = None, progress: Progress | None = None) -> Result:
@@ -228,6 +237,7 @@ def _drawn(
     beside: Mapping[str, Any],
     draw: Callable[[EnsembleWriter], Mapping[str, Any]],
     progress: Progress,
+    needed: tuple[float, str, str],
 ) -> Ensemble:
     """The ensemble with these attributes, drawn unless it is there already.
 
@@ -237,13 +247,18 @@ def _drawn(
       beside: further attributes.
       draw: fills a writer, and returns the diagnostics of the chain.
       progress: where progress is shown.
+      needed: the size of the ensemble in bytes, what it is, and what to change if that is too large.
     """
+    size, what, advice = needed
     if path is None:
+        check_memory(size, f"{what}, kept in memory,", advice)
         with EnsembleWriter(None, attributes) as writer:
             writer.describe({"diagnostics": draw(writer), **beside})
         return writer.ensemble
     with lock_file(path):
         if not (earlier := _made_before(path, attributes, progress)):
+            # In segments, and at the end in one file, before these are removed.
+            check_disk(2 * size - drawn_bytes(path), path.parent, what, advice)
             # Opened before anything is drawn: whatever cannot be written fails at once.
             with writing(path), EnsembleWriter(path, attributes, progress.info) as writer:
                 writer.describe({"diagnostics": draw(writer), **beside})
@@ -252,6 +267,13 @@ def _drawn(
     ensemble = earlier or Ensemble(path)
     ensemble.attributes |= beside
     return ensemble
+
+
+def _size(action: Action, configurations: int, beside: int = 0) -> float:
+    """Bytes of an ensemble with so many configurations, and numbers beside what is measured on each."""
+    shape = action.lattice.shape
+    numbers = sum(values[0].size for values in measured(np.zeros((1, *shape)), action).values())
+    return ensemble_bytes(configurations, shape, numbers + beside)
 
 
 def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) -> Ensemble | None:

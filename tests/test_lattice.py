@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lattice_flows.lattice import Lattice
+from lattice_flows.resources import NotEnough
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 6), (2, 4, 2), (2, 2, 4, 2)])
@@ -96,3 +97,11 @@ def test_extents_are_integers(shape):
     with pytest.raises(ValueError, match=r"the extents of a lattice are integers, such as \(8, 8\), not"):
         Lattice(shape)
     assert Lattice(np.array([4, 6])).shape == (4, 6)
+
+
+@pytest.mark.parametrize("shape", [(10**6, 10**6), (10**6,) * 4])
+def test_a_lattice_whose_field_exceeds_all_memory_is_refused(shape):
+    with pytest.raises(
+        NotEnough, match=r"a field on the lattice \(1000000, .* needs about (8|8e\+09) [TP]B .*: use a smaller lattice"
+    ):
+        Lattice(shape)

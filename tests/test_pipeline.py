@@ -14,6 +14,7 @@ from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.pipeline import build_model, completed, open_trained, start_from_pretrained, train_run
 from lattice_flows.progress import Progress
+from lattice_flows.resources import NotEnough
 from lattice_flows.training.devices import choose_strategy
 
 # Parts that know what to do on a lattice of other extents.
@@ -111,6 +112,16 @@ def test_a_run_without_weights(small_config, tmp_path):
         ({"training": {"loss": "reverse"}}, ConfigError, r"unknown loss 'reverse': did you mean 'reverse_kl'\?"),
         ({"training": {"schedule": {"name": "steps"}}}, ConfigError, r"training.schedule.boundaries is empty"),
         ({"training": {"init_from": "nowhere"}}, CheckpointError, r"cannot read nowhere"),
+        (
+            {"lattice": {"shape": [10**6, 10**6]}},
+            NotEnough,
+            r"a field on the lattice .* needs about 8 TB .*: use a smaller lattice",
+        ),
+        (
+            {"lattice": {"shape": [64, 64]}, "training": {"batch_size": 2**30}},
+            NotEnough,
+            r"on the lattice \(64, 64\) with a batch_size of 1073741824 needs about 35.2 TB",
+        ),
     ],
 )
 def test_nothing_is_written_before_the_configuration_has_proved_usable(small_config, tmp_path, override, error, message):

@@ -9,13 +9,14 @@ import tensorflow as tf
 from exact import two_sites_in_every_direction
 from rich.console import Console
 
-from lattice_flows import production
+from lattice_flows import production, resources
 from lattice_flows.config import CONFIGS, ConfigError, SamplerConfig
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError
 from lattice_flows.pipeline import build_model
 from lattice_flows.production import baseline_run, flow_proposals, measure_run, sample_run
 from lattice_flows.progress import Progress
+from lattice_flows.resources import NotEnough
 from lattice_flows.samplers import IndependenceMetropolis, run_chain
 
 ENOUGH = {"chains": 16, "updates": 400, "thinning": 2, "thermalisation": 100, "successive": 151}
@@ -179,6 +180,19 @@ def test_the_configurations_that_are_kept_are_those_of_the_thinned_chain(small_c
     every = SamplerConfig(**ENOUGH | {"updates": 105, "thinning": 1, "successive": 105})
     kept, all_of_them = (baseline_run("metropolis", action, each).phi for each in (settings, every))
     np.testing.assert_array_equal(kept, all_of_them[6::7])
+
+
+def test_an_ensemble_that_would_fill_the_disk_is_refused_before_anything_is_written(drawn, monkeypatch):
+    draw, _, action, path = drawn
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda place: type("Disk", (), {"free": 5e5}))
+    with pytest.raises(NotEnough, match=r"a chain of 2000 configurations needs about .* kB of disk, 500 kB are free in .*: use a"):
+        draw()
+    with pytest.raises(NotEnough, match=r"hmc with 256 chains of 39100 updates needs about .* MB of disk, .* larger thinning"):
+        baseline_run("hmc", action, SamplerConfig(), path=path)
+    assert not list(path.parent.glob("ensemble*"))
+    monkeypatch.setattr(resources.psutil, "virtual_memory", lambda: type("Memory", (), {"total": 10e6}))
+    with pytest.raises(NotEnough, match=r"hmc with 256 chains of 39100 updates, kept in memory, needs about .* MB of memory"):
+        baseline_run("hmc", action, SamplerConfig())
 
 
 def test_refusals(tmp_path, small_config):
