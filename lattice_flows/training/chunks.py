@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -23,27 +23,42 @@ def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
 
     The samples are the same. A loss that is not a mean over samples, like `absolute_error`, is taken over each chunk.
 
+    Chunks are equal if that makes them at least half as large as memory allows. If not, as for a prime batch, the last is smaller
+    and compiled for itself.
+
     Args:
       estimator: an entry of `ESTIMATORS`.
-      batch: number of samples. Chunks are equal, so they may be smaller than memory would allow.
+      batch: number of samples.
       volume: sites of the lattice.
     """
-    chunk = max(size for size in range(1, batch + 1) if batch % size == 0 and size * volume <= max(_SITES, volume))
+    chunk = _size(batch, max(_SITES // volume, 1))
+    whole = batch // chunk
     if chunk == batch:
         return estimator
 
     @functools.wraps(estimator)
     def chunked(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **settings) -> GradientEstimate:
         fields = draw()
-        chunks = tf.reshape(fields, [batch // chunk, chunk, *fields.shape[1:]])
+        chunks = tf.reshape(fields[: whole * chunk], [whole, chunk, *fields.shape[1:]])
         size = sum(math.prod(variable.shape) for variable in flow.trainable_variables)
         zeros = [tf.zeros([], tf.float64), tf.zeros([size]), *([tf.zeros([size, size])] if with_fisher else [])]
 
-        def add(index: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            found = estimator(flow, action, lambda: chunks[index], with_fisher=with_fisher, **settings)
-            return index + 1, *(total + part for total, part in zip(sums, found[: len(sums)], strict=True))
+        def added(sums: Sequence[tf.Tensor], part: tf.Tensor) -> list[tf.Tensor]:
+            found = estimator(flow, action, lambda: part, with_fisher=with_fisher, **settings)
+            return [total + one for total, one in zip(sums, found[: len(sums)], strict=True)]
 
-        sums = tf.while_loop(lambda index, *_: index < batch // chunk, add, (0, *zeros), maximum_iterations=batch // chunk)[1:]
+        def add(index: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return index + 1, *added(sums, chunks[index])
+
+        sums = tf.while_loop(lambda index, *_: index < whole, add, (0, *zeros), maximum_iterations=whole)[1:]
+        if whole * chunk < batch:
+            sums = added(sums, fields[whole * chunk :])
         return GradientEstimate(*sums, *([] if with_fisher else [None]))
 
     return chunked
+
+
+def _size(batch: int, most: int) -> int:
+    """The number of samples in a chunk, `most` or fewer."""
+    equal = max(size for size in range(1, min(batch, most) + 1) if batch % size == 0)
+    return equal if 2 * equal >= min(batch, most) else math.ceil(batch / math.ceil(batch / most))

@@ -11,14 +11,14 @@ from lattice_flows.training import chunks
 from lattice_flows.training.objectives import ESTIMATORS
 
 
-@pytest.mark.parametrize(("name", "with_fisher"), [("path", True), ("reparameterisation", False)])
-def test_chunks_make_the_same_estimate(monkeypatch, name, with_fisher):
+@pytest.mark.parametrize(("name", "with_fisher", "batch"), [("path", True, 12), ("reparameterisation", False, 11)])
+def test_chunks_make_the_same_estimate(monkeypatch, name, with_fisher, batch):
     lattice = Lattice((2, 2))
     flow, action = affine(lattice, layers=2), ScalarPhi4(lattice, m2=1.0, lam=0.5)
-    z = tf.constant(np.random.default_rng(1).normal(size=(12, 2, 2)), tf.float32)
+    z = tf.constant(np.random.default_rng(1).normal(size=(batch, 2, 2)), tf.float32)
     estimator = ESTIMATORS.find(name)
-    monkeypatch.setattr(chunks, "_SITES", 4 * 5)  # of 12 samples, chunks of at most 5 are of 4
-    chunked = chunks.in_chunks(estimator, 12, lattice.volume)
+    monkeypatch.setattr(chunks, "_SITES", 4 * 5)  # of 12 samples, chunks of at most 5 are of 4; of 11, of 4, 4 and 3
+    chunked = chunks.in_chunks(estimator, batch, lattice.volume)
     assert chunked is not estimator and chunks.in_chunks(estimator, 4, lattice.volume) is estimator
     for one, other in zip(
         estimator(flow, action, lambda: z, with_fisher=with_fisher),
@@ -29,6 +29,13 @@ def test_chunks_make_the_same_estimate(monkeypatch, name, with_fisher):
             assert other is None
         else:
             np.testing.assert_allclose(one, other, atol=1e-4 * np.max(np.abs(one)))
+
+
+@pytest.mark.parametrize(
+    ("batch", "most", "size"), [(64, 100, 64), (64, 16, 16), (12, 5, 4), (67, 16, 14), (10007, 100, 100), (62, 30, 21), (7, 1, 1)]
+)
+def test_chunks_are_never_much_smaller_than_they_may_be(batch, most, size):
+    assert chunks._size(batch, most) == size
 
 
 def test_one_sample_is_the_smallest_chunk(monkeypatch):
