@@ -6,18 +6,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lattice_flows.config import CONFIGS
 from lattice_flows.flows import load_weights
 from lattice_flows.io.files import RunError
+from lattice_flows.measurement.tables import text_table
 from lattice_flows.paper.cases import Case
 from lattice_flows.pipeline import build_model
 from lattice_flows.production import ENSEMBLE, measure_run, sample_run
 from lattice_flows.progress import Progress
 
-__all__ = ["draw", "measure"]
+__all__ = ["draw", "measure", "table"]
 
 _FLOW = "affine"
 
@@ -48,6 +49,12 @@ def measure(table: str, lengths: Sequence[int], progress: Progress) -> list[dict
             raise RunError(f"the chain of {length} configurations could not be drawn and measured: {last}")
         found.append(json.loads(done.stdout.splitlines()[-1]))
     return found
+
+
+def table(found: Sequence[Mapping[str, float]]) -> str:
+    """What `measure` found, in Markdown."""
+    columns = ["configurations", "peak memory [MB]", "before measuring [MB]", "disk [MB]", "sampling [s]", "measuring [s]"]
+    return text_table(columns, ([f"{row['length']:.0e}", *list(row.values())[1:]] for row in found))
 
 
 def draw(table: str, length: int, folder: Path) -> dict[str, float]:

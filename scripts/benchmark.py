@@ -3,6 +3,7 @@
 python scripts/benchmark.py --step_time E1,E3,E5       # the common network's training step, in units of PyTorch's
 python scripts/benchmark.py --ablations E2,E5          # what each part of the default flow is worth, at equal training time
 python scripts/benchmark.py --cost E1,E3,E5            # what an independent configuration costs with every sampler
+python scripts/benchmark.py --memory 1e5,1e6,1e7       # memory and disk that a chain of E1 takes, by its length
 python scripts/benchmark.py --record runs/E1,runs/E2   # adds finished runs to the tables of all flows, and prints these
 """
 
@@ -17,6 +18,7 @@ FLAGS = (
     Flag("ablations", "what to run", "ensembles to run the ablations of paper/ablations.yaml on", list, []),
     Flag("trials", "what to run", "earlier name of --ablations", list, []),
     Flag("cost", "what to run", "ensembles to time updates of all samplers on, for paper/cost.yaml", list, []),
+    Flag("memory", "what to run", "lengths of chains of E1 to draw and measure, each in a process of its own", list, []),
     Flag("record", "what to run", "folders of finished runs of reproduce.py, for paper/runs.yaml", list, []),
     Flag("seconds", "training", "training time of an ablation", float, 20.0, positive=True),
     Flag("rounds", "sampling", "turns of each of the things compared", int, 9, positive=True),
@@ -28,13 +30,13 @@ FLAGS = (
 
 def main(flags) -> int:
     tables = flags.ablations + flags.trials
-    if not (flags.step_time or tables or flags.cost or flags.record):
-        raise UsageError("nothing to do: give --step_time, --ablations, --cost or --record")
+    if not (flags.step_time or tables or flags.cost or flags.memory or flags.record):
+        raise UsageError("nothing to do: give --step_time, --ablations, --cost, --memory or --record")
     if flags.cost and flags.record:
         raise UsageError("--cost and --record write different files: give one of them at a time")
 
     from lattice_flows.config import CONFIGS, load
-    from lattice_flows.paper import ablations, cost, recorded_runs, records, step_times
+    from lattice_flows.paper import ablations, cost, memory, recorded_runs, records, step_times
     from lattice_flows.paper import tables as text
     from lattice_flows.progress import Progress
 
@@ -49,12 +51,21 @@ def main(flags) -> int:
     if flags.cost:
         cost.record({table: cost.measure(table, flags.rounds, progress) for table in flags.cost}, record_to)
         progress.info(text.cost_table(record_to))
+    if flags.memory:
+        progress.info(memory.table(memory.measure("E1", list(map(_length, flags.memory)), progress)))
     for folder in flags.record:
         recorded_runs.record(Path(folder), record_to)
     if flags.record:
         progress.info(text.variants_table(record_to))
         progress.info(text.progress_table(record_to))
     return 0
+
+
+def _length(text: str) -> int:
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        raise UsageError(f"--memory has the value {text!r}: give lengths, such as 1e5,1e6") from None
 
 
 if __name__ == "__main__":
