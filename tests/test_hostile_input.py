@@ -1,6 +1,6 @@
 """Whatever stands in a file, in a configuration or on the command line: a result, or one error of the user in one line.
 
-The fast tests throw a few thousand examples, always the same ones; many more are a slow test of minutes:
+The fast tests throw about two thousand examples, always the same ones; many more are a slow test of minutes:
 
     python -m pytest -m slow tests/test_hostile_input.py
 """
@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 import lattice_flows as lf
 from lattice_flows import command_line
-from lattice_flows.config import CONFIGS, load
+from lattice_flows.config import RunConfig, load
+from lattice_flows.config.merging import on_top
 from lattice_flows.errors import UserError
 from lattice_flows.flows import load_weights, save_weights, transfer_weights
 from lattice_flows.io.arrays import Checkpoints, read_arrays, write_arrays
@@ -105,7 +106,7 @@ def each_weight(files, path):
 
 
 def bytes_of_weights(files, times):
-    damaged_bytes(files, "weights.npz", lambda path: each_weight(files, path), 250 * times)
+    damaged_bytes(files, "weights.npz", lambda path: each_weight(files, path), 150 * times)
 
 
 def arrays_of_weights(files, times):
@@ -119,7 +120,7 @@ def arrays_of_weights(files, times):
 
     content = st.tuples(mangling.other_arrays(arrays), st.just(diagnostics))
     described = st.tuples(st.just(arrays), mangling.replaced(diagnostics).filter(lambda tree: isinstance(tree, dict)))
-    throw(content | described, check, 60 * times)
+    throw(content | described, check, 50 * times)
 
 
 def checkpoints(files, times):
@@ -176,7 +177,7 @@ def parts_of_ensembles(files, times):
 
     other = st.tuples(mangling.other_arrays(arrays), st.just(attributes))
     made = st.tuples(st.just(arrays), mangling.replaced(attributes).filter(lambda tree: isinstance(tree, dict)))
-    throw(other | made, check, 40 * times)
+    throw(other | made, check, 30 * times)
 
 
 def recorded_files(files, times):
@@ -208,16 +209,17 @@ def trees_of_configurations(files, times):
     tree = yaml.safe_load(files.contents["config.yaml"])
 
     def check(example):
-        completed(load(CONFIGS / "E1.yaml", example))
+        config = RunConfig.checked(on_top(tree, example), "tree")
+        config.stage_configs()
+        completed(config)
 
     def written(example):
         path = files.scratch / "tree.yaml"
         path.write_text(yaml.safe_dump(example))
         completed(load(path))
 
-    mappings = mangling.replaced(tree).filter(lambda tree: isinstance(tree, dict))
-    throw(mappings, check, 300 * times)
-    throw(mangling.replaced(tree, mangling.FINITE), written, 100 * times)
+    throw(mangling.replaced(tree).filter(lambda tree: isinstance(tree, dict)), check, 300 * times)
+    throw(mangling.replaced(tree, mangling.FINITE), written, 40 * times)
 
 
 VALUES = ("0", "-1", "1", "7", "1e400", "nan", "-inf", "1.5", "E1", "all", "hmc", "true", "", "x" * 300, "-", "--", "\ud800", "ä")
@@ -243,7 +245,7 @@ def combinations_of_flags(files, times):
             command_line.overrides(flags)
 
         needed = st.lists(st.sampled_from(("--config=E1", f"--out={files.scratch / 'out'}", "--sampler=hmc", "--run=r", "e.h5")))
-        throw(st.builds(list.__add__, needed, st.lists(flag, max_size=4)), check, 150 * times)
+        throw(st.builds(list.__add__, needed, st.lists(flag, max_size=4)), check, 60 * times)
 
 
 CHECKS = (
