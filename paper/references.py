@@ -1,12 +1,11 @@
 """Numbers that results are compared with: those of the paper and of other codes, and those of our baselines."""
 
 import functools
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lattice_flows.io.files import RunError
+from lattice_flows.io.files import RunError, temporary, writing
 from lattice_flows.io.locks import lock_file
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import Result
@@ -81,9 +80,12 @@ def checked(path: str | Path, name: str, lattice_shape: Sequence[int], action: M
     if not path.name:
         raise RunError("the file of references needs a name, such as references.yaml")
     _check_physics(path, read_record(path), name, (tuple(lattice_shape), dict(action)))
-    place = next(each for each in (path, *path.resolve().parents) if each.exists())
-    if not os.access(place, os.W_OK) or (place != path and not place.is_dir()):
-        raise RunError(f"cannot write {path}: no permission at {place}; choose another file of references")
+    if path.is_dir():
+        raise RunError(f"cannot write {path}: it is a folder; choose another file of references")
+    with writing(path):
+        probe = temporary(next(each for each in path.resolve().parents if each.exists()) / path.name)
+        probe.touch()
+        probe.unlink()
     return path
 
 
