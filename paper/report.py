@@ -1,14 +1,14 @@
 """One self-contained HTML page with all results of a reproduction. The packages that it needs are the extra `report`."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from lattice_flows.config import ConfigError
 from lattice_flows.io.files import write_text
-from lattice_flows.measurement.result import LARGEST_PULL
+from lattice_flows.measurement.result import LARGEST_PULL, Result
 from lattice_flows.paper import tables
 from lattice_flows.paper.figures import Drawn
 from lattice_flows.paper.ingredients import Ingredients
@@ -52,8 +52,8 @@ def write(path: Path, out: Path, parts: Ingredients, drawn: Mapping[int, Drawn])
     environment = read_json(next(iter(folders.values())) / "environment.json")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(_TEMPLATE.read_text())
     page = template.render(
-        passed=all(result.passed for result in parts.flows.values()),
-        largest_pull=LARGEST_PULL,
+        conclusion=_conclusion(list(parts.flows.values())),
+        passed=all(result.passed is not False for result in parts.flows.values()),
         summary=html(tables.summary(list(parts.flows.values()))),
         agreement=html(tables.agreement_table(ends, parts.baselines)) if ends else "",
         exponents=html(tables.exponents_table(parts)) if 7 in drawn else "",
@@ -64,6 +64,23 @@ def write(path: Path, out: Path, parts: Ingredients, drawn: Mapping[int, Drawn])
         environment=environment,
     )
     write_text(path, page)
+
+
+def _conclusion(results: Sequence[Result]) -> str:
+    """Which results cannot be trusted or disagree, or that there is none."""
+    untrusted = [f"{result.table} ({result.flow})" for result in results if not result.trusted]
+    wrong = [f"{result.table} ({result.flow})" for result in results if result.agrees is False]
+    trusted = (
+        "The errors of every result can be trusted" if all(result.checks for result in results) else "Not every chain was checked"
+    )
+    sentences = [f"Not to be trusted: {', '.join(untrusted)}" if untrusted else trusted]
+    if wrong:
+        sentences.append(f"An observable is more than {LARGEST_PULL:g} sigma from its reference: {', '.join(wrong)}")
+    elif any(result.agrees for result in results):
+        sentences.append(f"Every observable agrees with its reference within {LARGEST_PULL:g} sigma, where there is one")
+    else:
+        sentences.append("Nothing was compared: there are no references")
+    return ". ".join([*sentences, ""]).strip()
 
 
 def _packages() -> tuple[ModuleType, ModuleType]:

@@ -6,8 +6,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lattice_flows.measurement.agreement import Agreement
+from lattice_flows.measurement.checks import BAD, DOUBTFUL, checks_table
 from lattice_flows.measurement.errors import Estimate, format_estimate
-from lattice_flows.measurement.result import LARGEST_PULL, Result
+from lattice_flows.measurement.result import Result
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.paper import scaling
 from lattice_flows.paper.comparison import sampler_agreement
@@ -18,10 +19,12 @@ from lattice_flows.paper.references import common_network
 
 if TYPE_CHECKING:  # tables are printed without TensorFlow
     from lattice_flows.paper.ablations import Ablation
+    from lattice_flows.paper.calibration import Calibrated
 
 __all__ = [
     "ablations_table",
     "agreement_table",
+    "calibration_table",
     "case_table",
     "cost_table",
     "exponents_table",
@@ -34,6 +37,7 @@ __all__ = [
 # Seconds of training.
 _TIMES = (5, 15, 60, 240)
 _END = float("inf")
+_WRONG = (BAD, DOUBTFUL)
 # Configurations that the cost of training is spread over.
 _INDEPENDENT = 10**6
 
@@ -82,7 +86,7 @@ def _summary_row(result: Result) -> list[Any]:
 
 
 def case_table(result: Result) -> str:
-    """A result: the row of Table I, and below it every observable beside the reference's and the paper's."""
+    """A result: the row of Table I, every observable beside the reference's and the paper's, and the checks of its errors."""
     shape = " x ".join(map(str, result.lattice_shape))
     columns = "observable, flow, tau_int, reweighted, reference (HMC or exact), pull, paper, pull"
     chain = result.chain
@@ -92,8 +96,10 @@ def case_table(result: Result) -> str:
         summary([result]),
         text_table(columns.split(", "), result.rows(), compact=True),
         f"Free-energy density -log Z / V = {format_estimate(free_energy)}, from {chain['length']} weighted proposals.",
-        f"{'passed' if result.passed else 'FAILED'}: pulls against the reference are to be within {LARGEST_PULL:g} sigma.",
+        result.conclusion,
     ]
+    if result.checks:
+        lines.append(checks_table(result.checks, compact=True))
     return "\n\n".join(lines)
 
 
@@ -221,3 +227,15 @@ def cost_table(path: Path = COST) -> str:
             tau_int = f"{row['tau_int']:.2f}"
             rows.append([table, sampler, f"{update:.3g}", tau_int, f"{independent:.3g}", f"{with_training:.3g}"])
     return text_table([*columns.split(", "), "with training, for 10^6"], rows, compact=True)
+
+
+def calibration_table(found: Sequence["Calibrated"]) -> str:
+    """How many short chains of each flow are called bad, or doubtful, and by which checks."""
+    rows = [
+        [one.flow, one.table, one.chains, one.bad, one.doubtful]
+        + [", ".join(f"{name} {n}" for (name, given), n in sorted(one.checks.items()) if given == verdict) for verdict in _WRONG]
+        for one in found
+    ]
+    totals = [sum(counts) for counts in zip(*(row[2:5] for row in rows), strict=True)]
+    columns = ["flow", "ensemble", "chains", "bad", "doubtful", "bad by", "doubtful by"]
+    return text_table(columns, [*rows, ["all", "", *totals, "", ""]], compact=True)

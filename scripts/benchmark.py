@@ -4,6 +4,7 @@ python scripts/benchmark.py --step_time E1,E3,E5       # the common network's tr
 python scripts/benchmark.py --ablations E2,E5          # what each part of the default flow is worth, at equal training time
 python scripts/benchmark.py --cost E1,E3,E5            # what an independent configuration costs with every sampler
 python scripts/benchmark.py --memory 1e5,1e6,1e7       # memory and disk that a chain of E1 takes, by its length
+python scripts/benchmark.py --calibration 10           # how many of so many short chains of good flows are called bad
 python scripts/benchmark.py --record runs/E1,runs/E2   # adds finished runs to the tables of all flows, and prints these
 """
 
@@ -19,6 +20,7 @@ FLAGS = (
     Flag("trials", "what to run", "earlier name of --ablations", list, []),
     Flag("cost", "what to run", "ensembles to time updates of all samplers on, for paper/cost.yaml", list, []),
     Flag("memory", "what to run", "lengths of chains of E1 to draw and measure, each in a process of its own", list, []),
+    Flag("calibration", "what to run", "short chains of every flow in paper/trained whose checks are counted", int, positive=True),
     Flag("record", "what to run", "folders of finished runs of reproduce.py, for paper/runs.yaml", list, []),
     Flag("seconds", "training", "training time of an ablation", float, 20.0, positive=True),
     Flag("rounds", "sampling", "turns of each of the things compared", int, 9, positive=True),
@@ -30,13 +32,13 @@ FLAGS = (
 
 def main(flags) -> int:
     tables = flags.ablations + flags.trials
-    if not (flags.step_time or tables or flags.cost or flags.memory or flags.record):
-        raise UsageError("nothing to do: give --step_time, --ablations, --cost, --memory or --record")
+    if not (flags.step_time or tables or flags.cost or flags.memory or flags.calibration or flags.record):
+        raise UsageError("nothing to do: give --step_time, --ablations, --cost, --memory, --calibration or --record")
     if flags.cost and flags.record:
         raise UsageError("--cost and --record write different files: give one of them at a time")
 
     from lattice_flows.config import CONFIGS, load
-    from lattice_flows.paper import ablations, cost, memory, recorded_runs, records, step_times
+    from lattice_flows.paper import ablations, calibration, cost, memory, recorded_runs, records, step_times
     from lattice_flows.paper import tables as text
     from lattice_flows.progress import Progress
 
@@ -53,6 +55,8 @@ def main(flags) -> int:
         progress.info(text.cost_table(record_to))
     if flags.memory:
         progress.info(memory.table(memory.measure("E1", list(map(_length, flags.memory)), progress)))
+    if flags.calibration:
+        progress.info(text.calibration_table(calibration.calibrate_all(flags.calibration, progress=progress)))
     for folder in flags.record:
         recorded_runs.record(Path(folder), record_to)
     if flags.record:

@@ -29,8 +29,8 @@ def acceptance_autocorrelation(accepted: np.ndarray, blocks: int = 50) -> Estima
     """Integrated autocorrelation time that all observables share, from the accept decisions alone.
 
     `rho(tau) / rho(0)` is the chance of tau rejections in a row, and `tau_int = 1/2 + sum_tau rho(tau) / rho(0)`
-    (arXiv:1904.12072, eqs. 15, 16, 19). The error is that of the mean over blocks of the chain, and at least what the longest run of
-    rejections contributes: it might as well not have been there.
+    (arXiv:1904.12072, eqs. 15, 16, 19). The error is that of the mean over blocks of the chain, and at least what the longest run
+    of rejections contributes: it might as well not have been there.
 
     Args:
       accepted: bool `[n]`.

@@ -30,8 +30,8 @@ _EARLIER = {
 class Correlation(NamedTuple):
     """The correlation matrix of the means of observables, `matrix[i][j]` that of the observables `of[i]` and `of[j]`.
 
-    It is that of means over `bins` bins, less the number of chains; None for matrices of earlier versions, which are those of single
-    configurations.
+    It is that of means over `bins` bins, less the number of chains; None for matrices of earlier versions, which are those of
+    single configurations.
     """
 
     of: list[str]

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lattice_flows.config import CONFIGS
+from lattice_flows.measurement.checks import judged
 from lattice_flows.measurement.errors import Estimate, format_estimate
 from lattice_flows.measurement.result import ObservableResult, Result
 
@@ -54,7 +55,7 @@ def test_comparison():
     compared = result.compared(references, {"a": Estimate(0.7, 0.04)})
     assert compared.observables["a"].pull == pytest.approx(4.0) and compared.observables["a"].published_pull == pytest.approx(6.0)
     assert compared.observables["b"].reference == Estimate(1.0, 0.0) and compared.observables["c"].pull is None
-    assert compared.passed and not result.compared({"a": Estimate(0.79, 0.03)}).passed
+    assert compared.passed and compared.compared_with == "hmc" and not result.compared({"a": Estimate(0.79, 0.03)}).passed
     assert compared.observables["c"].to_json()["value"] is None
     assert compared.estimate("a").value == 1.0 and compared.estimate("c") is compared.estimate("d") is None
 
@@ -73,3 +74,31 @@ def test_it_prints_as_a_table_with_errors():
     assert len({len(line) for line in lines if line.startswith("|")}) == 1
     baseline = str(Result.from_entry("hmc", ENTRIES["E1"]["hmc"]))
     assert "reweighted" not in baseline and "exp_minus_dh: 1" in baseline
+
+
+def test_a_result_passes_if_it_is_trusted_and_agrees():
+    stored = Result.from_json(json.loads(STORED[0].read_text()))
+    row = ObservableResult(Estimate(1.0, 0.03, 0.5, 0.01))
+    alone = dataclasses.replace(stored, observables={"a": row}, compared_with=None)
+    good = judged("halves", 1.0, 4, 5, "difference of the halves", "Draw more")
+    bad = judged("k_hat", float("nan"), 0.5, 0.7, "tail index", "Train longer")
+    assert (alone.trusted, alone.agrees, alone.passed) == (True, None, None)
+    assert "Nothing was compared: no reference for this lattice and action was given." in alone.conclusion
+    assert alone.to_json()["passed"] is None and alone.to_json()["compared_with"] is None
+    for value, agrees in ((1.1, True), (2.0, False)):
+        compared = alone.compared({"a": Estimate(value, 0.01)}, compared_with="a cluster algorithm")
+        assert (compared.agrees, compared.passed) == (agrees, agrees) and "(a cluster algorithm" in compared.conclusion
+        doubted = dataclasses.replace(compared, checks=(good, bad))
+        assert (doubted.trusted, doubted.agrees, doubted.passed) == (False, agrees, False)
+        content = json.loads(json.dumps(doubted.to_json(), allow_nan=False))
+        assert content["checks"][1]["value"] is None and content["trusted"] is False
+        assert Result.from_json(content).checks == (good, bad) and Result.from_json(content).passed is False
+
+
+def test_numbers_that_are_not_finite_never_reach_a_file():
+    stored = Result.from_json(json.loads(STORED[0].read_text()))
+    broken = dataclasses.replace(
+        stored, chain=stored.chain | {"ess": float("nan")}, observables={"a": ObservableResult(Estimate(1.0, float("inf")))}
+    )
+    content = json.loads(json.dumps(broken.to_json(), allow_nan=False))
+    assert content["chain"]["ess"] is None and content["observables"]["a"]["error"] is None

@@ -1,13 +1,16 @@
 """Tables of the reproduction, and that those of the documents are made of the stored numbers."""
 
 import dataclasses
+from collections import Counter
 
 import pytest
 
 from lattice_flows.config import CONFIGS
+from lattice_flows.measurement.checks import judged
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import ObservableResult
 from lattice_flows.paper import tables
+from lattice_flows.paper.calibration import Calibrated
 from lattice_flows.paper.cases import STOPS, TABLES, Case
 from lattice_flows.paper.ingredients import Ingredients, stored
 from lattice_flows.paper.references import baselines
@@ -40,8 +43,29 @@ def test_a_case_is_shown_with_errors_and_the_verdict():
     assert "| unknown |  |  |  |  |  |  |  |" in text
     assert "| 0.5000 | 0.4000 | 1.50(10) | 7.000(20) |" in text
     assert "Free-energy density -log Z / V = -0.2000(10), from 9 weighted proposals." in text
-    assert text.endswith("passed: pulls against the reference are to be within 4 sigma.")
-    assert "FAILED" in tables.case_table(result(-4.5))
+    assert text.endswith("Nothing was checked.\n\nEvery observable agrees with its reference (hmc, or exact) within 4 sigma.")
+    assert "DISAGREES" in tables.case_table(result(-4.5))
+
+
+def test_all_checks_of_a_case_are_shown():
+    bad = judged("k_hat", 0.95, 0.55, 0.7, "tail index of the weights", "Train the flow longer")
+    text = tables.case_table(dataclasses.replace(result(0.0), checks=(bad,)))
+    assert "| k_hat | 0.95 | above 0.55 | above 0.7 | bad | tail index of the weights |" in text
+    assert "- bad: k_hat 0.95 (above 0.55 is doubtful, above 0.7 bad): tail index of the weights. Train the flow longer." in text
+
+
+def test_the_calibration_counts_all_chains():
+    found = [
+        Calibrated(
+            "affine_50", "E1", 200, 1, 4, Counter({("k_hat", "bad"): 1, ("k_hat", "doubtful"): 3, ("halves", "doubtful"): 1})
+        ),
+        Calibrated("continuous", "E1", 200, 0, 1, Counter({("k_hat", "doubtful"): 1})),
+    ]
+    assert tables.calibration_table(found).splitlines()[2:] == [
+        "| affine_50 | E1 | 200 | 1 | 4 | k_hat 1 | halves 1, k_hat 3 |",
+        "| continuous | E1 | 200 | 0 | 1 |  | k_hat 1 |",
+        "| all |  | 400 | 1 | 5 |  |  |",
+    ]
 
 
 def test_columns_and_rows_of_all_tables_have_equal_lengths(parts):
