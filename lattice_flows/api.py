@@ -3,7 +3,6 @@
 None of them needs a folder. With `out` or `path`, they write the same files as the commands.
 """
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,8 +11,8 @@ import pydantic
 import tensorflow as tf
 
 from lattice_flows.actions import Action
-from lattice_flows.config import ChainConfig, ConfigError, LatticeConfig, RunConfig, TrainingConfig, nearest
-from lattice_flows.config.errors import explain
+from lattice_flows.config import TRAINED, ChainConfig, ConfigError, LatticeConfig, RunConfig, TrainingConfig, checked_field, nearest
+from lattice_flows.config.errors import explain, shown
 from lattice_flows.flows import Flow, load_weights
 from lattice_flows.io.ensembles import Ensemble
 from lattice_flows.io.files import FolderInUse, RunError
@@ -21,6 +20,7 @@ from lattice_flows.measurement.result import Result
 from lattice_flows.pipeline import build_model, open_trained, recorded_config, train_model
 from lattice_flows.production import measure_run, sample_run
 from lattice_flows.progress import Progress
+from lattice_flows.reading import reading
 from lattice_flows.training.devices import DeviceError, choose_strategy
 from lattice_flows.training.state import Summary
 from lattice_flows.training.trainer import train as train_flow
@@ -75,7 +75,7 @@ def train(
       TrainingDiverged: a loss that is not finite; lower the learning rate.
     """
     plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
-    training = _checked(TrainingConfig, {"steps": steps, **plain}, "train")
+    training, seed = _checked(TrainingConfig, {"steps": steps, **plain}, "train"), _seed(seed, "train")
     _check_lattices(flow, action)
     strategy = None if device is None else _strategy(flow, device)
     if out is None:
@@ -126,7 +126,7 @@ def sample(
       ConfigError: an unknown key, or a value that cannot be used.
       RunError: the file cannot be written, or another process is writing it.
     """
-    chain = _checked(ChainConfig, {"length": length, **settings}, "sample")
+    chain, seed = _checked(ChainConfig, {"length": length, **settings}, "sample"), _seed(seed, "sample")
     _check_lattices(flow, action)
     return sample_run(flow, action, chain, seed=seed, path=None if path is None else Path(path), progress=_progress(progress))
 
@@ -153,7 +153,7 @@ def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Re
       EnsembleError: the file is damaged or foreign.
       ConfigError: the ensemble's action is not registered, and none is given.
     """
-    return measure_run(ensemble, action)
+    return measure_run(ensemble if isinstance(ensemble, Ensemble) else _path(ensemble, "measure"), action)
 
 
 def load(source: str | Path, flow: str = "affine", *, device: str | None = None) -> tuple[Flow, Action]:
@@ -176,11 +176,13 @@ def load(source: str | Path, flow: str = "affine", *, device: str | None = None)
       CheckpointError: the weights are missing, damaged, or do not fit.
     """
     strategy = None if device is None else choose_strategy(device)
-    path = Path(source)
-    if path.is_dir():
+    path = _path(source, "load")
+    with reading(path, error=ConfigError):
+        is_folder, is_there = path.is_dir(), path.exists()
+    if is_folder:
         trained = open_trained(path, strategy)
         return trained.flow, trained.action
-    if not path.exists():
+    if not is_there:
         if isinstance(source, Path) or len(path.parts) > 1 or path.suffix:
             raise ConfigError(f"there is no run folder or weights file {source}")
         path = _pretrained(str(source), flow)
@@ -190,10 +192,8 @@ def load(source: str | Path, flow: str = "affine", *, device: str | None = None)
 
 
 def _pretrained(name: str, flow: str) -> Path:
-    """The weights that come with the package, beside the code of the reproduction, which need not be imported for them."""
-    spec = importlib.util.find_spec("lattice_flows.paper")
-    folders = [Path(folder) / "trained" for folder in (spec.submodule_search_locations or [])] if spec else []
-    known = {f"{path.parent.name}/{path.stem}": path for folder in folders for path in sorted(folder.glob("*/*.npz"))}
+    """The weights that come with the package."""
+    known = {f"{path.parent.name}/{path.stem}": path for path in sorted(TRAINED.glob("*/*.npz"))}
     wanted = f"{flow}/{name}"
     if wanted not in known:
         raise ConfigError(f"no run folder or weights file {name!r}, and no pretrained weights {wanted!r}: {nearest(wanted, known)}")
@@ -207,7 +207,20 @@ def _checked(model: type[Settings], settings: dict[str, Any], call: str) -> Sett
         raise ConfigError(f"{call}: {explain(error, model)}") from None
 
 
+def _seed(seed: int, call: str) -> int:
+    return checked_field(RunConfig, "seed", seed, f"{call}: seed")
+
+
+def _path(source: Any, call: str) -> Path:
+    if isinstance(source, str | os.PathLike):
+        return Path(source)
+    raise ConfigError(f"{call}: {shown(source)} is not a path: give a file or a run folder")
+
+
 def _check_lattices(flow: Flow, action: Action) -> None:
+    for name, part in (("flow", flow), ("action", action)):
+        if not hasattr(part, "lattice"):
+            raise ConfigError(f"the {name} is {shown(part)}: build one on a lattice, such as lf.Lattice((8, 8))")
     here, there = tuple(flow.lattice.shape), tuple(action.lattice.shape)
     if here != there:
         raise ConfigError(f"the flow is on the lattice {here}, the action on {there}: build both on the same one")
@@ -239,4 +252,5 @@ def _configuration(flow: Flow, action: Action, training: TrainingConfig, seed: i
             "`out`, and save it by lattice_flows.flows.save_weights(path, flow)"
         )
     lattice = LatticeConfig(shape=action.lattice.shape)
-    return RunConfig(seed=seed, lattice=lattice, action=action.component, flow=component, training=training)
+    tree = {"seed": seed, "lattice": lattice, "action": action.component, "flow": component, "training": training}
+    return RunConfig.checked(tree, "train")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load
+from lattice_flows.config import CONFIGS, TRAINED, ConfigError, RunConfig, load
 
 __all__ = ["FIGURES", "LARGER", "QUICK", "RESULTS", "STOPS", "TABLES", "TRAINED", "Case", "needed"]
 
@@ -17,7 +17,6 @@ QUICK = {
     "training": {"steps": 100, "evaluate_every": 50, "target_acceptance": None},
     "chain": {"length": 20000},
 }
-TRAINED = Path(__file__).with_name("trained")
 RESULTS = Path(__file__).with_name("results")
 _FIXED_ACCEPTANCE = Path(__file__).with_name("fixed_acceptance.yaml")
 

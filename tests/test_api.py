@@ -7,6 +7,7 @@ import pytest
 
 import lattice_flows as lf
 from lattice_flows.config import ConfigError
+from lattice_flows.errors import UserError
 from lattice_flows.flows import assign, save_weights
 from lattice_flows.io.files import RunError
 from lattice_flows.progress import Progress
@@ -159,3 +160,27 @@ def test_progress_may_be_shown_elsewhere(trained):
     progress.info = (lines := []).append
     lf.train(small_flow(), ACTION, steps=30, evaluate_every=10, out=trained[1], resume=True, **{**QUICK, "progress": progress})
     assert lines and "resuming at step 30" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: lf.train(small_flow(), ACTION, seed=-1),
+            r"train: seed has the value -1: input should be greater",
+        ),
+        (lambda: lf.train(small_flow(), ACTION, seed=2**63), r"train: seed has the value 9223372036854775808: .* less than"),
+        (lambda: lf.train(small_flow(), ACTION, learning_rate=float("nan")), r"train: key 'learning_rate' has the value nan"),
+        (lambda: lf.train("E1", ACTION), r"the flow is 'E1': build one on a lattice"),
+        (lambda: lf.sample(small_flow(), None), r"the action is None: build one on a lattice"),
+        (lambda: lf.sample(small_flow(), ACTION, 1e6), r"sample: key 'length' has the value 1000000.0: .* integer"),
+        (lambda: lf.sample(small_flow(), ACTION, seed="1"), r"sample: seed has the value '1': .* integer"),
+        (lambda: lf.measure(3), r"measure: 3 is not a path: give a file or a run folder"),
+        (lambda: lf.measure("nowhere"), r"there is no ensemble at nowhere"),
+        (lambda: lf.load(None), r"load: None is not a path"),
+        (lambda: lf.load("x" * 5000), r"File name too long"),
+    ],
+)
+def test_what_cannot_be_used_is_an_error_of_the_user(call, message):
+    with pytest.raises(UserError, match=message):
+        call()

@@ -6,11 +6,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pydantic
-
-from lattice_flows.config import CONFIGS, ChainConfig, ConfigError, LatticeConfig, RunConfig, SamplerConfig, TrainingConfig, load
-from lattice_flows.config.errors import shown
-from lattice_flows.config.schema import Checked
+from lattice_flows.config import (
+    CONFIGS,
+    ChainConfig,
+    ConfigError,
+    LatticeConfig,
+    RunConfig,
+    SamplerConfig,
+    TrainingConfig,
+    checked_field,
+    load,
+)
 from lattice_flows.errors import UserError, nearest
 
 __all__ = ["GROUPS", "Flag", "UsageError", "configuration", "overrides", "shared"]
@@ -142,12 +148,11 @@ def _check(flag: Flag, value: Any) -> None:
     """Checks the value of a flag against the schema's limits for its key."""
     *sections, name = flag.key.split(".")
     model = _SECTIONS.get(".".join(sections), SamplerConfig)
-    field = model.model_fields["updates" if flag.name in _OF_ONE_SAMPLER else name]
-    one = pydantic.create_model(flag.name, __base__=Checked, value=(field.annotation, field))
+    field = "updates" if flag.name in _OF_ONE_SAMPLER else name
     try:
-        one.model_validate({"value": [value] if flag.name == "lattice_size" else value})
-    except pydantic.ValidationError as error:
-        raise UsageError(f"flag --{flag.name} has the value {shown(value)}: {error.errors()[0]['msg'].lower()}") from None
+        checked_field(model, field, [value] if flag.name == "lattice_size" else value, f"flag --{flag.name}")
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
 
 
 def configuration(path: str | Path, flags: SimpleNamespace) -> RunConfig:

@@ -2,7 +2,7 @@
 
 from lattice_flows.config.aliases import translated
 from lattice_flows.config.errors import ConfigError
-from lattice_flows.config.loader import CONFIGS, find, load
+from lattice_flows.config.loader import CONFIGS, TRAINED, find, load
 from lattice_flows.config.registry import Registry
 from lattice_flows.config.schema import (
     ChainConfig,
@@ -15,11 +15,13 @@ from lattice_flows.config.schema import (
     ScheduleConfig,
     Sizes,
     TrainingConfig,
+    checked_field,
 )
 from lattice_flows.errors import nearest
 
 __all__ = [
     "CONFIGS",
+    "TRAINED",
     "ChainConfig",
     "Component",
     "ConfigError",
@@ -32,6 +34,7 @@ __all__ = [
     "ScheduleConfig",
     "Sizes",
     "TrainingConfig",
+    "checked_field",
     "find",
     "load",
     "nearest",

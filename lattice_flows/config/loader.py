@@ -16,17 +16,19 @@ from lattice_flows.config.schema import RunConfig
 from lattice_flows.errors import nearest
 from lattice_flows.reading import read_yaml, reading
 
-__all__ = ["CONFIGS", "find", "load"]
+__all__ = ["CONFIGS", "TRAINED", "find", "load"]
 
 
-def _folder_of_configurations() -> Path:
-    """Inside the package in an installed wheel, beside it in a clone."""
+def _folder(name: str) -> Path:
+    """A folder of files that come with the package: inside it in an installed wheel, beside it in a clone."""
     package = Path(__file__).resolve().parents[1]
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
 
 
-CONFIGS = _folder_of_configurations()
+CONFIGS = _folder("configs")
+# Trained weights, by flow and ensemble.
+TRAINED = _folder("paper") / "trained"
 _MOST_INCLUDES = 100
 
 

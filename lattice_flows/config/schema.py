@@ -32,6 +32,7 @@ __all__ = [
     "ScheduleConfig",
     "Sizes",
     "TrainingConfig",
+    "checked_field",
 ]
 
 # Larger numbers overflow in TensorFlow and NumPy.
@@ -262,6 +263,16 @@ class RunConfig(Checked):
         here, there = _flatten(self.model_dump(mode="json")), _flatten(tree)
         keys = sorted(here.keys() | there.keys())
         return {key: (here.get(key), there.get(key)) for key in keys if here.get(key) != there.get(key)}
+
+
+def checked_field(model: type[BaseModel], name: str, value: Any, where: str) -> Any:
+    """A value for a key of a model alone. Raises `ConfigError`, whose message begins with `where`."""
+    field = model.model_fields[name]
+    one = pydantic.create_model(name, __base__=Checked, value=(field.annotation, field))
+    try:
+        return one.model_validate({"value": value}).value
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"{where} has the value {shown(value)}: {error.errors()[0]['msg'].lower()}") from None
 
 
 def _with_defaults(defaults: Mapping[str, Any], settings: Any) -> Any:

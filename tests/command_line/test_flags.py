@@ -45,7 +45,7 @@ def test_numbers_that_cannot_be_are_refused_by_flag_and_value(name, value):
     [
         ("--target_acceptance=1.5", "flag --target_acceptance has the value 1.5: input should be less than 1"),
         ("--chain_length=999", "flag --chain_length has the value 999: input should be greater than or equal to 1000"),
-        ("--lattice_size=1", "flag --lattice_size has the value 1: input should be greater than or equal to 2"),
+        ("--lattice_size=1", "flag --lattice_size has the value .1.: input should be greater than or equal to 2"),
         ("--trajectories=9", "flag --trajectories has the value 9: input should be greater than or equal to 10"),
     ],
 )
