@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from lattice_flows import command_line
 from lattice_flows.command_line.interruptions import Interrupted
 from lattice_flows.config import SamplerConfig
 from lattice_flows.io import segments
+from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.pipeline import build_model, train_run
 from lattice_flows.production import baseline_run, measure_run, sample_run
@@ -23,7 +25,7 @@ from lattice_flows.progress import Bar, Progress
 
 SETTINGS = {"chains": 8, "updates": 1030, "thinning": 4, "thermalisation": 50, "successive": 600}
 TIMINGS = ("samples_per_second", "updates_per_second")
-BASELINE = ("baseline", "--sampler=hmc", "--config=E1", "--lattice_size=4", "--chains=8", "--updates=1500")
+BASELINE = ("baseline", "--sampler=metropolis", "--config=E1", "--lattice_size=4", "--chains=8", "--updates=1500")
 
 
 @pytest.fixture
@@ -205,5 +207,44 @@ def test_a_baseline_is_terminated_and_goes_on(tmp_path, small_config, capsys):
     with Ensemble(out / "ensemble.h5") as ensemble:
         ensemble.verify()
         settings = SamplerConfig(**ensemble.attributes["settings"])
-    baseline_run("hmc", build_model(small_config())[1], settings, path=tmp_path / "e.h5").close()
+    baseline_run("metropolis", build_model(small_config())[1], settings, path=tmp_path / "e.h5").close()
     np.testing.assert_equal(content(out / "ensemble.h5"), content(tmp_path / "e.h5"))
+
+
+def killed(command, out, deaths, rng):
+    """Kills a command at random moments, each time but the last, and returns how long it takes undisturbed."""
+    begin = time.monotonic()
+    with start(*command, "--out", str(out.with_name("whole"))) as process:
+        said = process.communicate()
+    assert process.returncode in (0, 1), said
+    seconds = time.monotonic() - begin
+    while deaths:
+        with start(*command, "--out", str(out), *([] if command[0] == "measure" else ["--resume"])) as process:
+            try:
+                process.communicate(timeout=rng.uniform(0.4, 1.0) * seconds)
+                shutil.rmtree(out) if out.is_dir() else out.unlink()  # too late: begin again
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                deaths -= 1
+    with start(*command, "--out", str(out), *([] if command[0] == "measure" else ["--resume"])) as process:
+        said = process.communicate()
+    assert process.returncode in (0, 1), said
+
+
+@pytest.mark.slow
+def test_thirty_deaths_of_real_commands(tmp_path):
+    """Of training, flow chain, baseline and measuring; each ends as undisturbed."""
+    rng = np.random.default_rng(12)
+    train = ("train", "--config=E1", "--lattice_size=4", "--flow=affine_dense", "--steps=400", "--evaluate_every=20")
+    killed(train, tmp_path / "train" / "out", 10, rng)
+    (one, _), (other, _) = (read_arrays(tmp_path / "train" / name / "weights.npz") for name in ("out", "whole"))
+    np.testing.assert_equal(one, other)
+    sample = ("sample", "--run", str(tmp_path / "train" / "whole"), "--chain_length=200000")
+    for command, deaths in ((sample, 8), ((*BASELINE[:4], "--chains=64", "--updates=10000"), 8)):
+        killed(command, tmp_path / command[0] / "out", deaths, rng)
+        one, other = (tmp_path / command[0] / name / "ensemble.h5" for name in ("out", "whole"))
+        np.testing.assert_equal(content(one), content(other))
+    measure = ("measure", str(one))
+    killed(measure, tmp_path / "out", 4, rng)
+    assert (tmp_path / "out").read_text() == (tmp_path / "whole").read_text()

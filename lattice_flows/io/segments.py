@@ -11,6 +11,7 @@ At the end they are merged into the ensemble, and removed.
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import time
@@ -74,7 +75,7 @@ class EnsembleWriter:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             path.parent.mkdir(parents=True, exist_ok=True)
             self._folder = _folder(path)
-            remove_unfinished(path.parent, f"{path.name}.*part")
+            remove_unfinished(path.parent, f"{glob.escape(path.name)}.*part")
             self._folder.mkdir(exist_ok=True)
             remove_unfinished(self._folder)
             self._segments = self._drawn_before()
