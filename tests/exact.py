@@ -22,6 +22,12 @@ def free_field(lattice: Lattice, m2: float) -> dict[str, float]:
     }
 
 
+def free_fields(lattice: Lattice, m2: float, n: int, seed: int = 1) -> np.ndarray:
+    """`lam = 0`: independent fields `[n, *shape]`, whose modes are normal with the variance `1 / (2 (phat^2 + m2))`."""
+    white = np.fft.fftn(np.random.default_rng(seed).normal(size=(n, *lattice.shape)), axes=lattice.axes)
+    return np.fft.ifftn(white / np.sqrt(2 * (lattice.momentum_squared() + m2)), axes=lattice.axes).real
+
+
 def single_site(quadratic: float, quartic: float) -> dict[str, float]:
     """No hopping: moments of `exp(-quadratic x^2 - quartic x^4)`, by quadrature."""
     x, weight = _nodes()

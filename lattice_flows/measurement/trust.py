@@ -56,9 +56,9 @@ def checks_of_chain(
     if log_weight is not None:
         found += _weights(log_weight, chain, training or {})
     for name, mean in (exact or {}).items():
-        missed = (chain[name] - mean) / chain[f"{name}_error"] if chain[f"{name}_error"] else np.nan
+        known = Estimate(chain[name], chain[f"{name}_error"]) if name in chain else None
         what = f"distance of the mean of {name} from {mean:g}, in units of its error"
-        found.append(judged(name, abs(missed), 3, 4, what, _SAMPLER))
+        found.append(judged(name, known and abs(_pull(known, Estimate(mean, 0.0))), 3, 4, what, _SAMPLER))
     return tuple(found)
 
 
@@ -117,9 +117,9 @@ def _autocorrelation(measurements: Measurements, chain: Mapping[str, Any]) -> It
     if chains > 1:
         largest = None
         if n >= _SHORTEST_FOR_R_HAT:
-            largest = _largest(
-                float(array_stats.rhat(measurements.series(name).T, chain_axis=0, draw_axis=1)) for name in _R_HAT_OF
-            )
+            chains_first = (measurements.series(name).T for name in _R_HAT_OF)
+            with np.errstate(divide="ignore", invalid="ignore"):  # of chains that never move
+                largest = _largest(float(array_stats.rhat(series, chain_axis=0, draw_axis=1)) for series in chains_first)
         what = "largest rank-normalised split R-hat: spread of the chains' means against that within them"
         yield judged("r_hat", largest, 1.05, 1.1, what, "Let the chains thermalise longer and run longer")
 
@@ -145,7 +145,8 @@ def _longest_run(accepted: np.ndarray) -> Iterator[Check]:
 
 
 def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[Check]:
-    missed = _pull(*(Estimate(*importance.log_z(half)) for half in np.array_split(log_weight, 2)))
+    with np.errstate(invalid="ignore"):  # in a half without any weight
+        missed = _pull(*(Estimate(*importance.log_z(half)) for half in np.array_split(log_weight, 2)))
     what = "difference of log Z between the two halves of the proposals, in units of its error"
     yield judged("log_z_halves", abs(missed), 4, 5, what, _TRAIN)
     k, error = importance.k_hat(log_weight)
@@ -176,7 +177,10 @@ def _estimate(measurements: Measurements, name: str) -> Estimate:
 
 
 def _pull(ours: Estimate, other: Estimate) -> float:
-    return pull(ours, other) if np.hypot(ours.error, other.error) > 0 else np.nan
+    """Their difference in units of its error: zero for equal numbers without one, not a number for unequal ones."""
+    if np.hypot(ours.error, other.error) == 0:
+        return 0.0 if np.isclose(ours.value, other.value) else np.nan
+    return pull(ours, other)
 
 
 def _largest(numbers: Iterator[float]) -> float:

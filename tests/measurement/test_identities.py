@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from exact import free_fields
 
 from lattice_flows.actions import Action, ScalarPhi4
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.identities import IDENTITIES, identities
-
-
-def free_fields(lattice, m2, n, seed=1):
-    """`lam = 0`: Gaussian fields whose modes have the variance `1 / (2 (phat^2 + m2))`."""
-    white = np.fft.fftn(np.random.default_rng(seed).normal(size=(n, *lattice.shape)), axes=lattice.axes)
-    return np.fft.ifftn(white / np.sqrt(2 * (lattice.momentum_squared() + m2)), axes=lattice.axes).real
 
 
 def pulls(series):
