@@ -102,7 +102,7 @@ def sample_run(
     what, advice = f"a chain of {settings.length} configurations", "use a smaller chain.length"
     check_memory(chain_bytes(settings.length) + sampler_bytes(action.lattice.shape, settings.batch_size), what, advice)
     size = _size(action, settings.thermalisation + settings.length, 2)
-    return _drawn(path, attributes, {"training": known} if known else {}, draw, progress, (size, what, advice))
+    return _drawn(path, attributes, settings.length, {"training": known} if known else {}, draw, progress, (size, what, advice))
 
 
 def baseline_run(
@@ -175,7 +175,7 @@ def baseline_run(
     what, advice = f"{name} with {settings.chains} chains of {updates} updates", "use fewer chains or updates, or a larger thinning"
     check_memory(sampler_bytes(action.lattice.shape, settings.chains), what, advice)
     size = _size(action, settings.chains * (updates // thinning))
-    return _drawn(path, attributes, {}, draw, progress, (size, what, advice))
+    return _drawn(path, attributes, updates, {}, draw, progress, (size, what, advice))
 
 
 def measure_run(source: Path | str | Ensemble, action: Action | None = None, progress: Progress | None = None) -> Result:
@@ -234,6 +234,7 @@ def _attributes(sampler: str, action: Action, settings: Mapping[str, Any], seed:
 def _drawn(
     path: Path | None,
     attributes: Mapping[str, Any],
+    updates: int,
     beside: Mapping[str, Any],
     draw: Callable[[EnsembleWriter], Mapping[str, Any]],
     progress: Progress,
@@ -244,6 +245,7 @@ def _drawn(
     Args:
       path: its file, or None.
       attributes: that determine it.
+      updates: of the whole chain after thermalisation.
       beside: further attributes.
       draw: fills a writer, and returns the diagnostics of the chain.
       progress: where progress is shown.
@@ -259,8 +261,9 @@ def _drawn(
         if not (earlier := _made_before(path, attributes, progress)):
             # In segments, and at the end in one file, before these are removed.
             check_disk(2 * size - drawn_bytes(path), path.parent, what, advice)
+            end = attributes["thermalisation"] + updates
             # Opened before anything is drawn: whatever cannot be written fails at once.
-            with writing(path), EnsembleWriter(path, attributes, progress.info) as writer:
+            with writing(path), EnsembleWriter(path, attributes, progress.info, end) as writer:
                 writer.describe({"diagnostics": draw(writer), **beside})
         else:
             remove_segments(path)
@@ -285,6 +288,7 @@ def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) 
             earlier.verify()
             progress.info(f"{path.name} is up to date: it was made with the same weights, settings and seed")
             return earlier
+        progress.info(f"{path.name} was made with other weights, settings or another seed: drawing it again")
     except EnsembleError as error:
         progress.info(f"drawing the ensemble again: {error}")
         return None

@@ -34,6 +34,7 @@ __all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments"]
 _SHARE = 0.02
 _SHORTEST, _LONGEST = 2.0, 60.0  # seconds
 _STATE, _NOTES = "state/", "notes/"
+_LENGTHS = ("length", "updates")  # among the settings
 
 
 class EnsembleWriter:
@@ -54,6 +55,8 @@ class EnsembleWriter:
       path: where the file will be; None keeps the ensemble in memory.
       attributes: how the configurations are made; anything that JSON can hold.
       info: receives a line about what was drawn before.
+      end: the number of updates of the whole chain, which its states have under "updates"; a chain that was begun with another
+        length then goes on too.
 
     Attributes:
       state: that of the sampler after all rows that were drawn before, as `append` got it; None at the beginning.
@@ -63,8 +66,14 @@ class EnsembleWriter:
       OSError: the file cannot be made.
     """
 
-    def __init__(self, path: Path | None, attributes: Mapping[str, Any], info: Callable[[str], None] = lambda line: None):
-        self._path, self._info = path, info
+    def __init__(
+        self,
+        path: Path | None,
+        attributes: Mapping[str, Any],
+        info: Callable[[str], None] = lambda line: None,
+        end: int | None = None,
+    ):
+        self._path, self._info, self._end = path, info, end
         self._attributes = {"layout": LAYOUT} | dict(attributes)
         self._notes: list[Mapping[str, np.ndarray]] = []
         self._start = self._closed = time.monotonic()
@@ -90,12 +99,14 @@ class EnsembleWriter:
                 break
             try:
                 with _opened(path) as file:
-                    if not made_as(read_attributes(file), self._attributes):
+                    if not made_as(self._of_chain(read_attributes(file)), self._of_chain(self._attributes)):
                         self._info(f"{self._path.name} was begun with other weights, settings or another seed: drawing it again")
                         break
                     check_rows(file)
                     found = data_sets(file)
                     state = {name.removeprefix(_STATE): data[0] for name, data in found.items() if name.startswith(_STATE)}
+                    if self._end is not None and state["updates"] > self._end:
+                        break
                     rows += len(found["phi"])
             except EnsembleError as error:
                 self._info(f"{error}; drawing again from there")
@@ -108,6 +119,13 @@ class EnsembleWriter:
         if kept:
             self._info(f"{self._path.name}: going on after the {rows} rows that were drawn before")
         return kept
+
+    def _of_chain(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Attributes that determine the chain: without its length, where it can go on to another one."""
+        if self._end is None:
+            return attributes
+        settings = {name: value for name, value in attributes.get("settings", {}).items() if name not in _LENGTHS}
+        return {**attributes, "settings": settings}
 
     def describe(self, attributes: Mapping[str, Any]) -> None:
         """Adds or replaces attributes."""
