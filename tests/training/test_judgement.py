@@ -19,8 +19,10 @@ def history(*pairs):
     ("changes", "doubt"),
     [
         ({}, None),  # nothing is known
-        ({"k_hat": 0.84, "k_hat_error": 0.08}, None),
-        ({"k_hat": 0.87, "k_hat_error": 0.08}, r"k-hat of the weights is 0.87 with an error of 0.08, above 0.7"),
+        ({"k_hat": 0.65, "k_hat_error": 0.08}, None),
+        ({"k_hat": 0.67, "k_hat_error": 0.08}, r"k-hat of the weights is 0.67 with an error of 0.08, and their variance infinite"),
+        ({"k_hat": 0.69, "k_hat_error": 0.2}, None),
+        ({"k_hat": 0.71, "k_hat_error": 0.2}, r"k-hat of the weights is 0.71 with an error of 0.20"),
         ({"forward_ess": 0.3}, None),
         ({"forward_ess": 0.001}, r"the forward ESS, by samples of the target, is 0.001, .* own 0.5: .* misses a region"),
     ],
