@@ -32,8 +32,8 @@ def doubts(summary: Summary) -> list[str]:
     if k is not None and k > min(_WITHOUT_VARIANCE + _SIGMAS * error, _OF_NO_USE):
         found.append(
             f"the tail index k-hat of the weights is {k:.2f} with an error of {error:.2f}, and their variance infinite above "
-            f"{_WITHOUT_VARIANCE}: the flow seldom visits a region of the target, a few samples there make up ESS and acceptance, and "
-            f"a chain can stick there for long. {_ADVICE.capitalize()}"
+            f"{_WITHOUT_VARIANCE}: the flow seldom visits a region of the target, a few samples there make up ESS and acceptance, "
+            f"and a chain can stick there for long. {_ADVICE.capitalize()}"
         )
     if summary.forward_ess is not None and summary.forward_ess < _SMALLEST_SHARE * summary.ess:
         found.append(
