@@ -3,51 +3,19 @@
 A preset in configs/flows and a registered flow, network, prior or inner map are tested without a line here.
 """
 
-import functools
-import inspect
-from typing import get_args
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+from flow_cases import CHAIN, COMPONENTS, PARTS, PRESETS, SHAPES, build, disturbed, fields, make, shallow
 
 from lattice_flows.actions import ScalarPhi4
-from lattice_flows.bijectors import EquivariantODE, FourierScaling, SinhArcsinh
-from lattice_flows.config import CONFIGS, Component, ConfigError, Registry, TrainingConfig, load
-from lattice_flows.flows import FLOWS, Flow, load_weights, save_weights
+from lattice_flows.config import Component, TrainingConfig
+from lattice_flows.flows import FLOWS, load_weights, save_weights
 from lattice_flows.lattice import Lattice
-from lattice_flows.priors import normal
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.objectives import ESTIMATORS, reparameterisation
 from lattice_flows.training.step import TrainingStep
-
-SHAPES = [(4, 4), (2, 2, 4), (2, 2, 2, 2)]
-INTEGRATION_STEPS = 4  # a step ends at every knot
-
-
-def presets() -> dict[str, Component]:
-    """The flows of configs/flows."""
-    paths = sorted((CONFIGS / "flows").glob("*.yaml"))
-    return {path.stem: load(CONFIGS / "E1.yaml", path).flow for path in paths}
-
-
-def parts() -> dict[str, Component]:
-    """A flow with each registered part that no preset has, in place of the default."""
-    used = str(list(presets().values()))
-    found = {name: Component(name=name) for name in FLOWS if f"name='{name}'" not in used}
-    for flow, build in FLOWS.items():
-        for key, parameter in inspect.signature(build).parameters.items():
-            for registry in filter(lambda mark: isinstance(mark, Registry), get_args(parameter.annotation)):
-                for name in registry:
-                    if f"'{name}'" not in used and name != flow:
-                        found[f"{flow} with {name}"] = Component(name=flow, **{key: {"name": name}})
-    return found
-
-
-PRESETS, PARTS = presets(), parts()
-COMPONENTS = PRESETS | PARTS
-CHAIN = "differential equation in a chain"
 
 every_flow = pytest.mark.parametrize("name", [*COMPONENTS, CHAIN])
 # What depends on a flow as a whole is tested with presets, and with parts and chains on one lattice.
@@ -55,52 +23,11 @@ every_preset = pytest.mark.parametrize("name", PRESETS)
 
 
 def every_flow_on(*shapes):
-    cases = [(name, shape) for name in PRESETS for shape in shapes] + [(name, shapes[0]) for name in (*PARTS, CHAIN)]
-    return pytest.mark.parametrize(("name", "shape"), cases)
-
-
-def shallow(component: Component, depth: int) -> Component:
-    """The flow with no whole number above a depth: layers, knots in time, features."""
-    settings = FLOWS.completed(component).parameters
-    cut = {key: min(value, depth) for key, value in settings.items() if isinstance(value, int) and not isinstance(value, bool)}
-    # Of a flow that is made of another one, the depth of that one.
-    cut |= {"of": shallow(settings["of"], depth)} if "of" in settings else {}
-    return Component(name=component.name, **(settings | cut))
-
-
-def build(name: str, shape=(4, 4), depth=3, seed=11, integration_steps=INTEGRATION_STEPS) -> Flow:
-    """A flow as training starts it."""
-    lattice = Lattice(shape)
-    if name == CHAIN:
-        ode = EquivariantODE(lattice, features=2, knots=max(2, depth), steps=integration_steps)
-        bijector = tfp.bijectors.Chain([FourierScaling(lattice), ode, SinhArcsinh(lattice.d)])
-        symmetries = frozenset({"translation", "rotation", "reflection", "sign"})
-        flow = Flow(lattice, normal(lattice), bijector, symmetries)
-    else:
-        try:
-            flow = FLOWS.build(shallow(COMPONENTS[name], depth), lattice, seed)
-        except ConfigError:  # no flow of depth one, such as an integration with a single knot
-            flow = FLOWS.build(shallow(COMPONENTS[name], depth + 1), lattice, seed)
-    flow.set_integration_steps(dict.fromkeys(flow.integration_steps, integration_steps))
-    return flow
-
-
-@functools.cache
-def make(name: str, shape=(4, 4), depth=3, seed=11) -> Flow:
-    """A flow away from where training starts, for there some parts are the identity."""
-    return disturbed(build(name, shape, depth, seed))
-
-
-def disturbed(flow: Flow, seed=11) -> Flow:
-    rng = np.random.default_rng(seed)
-    for variable in flow.trainable_variables:
-        size = (0.2 if flow.exact else 0.05) / np.sqrt(variable.shape[:-1].num_elements() or 1)
-        variable.assign_add(rng.uniform(-size, size, variable.shape))
-    return flow
-
-
-def fields(shape, n=5, dtype=np.float64, seed=12):
-    return tf.constant(np.random.default_rng(seed).normal(size=(n, *shape)).astype(dtype))
+    on_all = [name for name in PRESETS if "of" not in COMPONENTS[name].parameters]  # the map of a flow made of another is its map
+    cases = [(name, shape) for name in on_all for shape in shapes]
+    return pytest.mark.parametrize(
+        ("name", "shape"), cases + [(name, shapes[0]) for name in (*COMPONENTS, CHAIN) if name not in on_all]
+    )
 
 
 @every_flow
@@ -125,6 +52,17 @@ def test_round_trip_both_ways(name, shape, depth, dtype):
     np.testing.assert_allclose(bijector.forward(z), x, atol=tolerance)
     there, back = bijector.forward_log_det_jacobian(x, d), bijector.inverse_log_det_jacobian(y, d)
     np.testing.assert_allclose(there, -back, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("shape", SHAPES[1:])
+def test_parts_in_three_and_four_dimensions(name, shape):
+    flow = make(name, shape, 2)
+    with tf.GradientTape() as tape:
+        phi, log_q = flow.sample_and_log_prob(4, [1, 2], tf.float32)
+        total = tf.reduce_sum(log_q) + tf.reduce_sum(tf.cast(phi, tf.float64) ** 2)
+    np.testing.assert_allclose(flow.log_prob(tf.identity(phi)), log_q, atol=1e-3)
+    assert all(np.all(np.isfinite(gradient)) for gradient in tape.gradient(total, flow.bijector.trainable_variables))
 
 
 @every_flow_on((2, 4), (2, 2, 2), (2, 2, 2, 2))
