@@ -12,6 +12,7 @@ from lattice_flows.actions import ACTIONS, Action
 from lattice_flows.config import CONFIGS, Component, ConfigError, RunConfig, SamplerConfig, load, translated
 from lattice_flows.flows import FLOWS, Flow, load_weights, save_weights
 from lattice_flows.io.arrays import read_arrays
+from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.lattice import Lattice
 from lattice_flows.progress import Progress
@@ -152,6 +153,13 @@ def train_model(
     def restore(run: RunDirectory) -> None:
         nonlocal restored
         restored = trainer.restore(run)
+        before, now = run.changed.get("training.init_from", (None, None))
+        # The folders of stages have the same end wherever the run is.
+        if restored and now is not None and Path(now).parts[-2:] != Path(before or "").parts[-2:]:
+            raise RunError(
+                f"cannot resume {run.path} with init_from {now}: its training began with {before or 'fresh weights'}; leave it out, "
+                "or train in another folder"
+            )
 
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume, check=restore)
     with _closed_after_errors(run):

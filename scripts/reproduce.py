@@ -3,7 +3,8 @@
     python scripts/reproduce.py --table E4
     python scripts/reproduce.py --table all --figure all --report
 
-The exit code is 0 if every observable agrees with its reference within four standard deviations, 1 if not, 2 for unusable input.
+The exit code is 0 if all errors can be trusted and every observable agrees with its reference, where there is one, within four
+standard deviations, and 1 if not.
 """
 
 import sys
@@ -54,7 +55,7 @@ def main(flags) -> int:
     how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained, "with_report": flags.report}
     strategy = choose_strategy(flags.device)
     passed = reproduce(tables, figures, changes, flags.flow, flags.out, strategy, Progress(), **how)
-    return 0 if passed else 1
+    return command_line.AGREED if passed else command_line.NOT_TRUSTWORTHY
 
 
 if __name__ == "__main__":

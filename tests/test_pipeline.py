@@ -63,6 +63,15 @@ def test_a_finished_run_is_taken_up_with_its_stages(staged):
     np.testing.assert_equal(weights_of(resumed.flow), weights_of(flow))
 
 
+def test_a_run_goes_on_with_the_weights_that_it_began_with(staged):
+    config, (run, *_), _ = staged
+    other = config.model_copy(update={"training": config.training.model_copy(update={"init_from": str(run.path / "stages/2")})})
+    before = (run.path / "config.yaml").read_text()
+    with pytest.raises(RunError, match=r"with init_from \S+2: its training began with fresh weights; leave it out"):
+        train_run(other, run.path, resume=True)
+    assert (run.path / "config.yaml").read_text() == before
+
+
 def test_a_refused_continuation_leaves_the_run_as_it_was(tmp_path, small_config):
     run = train_run(small_config({"training": {"steps": 10}}), tmp_path / "run").run
     for checkpoint in (run.path / "checkpoints").iterdir():
