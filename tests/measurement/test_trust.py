@@ -1,4 +1,4 @@
-"""The checks of a chain on synthetic ones: exact fields of the free theory, and what can go wrong with them, one thing at a time."""
+"""The checks of a chain on synthetic ones: exact fields of the free theory, and what can go wrong, one thing at a time."""
 
 import numpy as np
 import pytest
