@@ -157,8 +157,8 @@ def train_model(
         # The folders of stages have the same end wherever the run is.
         if restored and now is not None and Path(now).parts[-2:] != Path(before or "").parts[-2:]:
             raise RunError(
-                f"cannot resume {run.path} with init_from {now}: its training began with {before or 'fresh weights'}; leave it out, "
-                "or train in another folder"
+                f"cannot resume {run.path} with init_from {now}: its training began with "
+                f"{before or 'fresh weights'}; leave it out, or train in another folder"
             )
 
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume, check=restore)
@@ -245,7 +245,7 @@ def recorded_config(path: Path) -> RunConfig:
       ConfigError: it does not say.
     """
     recorded = read_arrays(path)[1].get("config")
-    if recorded is None:
+    if not isinstance(recorded, dict):
         raise ConfigError(
             f"{path} does not say which flow its weights belong to: build the flow yourself, and load them by "
             "lattice_flows.flows.load_weights(path, flow)"

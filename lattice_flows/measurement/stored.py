@@ -1,8 +1,11 @@
 """Whether an ensemble holds what is measured: data sets and attributes that fit each other and the action."""
 
+from typing import Any
+
 from lattice_flows.actions import Action
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.measurement.series import measured
+from lattice_flows.samplers import SAMPLERS
 
 __all__ = ["check_attributes", "check_stored"]
 
@@ -14,8 +17,23 @@ def check_attributes(ensemble: Ensemble) -> None:
     missing = [name for name in _NEEDED if name not in ensemble.attributes]
     if missing:
         raise _error(f"it does not say its {', '.join(missing)}")
-    if not isinstance(ensemble.attributes.get("diagnostics", {}), dict):
-        raise _error("its diagnostics are not named")
+    found, training = ensemble.attributes.get("diagnostics", {}), ensemble.attributes.get("training") or {}
+    if not isinstance(found, dict) or not isinstance(training, dict) or not _are_numbers(found) or not _are_numbers(training):
+        raise _error("its diagnostics are not numbers with names")
+    integration = found.get("integration_error", {"mean": 0.0})
+    if not isinstance(integration, dict) or integration.get("mean") is None:
+        raise _error("its integration error is not known")
+    sampler = ensemble.attributes["sampler"]
+    for name in SAMPLERS[sampler].exact if sampler in SAMPLERS else ():
+        if (name in found) != (f"{name}_error" in found):
+            raise _error(f"its diagnostics have no {name} with an error")
+
+
+def _are_numbers(tree: Any) -> bool:
+    """Whether there are numbers, or None, and nothing else at the ends of a tree."""
+    if isinstance(tree, dict | list):
+        return all(map(_are_numbers, tree.values() if isinstance(tree, dict) else tree))
+    return tree is None or isinstance(tree, float) or (type(tree) is int and abs(tree) < 2**63)
 
 
 def check_stored(ensemble: Ensemble, action: Action) -> None:
