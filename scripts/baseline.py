@@ -20,6 +20,8 @@ FLAGS = (
 
 
 def main(flags) -> int:
+    if flags.name is not None and flags.references is None:
+        raise UsageError("--name is that of an entry in a file of references: give --references too")
     config = command_line.configuration(flags.config, flags)
 
     from lattice_flows.actions import ACTIONS

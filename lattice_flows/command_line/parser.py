@@ -178,6 +178,7 @@ def _described(flag: Flag) -> list[str]:
     value = {bool: "", int: " N", float: " X", list: " LIST"}.get(flag.type, f" {flag.name.upper()}")
     shown = flag.shown_default or (flag.default if flag.default else "no" if flag.type is bool else "none")
     remark = "required" if flag.required else f"default: {shown}"
+    remark += "; not with " + ", ".join(f"--{name}" for name in flag.excludes) if flag.excludes else ""
     return _columns(f"--{flag.name}{' ' + '|'.join(flag.choices) if flag.choices else value}", f"{flag.help} ({remark})")
 
 

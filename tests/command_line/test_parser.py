@@ -89,11 +89,14 @@ def test_numbers_without_a_key_are_positive():
             parse("p", "", flags, [f"--seconds={value}"])
 
 
-def test_flags_that_contradict_each_other_are_named():
+def test_flags_that_contradict_each_other_are_named(capsys):
     flags = (
         Flag("stored", "what to run", "train nothing", bool, False, excludes=("seed", "out"), because="nothing is trained"),
         *shared("seed", "out"),
     )
     assert parse("p", "", flags, ["--nostored", "--seed=0", "--out=x"]).seed == 0
+    with pytest.raises(SystemExit):
+        parse("p", "", flags, ["--help"])
+    assert "train nothing (default: no; not with --seed, --out)" in capsys.readouterr().out
     with pytest.raises(UsageError, match=r"^--stored and --seed, --out contradict each other, nothing is trained: leave out --sto"):
         parse("p", "", flags, ["--stored", "--seed=0", "--out=x"])
