@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lattice_flows import command_line
-from lattice_flows.command_line import Flag, exit_codes, shared
+from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
 
 FLAGS = (
     Flag("sampler", "what to run", "hmc, metropolis, or another registered sampler", required=True),
