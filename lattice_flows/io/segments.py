@@ -32,7 +32,7 @@ __all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments"]
 
 # A segment is closed when this share of all drawing time has passed since the one before: as little gets lost, at most.
 _SHARE = 0.02
-_SHORTEST, _LONGEST = 2.0, 60.0  # seconds
+_SHORTEST, _LONGEST = 5.0, 60.0  # seconds
 _STATE, _NOTES = "state/", "notes/"
 _LENGTHS = ("length", "updates")  # among the settings
 
