@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from lattice_flows.actions import ScalarPhi4
-from lattice_flows.config import Component, ConfigError
+from lattice_flows.config import Component, ConfigError, load
 from lattice_flows.flows import FLOWS, Flow, load_weights, save_weights, symmetrized, transfer_weights
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import SignSymmetric
@@ -116,3 +116,10 @@ def test_the_other_flow_is_checked():
     with pytest.raises(ConfigError, match=r"flow 'affine': unknown key 'layer': did you mean 'layers'"):
         symmetrized(LATTICE, of={"name": "affine", "layer": 2})
     assert symmetrized(LATTICE, of={"layers": 1}).component.parameters["of"] == {"layers": 1}
+
+
+@pytest.mark.parametrize(("name", "mean_field"), [("broken_2d", 0.8), ("3d_L4_broken", 0.6)])
+def test_configurations_of_the_broken_phase(name, mean_field):
+    config = load(name)
+    flow = FLOWS.build(config.flow, Lattice(config.lattice.shape), config.seed)
+    assert flow.named_variables()["prior/mean_field"].numpy() == np.float32(mean_field) and flow.is_odd
