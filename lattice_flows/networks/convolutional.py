@@ -108,13 +108,13 @@ class CombinationalNetwork(tf.Module):
         if axes > lattice.d:
             raise ValueError(f"axes must be at most the {lattice.d} dimensions of the lattice {lattice.shape}, got {axes}")
         sizes = kernel_sizes(kernel_size, lattice.shape)
-        self._choices = [
-            tuple(size if axis in choice else 1 for axis, size in enumerate(sizes))
-            for choice in itertools.combinations(range(lattice.d), axes)
-        ]
+        self._choices = list(itertools.combinations(range(lattice.d), axes))
         channels = (1, *channels, len(parities))
         self._layers = [
-            [_convolution(rng, choice, *ends, f"convolution_{depth}/choice_{i}") for i, choice in enumerate(self._choices)]
+            [
+                _convolution(rng, tuple(sizes[axis] for axis in choice), *ends, f"convolution_{depth}/choice_{i}")
+                for i, choice in enumerate(self._choices)
+            ]
             for depth, ends in enumerate(itertools.pairwise(channels))
         ]
         self._activations = [ACTIVATIONS[activation]] * (len(channels) - 2) + [ACTIVATIONS[final_activation]]
@@ -122,10 +122,7 @@ class CombinationalNetwork(tf.Module):
     def __call__(self, field: tf.Tensor) -> tuple[tf.Tensor, ...]:
         x = tf.cast(field, tf.float32)[tf.newaxis]
         for layer, activation in zip(self._layers, self._activations, strict=True):
-            parts = [
-                from_blocks(_layer(to_blocks(x, sizes), kernel, bias, activation))
-                for sizes, (kernel, bias) in zip(self._choices, layer, strict=True)
-            ]
+            parts = [_along(choice, x, *weights, activation) for choice, weights in zip(self._choices, layer, strict=True)]
             x = tf.add_n(parts) / len(parts)
         return tuple(tf.unstack(x, axis=0))
 
@@ -145,3 +142,13 @@ def _layer(x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable, activation) -> 
     # Element-wise operations of TensorFlow take at most eight axes; in four dimensions y has ten.
     flat = tf.reshape(y, [math.prod(y.shape[: len(kernel.shape) - 2]), bias.shape[0], -1])
     return tf.reshape(activation(flat + bias[:, tf.newaxis]), [*y.shape[:-1], -1])
+
+
+def _along(choice: tuple[int, ...], x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable, activation) -> tf.Tensor:
+    """A layer `[inputs, batch, *shape]` -> `[outputs, batch, *shape]` along some of the axes; the others join the batch."""
+    others = [axis for axis in range(len(x.shape) - 2) if axis not in choice]
+    order = [0, 1, *(axis + 2 for axis in (*others, *choice))]
+    extents = [x.shape[axis] for axis in order[2:]]
+    flat = tf.reshape(tf.transpose(x, order), [x.shape[0], -1, *extents[len(others) :]])
+    y = from_blocks(_layer(to_blocks(flat, kernel.shape[: len(choice)]), kernel, bias, activation))
+    return tf.transpose(tf.reshape(y, [y.shape[0], -1, *extents]), np.argsort(order))

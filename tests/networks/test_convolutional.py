@@ -102,8 +102,9 @@ def test_it_is_a_chain_of_means_over_all_choices_of_axes(d, k):
         parts = []
         for i, choice in enumerate(itertools.combinations(range(d), k)):
             kernel = variables[f"convolution_{depth}/choice_{i}/kernel:0"]
-            assert kernel.shape[:d] == tuple(3 if axis in choice else 1 for axis in range(d))
-            full = np.pad(kernel, [(0, 0) if axis in choice else (1, 1) for axis in range(d)] + [(0, 0)] * 2)
+            assert kernel.shape[:-2] == (3,) * k
+            embedded = np.expand_dims(kernel, [axis for axis in range(d) if axis not in choice])
+            full = np.pad(embedded, [(0, 0) if axis in choice else (1, 1) for axis in range(d)] + [(0, 0)] * 2)
             y = slow_convolution(x, full, 1) + variables[f"convolution_{depth}/choice_{i}/bias:0"]
             parts.append(np.where(y > 0, y, 0.01 * y) if depth == 0 else np.tanh(y))
         x = np.mean(parts, axis=0)
@@ -149,8 +150,8 @@ def test_all_axes_at_once_are_an_ordinary_convolution():
 
 
 def test_a_size_for_each_axis():
-    sizes = [variable.shape[:2] for variable in build((4, 6), axes=1, kernel_size=[3, 5]).variables if "kernel" in variable.name]
-    assert sizes == [(3, 1), (1, 5)] * 2
+    sizes = [variable.shape[:-2] for variable in build((4, 6), axes=1, kernel_size=[3, 5]).variables if "kernel" in variable.name]
+    assert sizes == [(3,), (5,)] * 2
 
 
 def test_more_axes_than_there_are_are_refused():
