@@ -236,9 +236,11 @@ def killed(command, out, deaths, rng):
     seconds = time.monotonic() - begin
     while deaths:
         with start(*command, "--out", str(out), *([] if command[0] == "measure" else ["--resume"])) as process:
+            begin = time.monotonic()
             try:
                 process.communicate(timeout=rng.uniform(0.4, 1.0) * seconds)
-                shutil.rmtree(out) if out.is_dir() else out.unlink()  # too late: begin again
+                shutil.rmtree(out) if out.is_dir() else out.unlink()  # too late: begin again, and look sooner
+                seconds = min(seconds, time.monotonic() - begin)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
