@@ -114,7 +114,7 @@ def test_a_series_that_a_file_lacks_is_measured_again(drawn):
     again = measure_run(path.parent)
     # The stored fields are rounded to float32.
     assert again.estimate("ising_energy").value == pytest.approx(complete.estimate("ising_energy").value, rel=1e-5)
-    assert again.estimate("phi_squared") == complete.estimate("phi_squared")
+    assert again.estimate("phi_squared") == pytest.approx(complete.estimate("phi_squared"), rel=1e-12)
 
 
 def test_a_continuous_flow_is_integrated_until_its_weights_are_right(progress, small_config):
@@ -158,7 +158,9 @@ def test_a_baseline_on_disk_and_its_diagnostics(tmp_path, progress, small_config
         phi_2, phi, accepted = ensemble.series["phi_2"], ensemble.phi.astype(float), ensemble.accepted
         result = measure_run(ensemble, progress=progress)
     np.testing.assert_allclose(np.mean(phi**2, axis=(2, 3)), phi_2, rtol=1e-5)
-    assert result == measure_run(tmp_path) and result.trusted
+    # 200 configurations of local Metropolis are few: R-hat says so.
+    assert result == measure_run(tmp_path) and result.trusted == (name == "hmc")
+    assert [check.name for check in result.checks if check.verdict == "bad"] == ([] if name == "hmc" else ["r_hat"])
     chain = result.chain
     assert (chain["chains"], chain["updates"], chain["thinning"]) == (16, 400, 2)
     assert chain["updates_per_second"] > 0 and 0.5 < chain["acceptance"] < 0.9 and abs(chain["thermalisation_pull"]) < 4
