@@ -69,7 +69,7 @@ def training_history(metrics: Mapping[str, Sequence[float]], title: str) -> Figu
     figure = Figure(figsize=(5.0, 5.0))
     upper, lower = figure.subplots(2, sharex=True)
     steps = np.asarray(metrics["step"])
-    best = int(np.argmax(metrics["ess"]))
+    best = int(np.argmin(metrics["loss"]))  # its log Z is the best known
     upper.plot(steps, np.asarray(metrics["loss"]) + metrics["log_z"][best])
     upper.set(ylabel=r"$\langle \log q + S \rangle + \log Z$", yscale="log")
     lower.plot(steps, metrics["acceptance"], label="acceptance")
