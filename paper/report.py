@@ -68,7 +68,7 @@ def write(path: Path, out: Path, parts: Ingredients, drawn: Mapping[int, Drawn])
 
 def _conclusion(results: Sequence[Result]) -> str:
     """Which results cannot be trusted or disagree, or that there is none."""
-    untrusted = [f"{result.table} ({result.flow})" for result in results if not result.trusted]
+    untrusted = [f"{result.table} ({result.flow})" for result in results if result.trusted is False]
     wrong = [f"{result.table} ({result.flow})" for result in results if result.agrees is False]
     trusted = (
         "The errors of every result can be trusted" if all(result.checks for result in results) else "Not every chain was checked"

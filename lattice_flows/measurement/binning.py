@@ -92,20 +92,39 @@ class Binned:
         scale[scale == 0] = 1
         return deltas, np.linalg.pinv(product / np.outer(scale, scale), rcond=1e-12, hermitian=True) / np.outer(scale, scale)
 
-    @np.errstate(invalid="ignore")
     def variance(self, fluctuations: np.ndarray) -> float:
         """The variance on single configurations of an observable, from its fluctuations on bins.
 
-        To first order these are a linear function of those of the series, `sum_i g_i delta_i`, which least squares find. What is
-        left of them, if anything, counts as that of independent configurations.
+        What the series do not explain of them, if anything, counts as that of independent configurations.
 
         Args:
           fluctuations: about the means of the chains, `[chains * bins]`, one chain after the other.
         """
+        gradient = self._gradient(fluctuations)
+        with np.errstate(invalid="ignore"):
+            left = self.bin_size * np.mean((fluctuations - gradient @ self._fluctuations[0]) ** 2)
+            return float(gradient @ self._covariance @ gradient + left)
+
+    def error_between_chains(self, fluctuations: np.ndarray) -> float:
+        """The error of an observable from the spread of its means over chains, which are independent; not a number for one chain.
+
+        Args:
+          fluctuations: as for `variance`.
+        """
+        chains = self.shape[1]
+        if chains < 2:
+            return np.nan
+        means = np.where(self._finite[:, np.newaxis], self._bins.mean(axis=2), 0.0)
+        return float(np.std(self._gradient(fluctuations) @ means, ddof=1) / np.sqrt(chains))
+
+    @np.errstate(invalid="ignore")
+    def _gradient(self, fluctuations: np.ndarray) -> np.ndarray:
+        """The derivatives g of an observable with respect to the means of the series: `fluctuations = sum_i g_i delta_i`.
+
+        That is true to first order, so least squares find them.
+        """
         deltas, inverse = self._fluctuations
-        gradient = inverse @ (deltas @ fluctuations) / len(fluctuations)
-        left = self.bin_size * np.mean((fluctuations - gradient @ deltas) ** 2)
-        return float(gradient @ self._covariance @ gradient + left)
+        return inverse @ (deltas @ fluctuations) / len(fluctuations)
 
 
 class Binning:

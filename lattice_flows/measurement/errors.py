@@ -43,24 +43,23 @@ def estimate(observable: pe.Obs) -> Estimate:
 
 
 def estimate_from_bins(
-    observable: pe.Obs, bin_size: int, *, configurations: int, variance: float, longest_stay: int = 1
+    observable: pe.Obs, bin_size: int, *, configurations: int, variance: float, at_least: float = 0.0
 ) -> Estimate:
     """Value, error and integrated autocorrelation time, in units of configurations, of an observable whose fluctuations are binned.
 
         tau_int = N error^2 / (2 variance)
 
-    and its error is that of Wolff's window, hep-lat/0306017, eq. 42, in configurations. The Gamma method cannot see that a chain
-    stays longer at one configuration than the window, so the error is at least what this stay contributes to the mean.
+    and its error is that of Wolff's window, hep-lat/0306017, eq. 42, in configurations.
 
     Args:
       observable: of one ensemble.
       bin_size: configurations in a bin.
       configurations: their number N.
       variance: of the observable on single configurations.
-      longest_stay: for how many successive configurations a chain was at the same one, at most.
+      at_least: the smallest error that it can have, from what the Gamma method cannot see.
     """
     (ensemble,) = analysed(observable).e_names
-    error = max(float(observable.dvalue), float(np.sqrt(variance)) * longest_stay / configurations)
+    error = max(float(observable.dvalue), at_least)
     if not variance:
         return Estimate(float(observable.value), error, 0.5, 0.0)
     tau_int, bins = configurations * error**2 / (2 * variance), sum(observable.shape.values())

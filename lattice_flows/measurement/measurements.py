@@ -18,11 +18,14 @@ import pyerrors as pe
 from lattice_flows.actions import Action
 from lattice_flows.config import Registry
 from lattice_flows.measurement.binning import WEIGHT, Binned, Binning
-from lattice_flows.measurement.errors import Estimate, estimate_from_bins, primary
+from lattice_flows.measurement.errors import Estimate, analysed, estimate_from_bins, primary
 from lattice_flows.measurement.identities import IDENTITIES
 from lattice_flows.measurement.series import GENERAL, measured
 
 __all__ = ["OBSERVABLES", "Measurements", "observable"]
+
+# The spread of parallel chains gives the error where it exceeds the Gamma method's by so many of its own errors.
+_SIGMAS = 3
 
 OBSERVABLES = Registry("observable")
 
@@ -189,7 +192,8 @@ class Measurements:
     def number(self, observable: pe.Obs) -> Estimate:
         """The number, with its error, of anything that is computed from the means of the series.
 
-        The error is never smaller than the longest stay of a chain at one configuration allows.
+        The error is never smaller than the longest stay of a chain at one configuration allows. Where parallel chains are so short
+        that the Gamma method misses a part of their autocorrelation, it is that of the spread of their means.
 
         Raises:
           ValueError: the value is not finite, or no chain holds more than one distinct configuration.
@@ -198,9 +202,14 @@ class Measurements:
             raise ValueError(f"the value is {observable.value}")
         if self._binned.stuck:
             raise ValueError("no chain holds more than one distinct configuration")
-        variance = self._binned.variance(np.concatenate([observable.deltas[chain] for chain in observable.names]))
+        fluctuations = np.concatenate([observable.deltas[chain] for chain in observable.names])
+        variance, spread = self._binned.variance(fluctuations), self._binned.error_between_chains(fluctuations)
+        at_least = np.sqrt(variance) * self.longest_stay / self.configurations
+        # The spread has an error itself, of 1 / sqrt(2 (chains - 1)) of it.
+        if spread > (1 + _SIGMAS / np.sqrt(2 * max(self.shape[1] - 1, 1))) * analysed(observable).dvalue:
+            at_least = max(at_least, spread)
         return estimate_from_bins(
-            observable, self.bin_size, configurations=self.configurations, variance=variance, longest_stay=self.longest_stay
+            observable, self.bin_size, configurations=self.configurations, variance=variance, at_least=float(at_least)
         )
 
     def estimate(self, name: str) -> Estimate:

@@ -93,32 +93,45 @@ class Result:
         return {name: value for name, value in self.action.items() if name != "name"}
 
     @property
-    def trusted(self) -> bool:
-        """Whether no check calls the chain bad."""
-        return all(check.verdict != BAD for check in self.checks)
+    def trusted(self) -> bool | None:
+        """Whether no check calls the chain bad; None if nothing was checked."""
+        return all(check.verdict != BAD for check in self.checks) if self.checks else None
+
+    @property
+    def undetermined(self) -> list[str]:
+        """Observables that have a reference, but that the ensemble does not determine."""
+        return [name for name, row in self.observables.items() if row.reference and not row.estimate]
 
     @property
     def agrees(self) -> bool | None:
-        """Whether all observables are within four sigma of their references; None if nothing independent was compared."""
+        """Whether all observables are within four sigma of their references.
+
+        None if nothing independent was compared, or if one of `WITH_TAU_INT` has a reference and is not determined.
+        """
         pulls = [row.pull for row in self.observables.values() if row.pull is not None]
         within = all(abs(value) <= LARGEST_PULL for value in pulls)
-        return None if within and self.compared_with is None else within
+        unknown = self.compared_with is None or set(self.undetermined) & set(WITH_TAU_INT)
+        return None if within and unknown else within
 
     @property
     def passed(self) -> bool | None:
-        """Whether the result is trusted and agrees; None if it is trusted and nothing was compared."""
-        return self.agrees if self.trusted else False
+        """Whether the result is trusted and agrees; None if no check is bad and nothing was compared."""
+        return False if self.trusted is False else self.agrees
 
     @property
     def conclusion(self) -> str:
         """Whether the errors can be trusted and the observables agree with their references, in words."""
-        agreement = {
-            None: "Nothing was compared: no reference for this lattice and action was given.",
-            True: f"Every observable agrees with its reference ({self.compared_with}, or exact) within {LARGEST_PULL:g} sigma.",
-            False: f"DISAGREES: an observable is more than {LARGEST_PULL:g} sigma from its reference "
-            f"({self.compared_with or 'exact'}).",
-        }
-        return f"{explained(self.checks)}\n\n{agreement[self.agrees]}"
+        compared = [name for name, row in self.observables.items() if row.pull is not None]
+        missing = f" Not determined: {', '.join(self.undetermined)}." if self.undetermined else ""
+        if self.agrees is False:
+            reference = self.compared_with or "exact"
+            said = f"DISAGREES: an observable is more than {LARGEST_PULL:g} sigma from its reference ({reference})."
+        elif self.compared_with is None:
+            said = "Nothing was compared: no reference for this lattice and action was given."
+        else:
+            every = "Every observable agrees with its reference" if not missing else f"{len(compared)} observables agree"
+            said = f"{every} ({self.compared_with}, or exact) within {LARGEST_PULL:g} sigma."
+        return f"{explained(self.checks)}\n\n{said}{missing}"
 
     def estimate(self, name: str) -> Estimate | None:
         """The estimate of an observable; None if the ensemble does not determine it, or lacks it."""

@@ -139,3 +139,16 @@ def test_series_in_bins_are_those_of_pyerrors():
     found = binned({"magnetization": x}, 1)
     expected = estimate(primary(x.T, "test"))
     assert found.number(found.mean("magnetization"))[:2] == pytest.approx(expected[:2])
+
+
+@pytest.mark.parametrize(("n", "chains", "a"), [(20, 256, 0.95), (60, 64, 0.98), (200, 16, 0.6)])
+def test_short_parallel_chains_have_the_error_of_their_spread(n, chains, a):
+    """The mean square of 200 pulls is 1 within four standard errors; fluctuations within chains alone give 9, 9 and 1."""
+    rng, pulls = np.random.default_rng(9), []
+    for _ in range(100):
+        x = autoregressive(rng, n, chains, a)
+        found = binned({"magnetization": x, "magnetization_2": x**2}, 1)
+        for name, exact in (("magnetization", 0.0), ("magnetization_2", 1.0)):
+            number = found.number(found.mean(name))
+            pulls.append((number.value - exact) / number.error)
+    assert abs(np.mean(np.square(pulls)) - 1) < 4 * np.std(np.square(pulls)) / np.sqrt(100) < 1.2

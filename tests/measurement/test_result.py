@@ -82,7 +82,7 @@ def test_a_result_passes_if_it_is_trusted_and_agrees():
     alone = dataclasses.replace(stored, observables={"a": row}, compared_with=None)
     good = judged("halves", 1.0, 4, 5, "difference of the halves", "Draw more")
     bad = judged("k_hat", float("nan"), 0.5, 0.7, "tail index", "Train longer")
-    assert (alone.trusted, alone.agrees, alone.passed) == (True, None, None)
+    assert (alone.trusted, alone.agrees, alone.passed) == (None, None, None)
     assert "Nothing was compared: no reference for this lattice and action was given." in alone.conclusion
     assert alone.to_json()["passed"] is None and alone.to_json()["compared_with"] is None
     for value, agrees in ((1.1, True), (2.0, False)):
@@ -93,6 +93,17 @@ def test_a_result_passes_if_it_is_trusted_and_agrees():
         content = json.loads(json.dumps(doubted.to_json(), allow_nan=False))
         assert content["checks"][1]["value"] is None and content["trusted"] is False
         assert Result.from_json(content).checks == (good, bad) and Result.from_json(content).passed is False
+
+
+def test_an_observable_that_is_not_determined_does_not_agree():
+    stored = Result.from_json(json.loads(STORED[0].read_text()))
+    rows = dict(stored.observables)
+    rows["pole_mass"] = rows["pole_mass"]._replace(estimate=None)
+    found = dataclasses.replace(stored, observables=rows)
+    assert found.agrees and "observables agree (" in found.conclusion and "Not determined: pole_mass." in found.conclusion
+    rows["phi_squared"] = rows["phi_squared"]._replace(estimate=None)
+    found = dataclasses.replace(stored, observables=rows)
+    assert found.agrees is found.passed is None and "phi_squared" in found.conclusion
 
 
 def test_numbers_that_are_not_finite_never_reach_a_file():

@@ -103,7 +103,10 @@ def test_parallel_chains_are_compared_with_each_other():
     accepted[:, 3] = False
     found = verdicts(phi=still, accepted=accepted, log_weight=None)
     assert found["longest_run_squared"] == found["longest_run"] == "bad"
-    assert verdicts(phi=phi[:50], log_weight=None)["r_hat"] == "unknown"
+    assert verdicts(phi=phi[:7], log_weight=None)["r_hat"] == "unknown"
+    # Short chains are doubtful where long ones are bad: their errors come from the spread between them.
+    apart = phi[:50] + np.linspace(-0.1, 0.1, 8)[:, np.newaxis, np.newaxis]
+    assert verdicts(phi=apart, log_weight=None)["r_hat"] == "doubtful"
 
 
 def test_how_often_each_configuration_stands_in_its_chain():
