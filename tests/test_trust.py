@@ -66,7 +66,7 @@ def bad(result):
 
 def test_heavy_tails_in_the_broken_phase():
     """The training found an acceptance of .79 and an ESS of .80."""
-    assert "k_hat" in bad(stored("broken_phase_seed_1", 20000))
+    assert "k_hat" in bad(stored("broken_phase_seed_1", 5000, seed=3))
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from lattice_flows.paper.calibration import calibrate, calibrate_all
 from lattice_flows.paper.cases import Case
 
 
+@pytest.mark.slow
 def test_chains_of_a_flow_are_counted():
     found = calibrate("affine", Case("E1", 0.5), chains=2)
     assert (found.flow, found.table, found.chains, found.bad) == ("affine_50", "E1", 2, 0)
