@@ -128,7 +128,9 @@ def sample(
     """
     chain, seed = _checked(ChainConfig, {"length": length, **settings}, "sample"), _seed(seed, "sample")
     _check_lattices(flow, action)
-    return sample_run(flow, action, chain, seed=seed, path=None if path is None else Path(path), progress=_progress(progress))
+    return sample_run(
+        flow, action, chain, seed=seed, path=path if path is None else _path(path, "sample"), progress=_progress(progress)
+    )
 
 
 def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Result:
@@ -212,7 +214,7 @@ def _seed(seed: int, call: str) -> int:
 
 
 def _path(source: Any, call: str) -> Path:
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) and "\0" not in os.fspath(source):
         return Path(source)
     raise ConfigError(f"{call}: {shown(source)} is not a path: give a file or a run folder")
 

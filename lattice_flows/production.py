@@ -11,7 +11,7 @@ from lattice_flows.actions import Action
 from lattice_flows.config import ChainConfig, ConfigError, SamplerConfig
 from lattice_flows.flows import Flow
 from lattice_flows.importance import WeightedSampler
-from lattice_flows.io.ensembles import Ensemble, EnsembleError
+from lattice_flows.io.ensembles import ENSEMBLE, Ensemble, EnsembleError, check_replaceable, ensemble_file
 from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.locks import lock_file
 from lattice_flows.io.segments import EnsembleWriter, drawn_bytes, remove_segments
@@ -25,9 +25,8 @@ from lattice_flows.progress import Progress
 from lattice_flows.resources import chain_bytes, check_disk, check_memory, ensemble_bytes, sampler_bytes
 from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch
 
-__all__ = ["ENSEMBLE", "baseline_run", "flow_proposals", "measure_run", "sample_run"]
+__all__ = ["ENSEMBLE", "baseline_run", "check_needs_no_flow", "flow_proposals", "measure_run", "sample_run"]
 
-ENSEMBLE = "ensemble.h5"
 # Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
 _INTEGRATION_ERROR = 1e-3
 _INTEGRATION_SAMPLES = 2048
@@ -76,7 +75,7 @@ def sample_run(
       progress: where progress is shown; None for silence.
 
     Raises:
-      RunError: the file cannot be written, or another process is writing it.
+      RunError: the file cannot be written, another process is writing it, or there is something else than an ensemble.
       NotEnough: memory or disk would not suffice.
     """
     progress = progress or Progress(quiet=True)
@@ -136,8 +135,7 @@ def baseline_run(
       NotEnough: memory or disk would not suffice.
     """
     progress, thinning = progress or Progress(quiet=True), settings.thinning
-    if SAMPLERS.find(name).needs_flow:
-        raise ConfigError(f"the sampler {name!r} needs a trained flow: train one, then use scripts/sample.py or lf.sample")
+    check_needs_no_flow(name)
     sampler = SAMPLERS.build(settings.component(name), action)
     updates = settings.updates - settings.updates % thinning
     successive = min(settings.successive - settings.successive % thinning, updates)
@@ -178,6 +176,12 @@ def baseline_run(
     return _drawn(path, attributes, updates, {}, draw, progress, (size, what, advice))
 
 
+def check_needs_no_flow(name: str) -> None:
+    """Raises `ConfigError` for a sampler that is unknown, or needs a trained flow."""
+    if SAMPLERS.find(name).needs_flow:
+        raise ConfigError(f"the sampler {name!r} needs a trained flow: train one, then use scripts/sample.py or lf.sample")
+
+
 def measure_run(source: Path | str | Ensemble, action: Action | None = None, progress: Progress | None = None) -> Result:
     """Measures an ensemble.
 
@@ -191,8 +195,7 @@ def measure_run(source: Path | str | Ensemble, action: Action | None = None, pro
       EnsembleError: its file is damaged or foreign, or was written by another version.
     """
     if not isinstance(source, Ensemble):
-        path = Path(source)
-        path = path / ENSEMBLE if path.is_dir() else path
+        path = ensemble_file(source)
         if not path.exists():
             raise RunError(f"there is no ensemble at {path}: give an ensemble file, or a run folder that holds {ENSEMBLE}")
         with Ensemble(path) as opened:
@@ -257,6 +260,7 @@ def _drawn(
         with EnsembleWriter(None, attributes) as writer:
             writer.describe({"diagnostics": draw(writer), **beside})
         return writer.ensemble
+    check_replaceable(path)
     with lock_file(path):
         if not (earlier := _made_before(path, attributes, progress)):
             # In segments, and at the end in one file, before these are removed.
@@ -289,8 +293,7 @@ def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) 
             progress.info(f"{path.name} is up to date: it was made with the same weights, settings and seed")
             return earlier
         progress.info(f"{path.name} was made with other weights, settings or another seed: drawing it again")
+        earlier.close()
     except EnsembleError as error:
         progress.info(f"drawing the ensemble again: {error}")
-        return None
-    earlier.close()
     return None

@@ -34,7 +34,8 @@ def record(run: Path, path: Path | None = None) -> Path:
       RunError: the folder holds no finished run, or the file cannot be written.
     """
     path = record_file(RUNS, path)
-    missing = [name for name in ("result.json", "metrics.csv") if not (run / name).exists()]
+    with reading(run, "name the folder of a finished run", RunError):
+        missing = [name for name in ("result.json", "metrics.csv") if not (run / name).exists()]
     if missing:
         raise RunError(f"{run} holds no {' and no '.join(missing)}: record a finished run that was trained by itself")
     target = RunDirectory.open(run)[1].training.target_acceptance

@@ -29,7 +29,7 @@ def main(flags) -> int:
     from lattice_flows.lattice import Lattice
     from lattice_flows.paper import references
     from lattice_flows.pipeline import start_run
-    from lattice_flows.production import ENSEMBLE, baseline_run, measure_run
+    from lattice_flows.production import ENSEMBLE, baseline_run, check_needs_no_flow, measure_run
     from lattice_flows.progress import Progress
     from lattice_flows.samplers import SAMPLERS
     from lattice_flows.training.devices import choose_strategy
@@ -37,6 +37,7 @@ def main(flags) -> int:
     progress, strategy = Progress(), choose_strategy(flags.device)
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     settings = config.sampler(flags.sampler)
+    check_needs_no_flow(flags.sampler)
     SAMPLERS.complete(settings.component(flags.sampler), SamplerConfig.model_fields)  # before anything is written
     name = flags.name or Path(flags.config).stem
     if flags.references is not None:

@@ -1,6 +1,7 @@
 """From a flow, or from another sampler, to an ensemble and its result."""
 
 import io
+import os
 
 import h5py
 import numpy as np
@@ -9,8 +10,10 @@ import tensorflow as tf
 from exact import two_sites_in_every_direction
 from rich.console import Console
 
-from lattice_flows import production, resources
+import lattice_flows as lf
+from lattice_flows import command_line, production, resources
 from lattice_flows.config import CONFIGS, ConfigError, SamplerConfig
+from lattice_flows.errors import UserError
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError
 from lattice_flows.pipeline import build_model
@@ -197,6 +200,11 @@ def test_an_ensemble_that_would_fill_the_disk_is_refused_before_anything_is_writ
         baseline_run("hmc", action, SamplerConfig())
 
 
+def test_a_baseline_is_refused_a_sampler_that_needs_a_flow(tmp_path, capsys):
+    assert command_line.main(["baseline", "--sampler=independence", "--config=E1", f"--out={tmp_path / 'out'}"]) == 2
+    assert "the sampler 'independence' needs a trained flow" in capsys.readouterr().err
+
+
 def test_refusals(tmp_path, small_config):
     _, action = build_model(small_config())
     with pytest.raises(ConfigError, match="unknown sampler 'hcm': did you mean 'hmc'"):
@@ -210,3 +218,20 @@ def test_refusals(tmp_path, small_config):
     (tmp_path / "ensemble.h5").write_text("no HDF5")
     with pytest.raises(EnsembleError, match=r"cannot read .*ensemble.h5: .*; draw the ensemble again"):
         measure_run(tmp_path)
+
+
+def test_a_file_that_is_no_ensemble_is_not_replaced(tmp_path, small_config, monkeypatch):
+    flow, action = build_model(small_config())
+    monkeypatch.setattr(production, "flow_proposals", None)
+    (tmp_path / "note.txt").write_text("of somebody")
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file["x"] = np.zeros(3)
+    os.mkfifo(tmp_path / "fifo")
+    before = {path.name for path in tmp_path.iterdir()}
+    for name in before:
+        with pytest.raises(RunError, match=rf"{name} is there already, and is not an ensemble of lattice_flows: choose another"):
+            sample_run(flow, action, small_config().chain, path=tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == before and (tmp_path / "note.txt").read_text() == "of somebody"
+    for path in ("", ".", 5, "a\0b", "x" * 300):
+        with pytest.raises(UserError, match=r"^[^\n]+$"):
+            lf.sample(flow, action, 1000, path=path, progress=False)

@@ -15,7 +15,10 @@ A chain of proposals from a flow is stored as its proposals, those of thermalisa
     accepted        [length]                the accept decisions
 """
 
+import contextlib
+import errno
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -26,14 +29,18 @@ import h5py
 import numpy as np
 
 from lattice_flows.errors import UserError
+from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.rows import check_rows, data_sets, read_attributes
 from lattice_flows.reading import reading
 
-__all__ = ["LAYOUT", "Ensemble", "EnsembleError", "made_as"]
+__all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "check_replaceable", "ensemble_file", "made_as"]
 
+ENSEMBLE = "ensemble.h5"  # in a run folder
 LAYOUT = 2
 _ADVICE = "draw the ensemble again (the same seed gives the same chain)"
 _KINDS = {"sampler": str, "lattice_shape": list, "action": dict, "seed": int, "thermalisation": int, "diagnostics": dict}
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of HDF5
 
 
 class EnsembleError(UserError, ValueError):
@@ -43,6 +50,42 @@ class EnsembleError(UserError, ValueError):
 def made_as(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether all wanted attributes are among those that were found in a file."""
     return all(found.get(name) == json.loads(json.dumps(value)) for name, value in wanted.items())
+
+
+def ensemble_file(path: str | Path, advice: str = "", error: type[UserError] = RunError) -> Path:
+    """The ensemble file that a path names: itself, or `ensemble.h5` in a run folder. Raises an error if it is no file."""
+    path = Path(path)
+    with reading(path, advice, error):
+        path = path / ENSEMBLE if path.is_dir() else path
+        if path.exists() and not path.is_file():
+            raise ValueError("it is not a regular file")
+    return path
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuses what an ensemble must not be written over: a folder, a device, or a file that is not an ensemble.
+
+    A damaged ensemble may be replaced, and what is left of it need not tell what it was. So a file counts as an ensemble if it is
+    empty, if it is named `ensemble.h5`, or if it begins as HDF5 does and, where it can be opened, has our attribute `layout`.
+
+    Raises:
+      RunError: it is something else.
+    """
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not path.exists():
+            return
+        ours = path.is_file()
+        if ours and path.name != ENSEMBLE and path.stat().st_size:
+            with path.open("rb") as file:
+                ours = file.read(len(_SIGNATURE)) == _SIGNATURE
+            with contextlib.suppress(OSError, RuntimeError):
+                if ours:
+                    with h5py.File(path, "r") as file:
+                        ours = "layout" in file.attrs
+    if not ours:
+        raise RunError(f"{path} is there already, and is not an ensemble of lattice_flows: choose another name, or remove it")
 
 
 class Ensemble:

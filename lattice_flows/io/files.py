@@ -57,18 +57,22 @@ def remove_unfinished(folder: Path, pattern: str = "**/*.part") -> None:
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Lets `write` fill a temporary file beside `path`, then renames it.
+    """Lets `write` fill a temporary file beside `path`, then renames it. A symbolic link stays one: its target is replaced.
 
     Raises:
-      RunError: no space, no permission, or another failure of the file system; an earlier file of that name is unchanged.
+      RunError: the name of a folder or device, no space, no permission, or another failure of the file system; an earlier file of
+        that name is unchanged.
     """
-    part = temporary(path)
+    target = Path(os.path.realpath(path))
+    part = temporary(target)
     with writing(path):
+        if target.exists() and not target.is_file() and not target.is_dir():
+            raise RunError(f"cannot write {path}: it is not a regular file; choose another name")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("xb") as file:
                 write(file)
-            os.replace(part, path)
+            os.replace(part, target)
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)

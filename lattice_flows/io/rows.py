@@ -16,7 +16,7 @@ import numpy as np
 
 from lattice_flows.io.files import checksum, temporary
 
-__all__ = ["RowWriter", "check_rows", "checked_pieces", "data_sets", "read_attributes"]
+__all__ = ["RowWriter", "check_attributes", "check_rows", "checked_pieces", "data_sets", "read_attributes"]
 
 _CHECKSUMS = "checksums"
 _CHUNK_BYTES = 2**20
@@ -137,8 +137,7 @@ def checked_pieces(file: h5py.File) -> Iterator[tuple[str, np.ndarray]]:
     found = data_sets(file)
     recorded = json.loads(file.attrs[_CHECKSUMS]) if _CHECKSUMS in file.attrs else None
     if recorded is not None:
-        if recorded["attributes"] != _of_attributes(file):
-            raise ValueError("its attributes have changed since it was written")
+        check_attributes(file)
         if found.keys() != recorded["data"].keys():
             raise ValueError(f"it lacks or has one data set too many: {sorted(found.keys() ^ recorded['data'].keys())}")
     for name, data in found.items():
@@ -153,6 +152,12 @@ def checked_pieces(file: h5py.File) -> Iterator[tuple[str, np.ndarray]]:
             yield name, piece
         if crc not in (None, present):
             raise ValueError(f"its data set {name!r} has changed since it was written: its checksum is wrong")
+
+
+def check_attributes(file: h5py.File) -> None:
+    """Raises `ValueError` if the attributes are not those that were written; files of earlier versions cannot tell."""
+    if _CHECKSUMS in file.attrs and json.loads(file.attrs[_CHECKSUMS])["attributes"] != _of_attributes(file):
+        raise ValueError("its attributes have changed since it was written")
 
 
 def check_rows(file: h5py.File) -> None:

@@ -14,6 +14,7 @@ from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
 from lattice_flows.io.files import FolderInUse, RunError, is_unfinished, remove_unfinished, write_json, write_text, writing
 from lattice_flows.io.locks import LOCK_FILES, Lock, lock_folder
+from lattice_flows.reading import reading
 
 __all__ = ["RunDirectory"]
 
@@ -102,10 +103,11 @@ class RunDirectory:
           RunError: there is no such folder, or it holds no run.
         """
         path = Path(path)
-        if not path.is_dir():
-            raise RunError(f"there is no run folder {path}")
-        if not (path / _CONFIG).exists():
-            raise RunError(f"{path} is not a run folder: it holds no config.yaml")
+        with reading(path, "name a run folder", RunError):
+            if not path.is_dir():
+                raise RunError(f"there is no run folder {path}")
+            if not (path / _CONFIG).exists():
+                raise RunError(f"{path} is not a run folder: it holds no config.yaml")
         return cls(path, True), load(path / _CONFIG)
 
     def write_text(self, name: str, text: str) -> None:
@@ -121,7 +123,7 @@ def _holds_run(path: Path, resume: bool) -> bool:
     """Whether the folder holds a run that can be continued. Raises `RunError` where it must not be written."""
     with writing(path):
         used = path.is_dir() and not all(file.name in LOCK_FILES or is_unfinished(file) for file in path.iterdir())
-    is_run = (path / _CONFIG).exists()
+        is_run = (path / _CONFIG).exists()
     if used and not resume:
         kind = FolderInUse if is_run else RunError
         raise kind(f"the output folder {path} is already in use: choose another folder")

@@ -12,6 +12,7 @@ At the end they are merged into the ensemble, and removed.
 import contextlib
 import errno
 import glob
+import json
 import os
 import shutil
 import time
@@ -23,9 +24,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError, made_as
-from lattice_flows.io.files import remove_unfinished
-from lattice_flows.io.rows import RowWriter, check_rows, checked_pieces, data_sets, read_attributes
+from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError
+from lattice_flows.io.files import RunError, remove_unfinished
+from lattice_flows.io.rows import RowWriter, check_attributes, check_rows, checked_pieces, data_sets, read_attributes
 from lattice_flows.reading import reading
 
 __all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments"]
@@ -34,6 +35,7 @@ __all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments"]
 _SHARE = 0.02
 _SHORTEST, _LONGEST = 5.0, 60.0  # seconds
 _STATE, _NOTES = "state/", "notes/"
+_SETTINGS = "settings."
 _LENGTHS = ("length", "updates")  # among the settings
 
 
@@ -63,6 +65,7 @@ class EnsembleWriter:
       ensemble: the ensemble in memory, once it is complete.
 
     Raises:
+      RunError: the segments that are there are of another chain.
       OSError: the file cannot be made.
     """
 
@@ -87,7 +90,23 @@ class EnsembleWriter:
             remove_unfinished(path.parent, f"{glob.escape(path.name)}.*part")
             self._folder.mkdir(exist_ok=True)
             remove_unfinished(self._folder)
+            self._refuse_another_chain()
             self._segments = self._drawn_before()
+
+    def _refuse_another_chain(self) -> None:
+        """Raises `RunError` if a segment that can be read belongs to another chain: nothing of that is removed."""
+        here = _flat(self._of_chain(json.loads(json.dumps(self._attributes))))
+        for path in sorted(self._folder.glob("*.h5")):
+            with contextlib.suppress(EnsembleError), _opened(path) as file:
+                check_attributes(file)
+                there = _flat(self._of_chain(read_attributes(file)))
+                # What else is there was described when the chain was complete.
+                keys = here.keys() | {key for key in there if key.startswith(_SETTINGS)}
+                if other := sorted(key for key in keys if there.get(key, ...) != here.get(key, ...)):
+                    raise RunError(
+                        f"{self._folder} holds an unfinished chain that was drawn with other values of {', '.join(other)}: "
+                        "use the same ones to go on with it, choose another name, or remove that folder"
+                    )
 
     def _drawn_before(self) -> list[Path]:
         """The segments of an earlier process that can be used; what follows them is removed."""
@@ -99,9 +118,6 @@ class EnsembleWriter:
                 break
             try:
                 with _opened(path) as file:
-                    if not made_as(self._of_chain(read_attributes(file)), self._of_chain(self._attributes)):
-                        self._info(f"{self._path.name} was begun with other weights, settings or another seed: drawing it again")
-                        break
                     check_rows(file)
                     found = data_sets(file)
                     state = {name.removeprefix(_STATE): data[0] for name, data in found.items() if name.startswith(_STATE)}
@@ -263,6 +279,12 @@ def drawn_bytes(path: Path) -> int:
 
 def _folder(path: Path) -> Path:
     return path.with_name(path.name + ".segments")
+
+
+def _flat(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes by name, and settings by dotted name."""
+    settings = {_SETTINGS + name: value for name, value in attributes.get("settings", {}).items()}
+    return {name: value for name, value in attributes.items() if name != "settings"} | settings
 
 
 @contextlib.contextmanager

@@ -9,12 +9,11 @@ import tensorflow as tf
 from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError
 from lattice_flows.flows import Flow
-from lattice_flows.io.ensembles import Ensemble
+from lattice_flows.io.ensembles import Ensemble, ensemble_file
 from lattice_flows.reading import reading
 
 __all__ = ["ForwardSamples"]
 
-_ENSEMBLE = "ensemble.h5"
 _SAMPLES = 4096
 _BATCH = 512
 
@@ -31,9 +30,9 @@ class ForwardSamples:
     """
 
     def __init__(self, path: str | Path, action: Action):
-        path, self._action = Path(path), action
-        path = path / _ENSEMBLE if path.is_dir() else path
+        self._action = action
         advice = "give an ensemble file, or a run folder that holds one, as training.forward_samples"
+        path = ensemble_file(path, advice, ConfigError)
         with reading(path, advice, ConfigError), Ensemble(path) as ensemble:
             there = {"lattice": tuple(ensemble.attributes["lattice_shape"]), "action": dict(ensemble.attributes["action"])}
             for name, here in {"lattice": action.lattice.shape, "action": action.component}.items():

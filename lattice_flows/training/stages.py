@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from lattice_flows.flows import Flow, transfer_weights
+from lattice_flows.io.arrays import CheckpointError
+from lattice_flows.reading import reading
 from lattice_flows.training.state import recorded_summary
 
 __all__ = ["WEIGHTS", "begin_with", "weights_file"]
@@ -11,9 +13,10 @@ WEIGHTS = "weights.npz"
 
 
 def weights_file(path: str | Path) -> Path:
-    """The weights file that a path names: itself, or `weights.npz` in a run folder."""
+    """The weights file that a path names: itself, or `weights.npz` in a run folder. Raises `CheckpointError` if it is no path."""
     path = Path(path)
-    return path / WEIGHTS if path.is_dir() else path
+    with reading(path, error=CheckpointError):
+        return path / WEIGHTS if path.is_dir() else path
 
 
 def begin_with(flow: Flow, path: str | Path) -> float:

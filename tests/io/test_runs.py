@@ -1,6 +1,7 @@
 """The run directory: what it holds, and that nothing is lost."""
 
 import json
+import os
 import resource
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,14 @@ import tensorflow as tf
 import yaml
 
 from lattice_flows.config import load
+from lattice_flows.errors import UserError
 from lattice_flows.io import runs
-from lattice_flows.io.files import RunError, temporary
+from lattice_flows.io.ensembles import ensemble_file
+from lattice_flows.io.files import RunError, temporary, write_text
 from lattice_flows.io.runs import RunDirectory
+from lattice_flows.paper import recorded_runs
 from lattice_flows.pipeline import completed
+from lattice_flows.training.stages import weights_file
 
 
 def test_a_new_run_says_what_it_is(tmp_path, small_config):
@@ -173,3 +178,33 @@ def test_a_parameter_that_an_earlier_version_did_not_know_counts_with_its_defaul
     with pytest.raises(RunError, match=r"flow.network.activation was None"):
         RunDirectory.start(tmp_path, config, resume=True)
     assert RunDirectory.start(tmp_path, config, resume=True, complete=completed).changed == {}
+
+
+@pytest.mark.parametrize("length", [300, 5000])
+def test_a_name_that_is_too_long_is_one_line(tmp_path, length, small_config):
+    name = tmp_path / ("x" * length)
+    for read in (RunDirectory.open, ensemble_file, weights_file, recorded_runs.record):
+        with pytest.raises(UserError, match=r"^cannot read .*: File name too long"):
+            read(name)
+    with pytest.raises(RunError, match=r"^cannot write .*: File name too long"):
+        RunDirectory.start(name, small_config())
+
+
+def test_an_ensemble_is_a_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "ensemble.h5")
+    for path in (tmp_path, tmp_path / "ensemble.h5"):
+        with pytest.raises(RunError, match=r"cannot read .*: it is not a regular file"):
+            ensemble_file(path)
+
+
+def test_a_symbolic_link_is_followed_and_a_device_is_left_alone(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "text")
+    for text in ("new", "newer"):
+        write_text(tmp_path / "link", text)
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "there" / "text").read_text() == text
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(RunError, match=r"cannot write .*fifo: it is not a regular file"):
+        write_text(tmp_path / "fifo", "text")
+    assert (tmp_path / "fifo").is_fifo()
+    assert {path.name for path in tmp_path.rglob("*")} == {"there", "text", "link", "fifo"}

@@ -98,11 +98,18 @@ def test_a_segment_that_is_damaged_before_it_is_merged_is_not_published(interrup
     assert not path.exists()
 
 
-def test_a_chain_with_other_settings_is_drawn_anew(interrupted):
-    path, _ = interrupted
-    said = []
-    assert draw(path, info=said.append, attributes=ATTRIBUTES | {"seed": 2}) == CHUNKS
-    assert said == ["e.h5 was begun with other weights, settings or another seed: drawing it again"]
+@pytest.mark.parametrize(
+    ("other", "keys"),
+    [({"seed": 2}, "seed"), ({"settings": {"length": 120, "width": 1}, "weights": "a"}, "settings.width, weights")],
+)
+def test_the_segments_of_another_chain_are_not_removed(interrupted, undisturbed, other, keys):
+    path, folder = interrupted
+    flip(folder / "000000.h5")
+    with pytest.raises(RunError, match=rf"{folder} holds an unfinished chain .* other values of {keys}: .* or remove that folder"):
+        draw(path, attributes=ATTRIBUTES | other)
+    assert len(list(folder.iterdir())) == 7 and not path.exists()
+    assert draw(path) == CHUNKS
+    np.testing.assert_equal(content(path), undisturbed)
 
 
 def test_what_a_dead_process_left_unfinished_is_removed(tmp_path, interrupted):
