@@ -33,7 +33,7 @@ from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.rows import check_rows, data_sets, read_attributes
 from lattice_flows.reading import reading
 
-__all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "check_replaceable", "ensemble_file", "made_as"]
+__all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "check_replaceable", "differing", "ensemble_file", "made_as"]
 
 ENSEMBLE = "ensemble.h5"  # in a run folder
 LAYOUT = 2
@@ -49,7 +49,20 @@ class EnsembleError(UserError, ValueError):
 
 def made_as(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether all wanted attributes are among those that were found in a file."""
-    return all(found.get(name) == json.loads(json.dumps(value)) for name, value in wanted.items())
+    return not differing(found, wanted)
+
+
+def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The names of wanted attributes that are others, or missing, in a file; those of settings are dotted."""
+    names = []
+    for name, value in json.loads(json.dumps(dict(wanted))).items():
+        there = found.get(name)
+        if name == "settings" and isinstance(there, dict):
+            keys = there.keys() | value.keys()
+            names += [f"{name}.{key}" for key in keys if there.get(key, ...) != value.get(key, ...)]
+        elif there != value:
+            names.append(name)
+    return sorted(names)
 
 
 def ensemble_file(path: str | Path, advice: str = "", error: type[UserError] = RunError) -> Path:

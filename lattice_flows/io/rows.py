@@ -3,8 +3,8 @@
 import contextlib
 import errno
 import json
+import math
 import os
-import shutil
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,6 +23,8 @@ _CHUNK_BYTES = 2**20
 _BUFFER_BYTES = 2**23  # every write costs time, so rows are collected first
 _CACHE_BYTES = 2**22  # so that a chunk that is half full is not written, and read again for its other half
 _MEMORY_INCREMENT = 2**26
+_SEGMENT_INCREMENT = 2**22
+_HEADER = 2**14  # of a file, beside its data sets
 
 
 class RowWriter:
@@ -31,7 +33,9 @@ class RowWriter:
     Args:
       path: where the file will be; None keeps it in memory.
       attributes: of the file; anything that JSON can hold.
-      totals: how many rows there will be, by data set, where that is known.
+      shapes: of all data sets, with the size of a number, where that is known: the file then grows on disk, where it is asked for
+        the space at once. Otherwise it is small, and is made in memory and written as a whole: HDF5 crashes the process when the
+        system refuses to write, and Python does not.
 
     Attributes:
       file: as it is open.
@@ -40,11 +44,17 @@ class RowWriter:
       OSError: the file cannot be made.
     """
 
-    def __init__(self, path: Path | None, attributes: Mapping[str, Any], totals: Mapping[str, int] | None = None):
-        self._path, self._part, self._totals = path, path and temporary(path), dict(totals or {})
-        if path is None:
-            self.file = h5py.File(str(uuid.uuid4()), "w", driver="core", backing_store=False, block_size=_MEMORY_INCREMENT)
+    def __init__(
+        self, path: Path | None, attributes: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[int, ...], int]] | None = None
+    ):
+        self._path, self._part, self._totals = path, path and temporary(path), dict[str, int]()
+        self._in_memory = path is None or shapes is None
+        if self._in_memory:
+            increment = _MEMORY_INCREMENT if path is None else _SEGMENT_INCREMENT
+            self.file = h5py.File(str(uuid.uuid4()), "w", driver="core", backing_store=False, block_size=increment)
         else:
+            self._totals = {name: shape[0] for name, (shape, _) in shapes.items()}
+            _reserve(self._part, _HEADER + sum(_stored_bytes(shape, itemsize) for shape, itemsize in shapes.values()))
             self.file = h5py.File(self._part, "w", rdcc_nbytes=_CACHE_BYTES)
         self._checksums: dict[str, int] = {}
         self._buffer: list[Mapping[str, np.ndarray]] = []
@@ -64,9 +74,6 @@ class RowWriter:
             self._flush()
 
     def _flush(self) -> None:
-        # HDF5 writes late and recovers badly from a full disk, so ask before.
-        if self._path is not None and shutil.disk_usage(self._path.parent).free < 2 * self._buffered:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         for name in dict.fromkeys(name for rows in self._buffer for name in rows):
             parts = [rows[name] for rows in self._buffer if name in rows]
             values = np.concatenate(parts) if len(parts) > 1 else parts[0]
@@ -89,6 +96,9 @@ class RowWriter:
             if self._path is not None:
                 counted = {name: [len(self.file[name]), crc] for name, crc in self._checksums.items()}
                 self.describe({_CHECKSUMS: {"attributes": _of_attributes(self.file), "data": counted}})
+                if self._in_memory:
+                    self.file.flush()
+                    self._part.write_bytes(self.file.id.get_file_image())
                 self.file.close()
                 os.replace(self._part, self._path)
         except RuntimeError as failure:  # how h5py reports that the last rows could not be written
@@ -112,6 +122,29 @@ class RowWriter:
             self.complete()
         else:
             self.discard()
+
+
+def _stored_bytes(shape: tuple[int, ...], itemsize: int) -> int:
+    """What a data set of a known number of rows needs on disk, in whole chunks, and with their directory."""
+    numbers = [-(-extent // chunk) for extent, chunk in zip(shape, _chunks(shape, itemsize), strict=True)]
+    whole = math.prod(number * chunk for number, chunk in zip(numbers, _chunks(shape, itemsize), strict=True))
+    return whole * itemsize + 2**10 * (math.prod(numbers) + 4)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Raises `OSError` where the system would refuse a file of so many bytes: for its disk, a quota, or a limit of the process.
+
+    A probe of that size is made under this name, and removed again; file systems that cannot reserve space are not asked.
+    """
+    try:
+        with path.open("xb") as file:
+            if hasattr(os, "posix_fallocate"):  # not on macOS
+                os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV):
+            raise
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def read_attributes(file: h5py.File) -> dict[str, Any]:

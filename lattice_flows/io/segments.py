@@ -12,7 +12,6 @@ At the end they are merged into the ensemble, and removed.
 import contextlib
 import errno
 import glob
-import json
 import os
 import shutil
 import time
@@ -24,7 +23,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError
+from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError, differing
 from lattice_flows.io.files import RunError, remove_unfinished
 from lattice_flows.io.rows import RowWriter, check_attributes, check_rows, checked_pieces, data_sets, read_attributes
 from lattice_flows.reading import reading
@@ -34,8 +33,8 @@ __all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments"]
 # A segment is closed when this share of all drawing time has passed since the one before: as little gets lost, at most.
 _SHARE = 0.02
 _SHORTEST, _LONGEST = 5.0, 60.0  # seconds
+_LARGEST = 2**26  # bytes of rows, which are in memory until then
 _STATE, _NOTES = "state/", "notes/"
-_SETTINGS = "settings."
 _LENGTHS = ("length", "updates")  # among the settings
 
 
@@ -81,7 +80,7 @@ class EnsembleWriter:
         self._notes: list[Mapping[str, np.ndarray]] = []
         self._start = self._closed = time.monotonic()
         self.state: dict[str, np.ndarray] | None = None
-        self._whole, self._rows = True, None
+        self._whole, self._rows, self._size = True, None, 0
         if path is not None:
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -95,14 +94,10 @@ class EnsembleWriter:
 
     def _refuse_another_chain(self) -> None:
         """Raises `RunError` if a segment that can be read belongs to another chain: nothing of that is removed."""
-        here = _flat(self._of_chain(json.loads(json.dumps(self._attributes))))
         for path in sorted(self._folder.glob("*.h5")):
             with contextlib.suppress(EnsembleError), _opened(path) as file:
                 check_attributes(file)
-                there = _flat(self._of_chain(read_attributes(file)))
-                # What else is there was described when the chain was complete.
-                keys = here.keys() | {key for key in there if key.startswith(_SETTINGS)}
-                if other := sorted(key for key in keys if there.get(key, ...) != here.get(key, ...)):
+                if other := differing(self._of_chain(read_attributes(file)), self._of_chain(self._attributes)):
                     raise RunError(
                         f"{self._folder} holds an unfinished chain that was drawn with other values of {', '.join(other)}: "
                         "use the same ones to go on with it, choose another name, or remove that folder"
@@ -177,10 +172,12 @@ class EnsembleWriter:
         else:
             rows |= {_NOTES + name: values for name, values in (notes or {}).items()}
         self._open().append(rows)
+        self._size += sum(values.nbytes for values in rows.values())
         self.state, self._whole = state, True
         now = time.monotonic()
         if self._path is not None and state is not None:
-            if now - self._closed >= min(max(_SHARE * (now - self._start), _SHORTEST), _LONGEST):
+            due = now - self._closed >= min(max(_SHARE * (now - self._start), _SHORTEST), _LONGEST)
+            if due or self._size >= _LARGEST:
                 self._close_segment()
 
     def _open(self) -> RowWriter:
@@ -193,7 +190,7 @@ class EnsembleWriter:
         """Completes the rows that were appended last with the state after them."""
         if self._rows is not None:
             self._whole = False
-            rows, self._rows = self._rows, None
+            rows, self._rows, self._size = self._rows, None, 0
             with rows:
                 rows.append({_STATE + name: np.asarray(value)[np.newaxis] for name, value in (self.state or {}).items()})
             self._segments.append(self._numbered(len(self._segments)))
@@ -250,12 +247,14 @@ class EnsembleWriter:
                 remove_segments(self._path)
 
     def _merge(self) -> None:
-        totals: dict[str, int] = {}
+        shapes: dict[str, tuple[tuple[int, ...], int]] = {}
         for path in self._segments:
             with _opened(path) as file:
                 for name, data in data_sets(file).items():
-                    totals[name] = totals.get(name, 0) + len(data)
-        with RowWriter(self._path, self._attributes, totals) as rows:
+                    if not name.startswith((_STATE, _NOTES)):
+                        before = shapes[name][0][0] if name in shapes else 0
+                        shapes[name] = (before + len(data), *data.shape[1:]), data.dtype.itemsize
+        with RowWriter(self._path, self._attributes, shapes) as rows:
             for path in self._segments:
                 with _opened(path) as file:
                     for name, piece in checked_pieces(file):
@@ -279,12 +278,6 @@ def drawn_bytes(path: Path) -> int:
 
 def _folder(path: Path) -> Path:
     return path.with_name(path.name + ".segments")
-
-
-def _flat(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes by name, and settings by dotted name."""
-    settings = {_SETTINGS + name: value for name, value in attributes.get("settings", {}).items()}
-    return {name: value for name, value in attributes.items() if name != "settings"} | settings
 
 
 @contextlib.contextmanager

@@ -1,14 +1,16 @@
 """Ensembles on disk and in memory."""
 
-import shutil
+import errno
+import os
 import subprocess
 import sys
-import types
 
 import h5py
 import numpy as np
 import pytest
 
+from lattice_flows.io import rows as rows_module
+from lattice_flows.io import segments
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.segments import EnsembleWriter
@@ -197,10 +199,14 @@ def test_parts_of_a_file(stored):
         assert ensemble.series_rows(0, 1, []) == {}
 
 
+def no_space(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_no_space_is_noticed_before_anything_is_lost(tmp_path, monkeypatch):
     with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
         writer.append({"phi": np.zeros((3, 1, 2))})
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=1000))
+    monkeypatch.setattr(os, "posix_fallocate", no_space, raising=False)
     with (
         pytest.raises(RunError, match=r"cannot write .*e.h5: No space left on device; what was there before is un"),
         writing(tmp_path / "e.h5"),
@@ -226,18 +232,44 @@ def test_its_repr_is_one_line():
 
 
 FULL = """
-import resource, pathlib, numpy
-from lattice_flows.io.segments import EnsembleWriter
-resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))
+import resource, sys, pathlib, numpy
+from lattice_flows.io import segments
+segments._SHORTEST = segments._SHARE = 0.0
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
 try:
-    with EnsembleWriter(pathlib.Path("e.h5"), {}) as writer:
-        writer.append({"phi": numpy.random.default_rng(1).normal(size=(100000, 1, 2))})
+    with segments.EnsembleWriter(pathlib.Path("e.h5"), {}) as writer:
+        for number in range(4):
+            writer.append({"phi": numpy.random.default_rng(1).normal(size=(25000, 1, 2))}, state={"updates": number})
 except OSError as error:
-    print("refused by the system")
+    print("refused by the system:", error.strerror)
 """
 
 
-def test_a_write_that_fails_is_an_os_error(tmp_path):
-    done = subprocess.run([sys.executable, "-c", FULL], cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.strip() == "refused by the system"
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize(("limit", "kept"), [(100_000, 0), (1_000_000, 4)])  # a segment has 0.4 MB
+def test_a_write_that_fails_is_an_os_error(tmp_path, limit, kept):
+    """In the first segment, or where all of them are merged. HDF5 would crash the process."""
+    done = subprocess.run([sys.executable, "-c", FULL, str(limit)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "refused by the system: File too large"
+    assert sorted(path.name for path in tmp_path.rglob("*.*5")) == [f"{number:06d}.h5" for number in range(kept)]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_segment_is_closed_when_its_rows_are_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "_LARGEST", 100_000)
+    with EnsembleWriter(tmp_path / "e.h5", {}) as writer:
+        for number in range(10):
+            writer.append({"phi": np.full((1000, 1, 4), float(number))}, state={"updates": number})
+        assert len(list((tmp_path / "e.h5.segments").glob("*.h5"))) == 2
+    with Ensemble(tmp_path / "e.h5") as ensemble:
+        np.testing.assert_array_equal(ensemble.phi[:, 0, 0], np.repeat(np.arange(10), 1000))
+
+
+@pytest.mark.parametrize(("rows", "shape"), [(3, (256, 40, 40)), (2500, (3, 5)), (1, (100, 64, 64)), (70_000, (8,))])
+def test_the_space_that_is_reserved_is_enough_and_not_much_more(tmp_path, monkeypatch, rows, shape):
+    reserved = []
+    monkeypatch.setattr(rows_module, "_reserve", lambda path, size: reserved.append(size))
+    with EnsembleWriter(tmp_path / "e.h5", {"seed": 1}) as writer:
+        writer.append({"phi": np.zeros((rows, *shape), np.float32)}, {"phi_2": np.zeros(rows)})
+    size = (tmp_path / "e.h5").stat().st_size
+    assert size <= reserved[0] < 1.1 * size + 50_000
