@@ -153,9 +153,8 @@ def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping
     what = "difference of log Z between the two halves of the proposals, in units of its error"
     yield judged("log_z_halves", abs(missed), 4, 5, what, _TRAIN)
     k, error = importance.k_hat(log_weight)
-    # Above 1/2, e^w has no variance and the chain no tau_int; above 0.7 the fit to few samples is enough (arXiv:1507.02646).
     what = "tail index of the weights: above 0.5, e^w has no variance and the chain no finite tau_int"
-    yield judged("k_hat", k, min(0.5 + error, 0.7), min(0.5 + 2 * error, 0.7), what, _TRAIN)
+    yield judged("k_hat", k, importance.largest_k_hat(error, 1), importance.largest_k_hat(error), what, _TRAIN)
     known = training.get("ess")
     what = "effective sample size of the chain's proposals over that of the training: the training has not seen the tail"
     yield judged("ess_of_training", chain["ess"] / known if known else None, 0.8, 0.5, what, _TRAIN)

@@ -4,15 +4,12 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from lattice_flows.importance import largest_k_hat
 from lattice_flows.training.evaluation import Evaluation
 from lattice_flows.training.state import Summary
 
 __all__ = ["doubts", "fall_of_ess"]
 
-# Weights have no variance above the first, and are of no use above the second (arXiv:1507.02646). Gaussian log weights at an
-# acceptance of 50 % have 0.25, and 0.5 at 20 %.
-_WITHOUT_VARIANCE, _OF_NO_USE = 0.5, 0.7
-_SIGMAS = 2
 # Forward and reverse effective sample sizes estimate the same number.
 _SMALLEST_SHARE = 0.5
 # A fall of the effective sample size is one by half, from at least this, while the divergence stays about the same.
@@ -29,10 +26,10 @@ def doubts(summary: Summary) -> list[str]:
     """
     found = []
     k, error = summary.k_hat, summary.k_hat_error
-    if k is not None and k > min(_WITHOUT_VARIANCE + _SIGMAS * error, _OF_NO_USE):
+    if k is not None and k > largest_k_hat(error):
         found.append(
             f"the tail index k-hat of the weights is {k:.2f} with an error of {error:.2f}, and their variance infinite above "
-            f"{_WITHOUT_VARIANCE}: the flow seldom visits a region of the target, a few samples there make up ESS and acceptance, "
+            "0.5: the flow seldom visits a region of the target, a few samples there make up ESS and acceptance, "
             f"and a chain can stick there for long. {_ADVICE.capitalize()}"
         )
     if summary.forward_ess is not None and summary.forward_ess < _SMALLEST_SHARE * summary.ess:
