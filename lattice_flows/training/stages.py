@@ -13,10 +13,13 @@ WEIGHTS = "weights.npz"
 
 
 def weights_file(path: str | Path) -> Path:
-    """The weights file that a path names: itself, or `weights.npz` in a run folder. Raises `CheckpointError` if it is no path."""
+    """The weights file that a path names: itself, or `weights.npz` in a run folder. Raises `CheckpointError` if it is no file."""
     path = Path(path)
     with reading(path, error=CheckpointError):
-        return path / WEIGHTS if path.is_dir() else path
+        path = path / WEIGHTS if path.is_dir() else path
+        if path.exists() and not path.is_file():
+            raise ValueError("it is not a regular file")
+    return path
 
 
 def begin_with(flow: Flow, path: str | Path) -> float:

@@ -190,11 +190,12 @@ def test_a_name_that_is_too_long_is_one_line(tmp_path, length, small_config):
         RunDirectory.start(name, small_config())
 
 
-def test_an_ensemble_is_a_regular_file(tmp_path):
-    os.mkfifo(tmp_path / "ensemble.h5")
-    for path in (tmp_path, tmp_path / "ensemble.h5"):
-        with pytest.raises(RunError, match=r"cannot read .*: it is not a regular file"):
-            ensemble_file(path)
+@pytest.mark.parametrize(("name", "named"), [("ensemble.h5", ensemble_file), ("weights.npz", weights_file)])
+def test_what_is_read_is_a_regular_file(tmp_path, name, named):
+    os.mkfifo(tmp_path / name)
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(UserError, match=r"cannot read .*: it is not a regular file"):
+            named(path)
 
 
 def test_a_symbolic_link_is_followed_and_a_device_is_left_alone(tmp_path):
