@@ -272,8 +272,8 @@ def k_hat(log_weight: np.ndarray) -> tuple[float, float]:
 def largest_k_hat(error: float, sigmas: float = 2) -> float:
     """The largest tail index at which effective sample size, log Z and chains can be trusted.
 
-    Half, where the variance of the weights becomes infinite, and some of its errors, but never more than 0.7. Gaussian log weights at
-    an acceptance of 50 % have 0.25, and 0.5 at 20 %.
+    Half, where the variance of the weights becomes infinite, and some of its errors, but never more than 0.7. Gaussian log weights
+    have 0.25 at an acceptance of 50 %, and 0.5 at 20 %.
 
     Args:
       error: of the tail index.
