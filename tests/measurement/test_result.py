@@ -79,7 +79,7 @@ def test_it_prints_as_a_table_with_errors():
 def test_a_result_passes_if_it_is_trusted_and_agrees():
     stored = Result.from_json(json.loads(STORED[0].read_text()))
     row = ObservableResult(Estimate(1.0, 0.03, 0.5, 0.01))
-    alone = dataclasses.replace(stored, observables={"a": row}, compared_with=None)
+    alone = dataclasses.replace(stored, observables={"a": row}, compared_with=None, checks=())
     good = judged("halves", 1.0, 4, 5, "difference of the halves", "Draw more")
     bad = judged("k_hat", float("nan"), 0.5, 0.7, "tail index", "Train longer")
     assert (alone.trusted, alone.agrees, alone.passed) == (None, None, None)
