@@ -75,7 +75,7 @@ class WeightedSampler:
         self.integration_error = {"mean": 0.0, "largest": 0.0}
         self._seed = seed
         # On the device of the weights, not wherever TensorFlow would place the computation.
-        self._device = next((variable.device for variable in flow.variables), None)
+        self._device = flow.device
         compiled = _COMPILED[self.flow] = _COMPILED.setdefault(flow, {})
         key = (action, batch_size, tuple(flow.integration_steps.items()))
         if key not in compiled:
@@ -149,8 +149,7 @@ _COMPILED: weakref.WeakKeyDictionary[Flow, dict[tuple, Callable]] = weakref.Weak
 def _compiled_draw(flow: Flow, action: Action, batch_size: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """A function of a seed that draws fields and their log weights from a flow as it is now; its weights may change later on."""
     flow = copy.copy(flow)
-    # An integration is less exact than float32, and takes half the time in it.
-    dtype = tf.float64 if flow.exact else tf.float32
+    dtype = flow.density_dtype
 
     @tf.function(jit_compile=True)
     def draw(seed):

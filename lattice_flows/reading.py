@@ -18,7 +18,7 @@ import yaml
 
 from lattice_flows.errors import UserError
 
-__all__ = ["UnreadableFile", "read_csv", "read_json", "read_text", "read_yaml", "reading"]
+__all__ = ["UnreadableFile", "file_or_in_folder", "read_csv", "read_json", "read_text", "read_yaml", "reading"]
 
 _LARGEST_TEXT = 2**26
 _LARGEST_YAML = 2**18
@@ -61,6 +61,25 @@ def reading(path: str | Path, advice: str = "", error: type[UserError] = Unreada
         raise
     except Exception as failure:
         raise error(f"cannot read {_cut(str(path))}: {_cut(_reason(failure))}" + (f"; {advice}" if advice else "")) from failure
+
+
+def file_or_in_folder(path: str | Path, name: str, advice: str = "", error: type[UserError] = UnreadableFile) -> Path:
+    """The file that a path names: itself, or the one of that name in a folder, whether it exists or not.
+
+    Args:
+      path: of a file or a folder.
+      name: of the file in a folder.
+      advice, error: as for `reading`.
+
+    Raises:
+      UserError: of that class: it is neither, such as a device, or cannot be looked at.
+    """
+    path = Path(path)
+    with reading(path, advice, error):
+        path = path / name if path.is_dir() else path
+        if path.exists() and not path.is_file():
+            raise ValueError("it is not a regular file")
+    return path
 
 
 def read_text(path: str | Path, advice: str = "", error: type[UserError] = UnreadableFile, limit: int = _LARGEST_TEXT) -> str:

@@ -41,6 +41,15 @@ def draw(path, *, stop=None, info=lambda line: None, attributes=ATTRIBUTES, then
     return drawn
 
 
+def flip(path):
+    """Changes one bit of the stored configurations."""
+    with h5py.File(path) as file:
+        place = file["phi"].id.get_chunk_info(0).byte_offset + 17
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 1
+    path.write_bytes(damaged)
+
+
 def content(path):
     """All that is in a file."""
     with h5py.File(path) as file:

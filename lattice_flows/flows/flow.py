@@ -114,6 +114,16 @@ class Flow(tf.Module):
         return not self.integration_steps
 
     @property
+    def density_dtype(self) -> tf.DType:
+        """The type that weights are computed in: an integration is less exact than float32, and takes half the time in it."""
+        return tf.float64 if self.exact else tf.float32
+
+    @property
+    def device(self) -> str | None:
+        """The (first) device that holds the flow; None without variables."""
+        return next((variable.device for variable in self.variables), None)
+
+    @property
     def integration_steps(self) -> dict[str, int]:
         """The number of integration steps of every part that is solved by integration, by name; empty for an exact flow."""
         return {name: part.integration_steps for name, part in integrated_parts(self.distribution).items()}

@@ -31,7 +31,7 @@ import numpy as np
 from lattice_flows.errors import UserError
 from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.rows import check_rows, data_sets, read_attributes
-from lattice_flows.reading import reading
+from lattice_flows.reading import file_or_in_folder, reading
 
 __all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "check_replaceable", "differing", "ensemble_file", "made_as"]
 
@@ -67,12 +67,7 @@ def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
 
 def ensemble_file(path: str | Path, advice: str = "", error: type[UserError] = RunError) -> Path:
     """The ensemble file that a path names: itself, or `ensemble.h5` in a run folder. Raises an error if it is no file."""
-    path = Path(path)
-    with reading(path, advice, error):
-        path = path / ENSEMBLE if path.is_dir() else path
-        if path.exists() and not path.is_file():
-            raise ValueError("it is not a regular file")
-    return path
+    return file_or_in_folder(path, ENSEMBLE, advice, error)
 
 
 def check_replaceable(path: Path) -> None:

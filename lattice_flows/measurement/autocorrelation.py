@@ -4,7 +4,18 @@ import numpy as np
 
 from lattice_flows.measurement.errors import Estimate
 
-__all__ = ["acceptance_autocorrelation", "rejection_runs"]
+__all__ = ["acceptance_autocorrelation", "rejection_runs", "repeats"]
+
+
+def repeats(accepted: np.ndarray) -> np.ndarray:
+    """How often each configuration stands in its chain, `[configurations]`: once, and once more for every rejection.
+
+    Args:
+      accepted: bool `[updates]` or `[updates, chains]`; the first configuration of a chain counts as a new one.
+    """
+    starts = np.array(accepted, bool)
+    starts[:1] = True
+    return np.diff(np.append(np.flatnonzero(starts.T), starts.size))  # one chain after the other
 
 
 def rejection_runs(accepted: np.ndarray) -> np.ndarray:

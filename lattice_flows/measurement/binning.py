@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lattice_flows.measurement.autocorrelation import rejection_runs
+from lattice_flows.measurement.autocorrelation import repeats
 
 __all__ = ["WEIGHT", "Binned", "Binning", "smallest_bin"]
 
@@ -70,11 +70,7 @@ class Binned:
     @cached_property
     def longest_stay(self) -> int:
         """For how many successive configurations a chain was at the same one, at most: the longest run of rejections, plus one."""
-        if self.moved is None:
-            return 1
-        moved = self.moved.copy()
-        moved[0] = True
-        return len(rejection_runs(moved))
+        return 1 if self.moved is None else int(repeats(self.moved).max())
 
     @cached_property
     def stuck(self) -> bool:
@@ -92,39 +88,29 @@ class Binned:
         scale[scale == 0] = 1
         return deltas, np.linalg.pinv(product / np.outer(scale, scale), rcond=1e-12, hermitian=True) / np.outer(scale, scale)
 
-    def variance(self, fluctuations: np.ndarray) -> float:
-        """The variance on single configurations of an observable, from its fluctuations on bins.
+    @np.errstate(invalid="ignore")
+    def variance_and_spread(self, fluctuations: np.ndarray) -> tuple[float, float]:
+        """What single configurations and whole chains tell about an observable, from its fluctuations on bins.
 
-        What the series do not explain of them, if anything, counts as that of independent configurations.
+        To first order these are a linear function of those of the series, `sum_i g_i delta_i`, and least squares find the
+        derivatives g. What the series do not explain, if anything, counts as that of independent configurations.
 
         Args:
           fluctuations: about the means of the chains, `[chains * bins]`, one chain after the other.
-        """
-        gradient = self._gradient(fluctuations)
-        with np.errstate(invalid="ignore"):
-            left = self.bin_size * np.mean((fluctuations - gradient @ self._fluctuations[0]) ** 2)
-            return float(gradient @ self._covariance @ gradient + left)
 
-    def error_between_chains(self, fluctuations: np.ndarray) -> float:
-        """The error of an observable from the spread of its means over chains, which are independent; not a number for one chain.
-
-        Args:
-          fluctuations: as for `variance`.
-        """
-        chains = self.shape[1]
-        if chains < 2:
-            return np.nan
-        means = np.where(self._finite[:, np.newaxis], self._bins.mean(axis=2), 0.0)
-        return float(np.std(self._gradient(fluctuations) @ means, ddof=1) / np.sqrt(chains))
-
-    @np.errstate(invalid="ignore")
-    def _gradient(self, fluctuations: np.ndarray) -> np.ndarray:
-        """The derivatives g of an observable with respect to the means of the series: `fluctuations = sum_i g_i delta_i`.
-
-        That is true to first order, so least squares find them.
+        Returns:
+          the variance on single configurations, and the error of the observable from the spread of its means over chains, which
+          are independent; the latter is not a number for one chain.
         """
         deltas, inverse = self._fluctuations
-        return inverse @ (deltas @ fluctuations) / len(fluctuations)
+        gradient = inverse @ (deltas @ fluctuations) / len(fluctuations)
+        left = self.bin_size * np.mean((fluctuations - gradient @ deltas) ** 2)
+        variance = float(gradient @ self._covariance @ gradient + left)
+        chains = self.shape[1]
+        if chains < 2:
+            return variance, np.nan
+        means = np.where(self._finite[:, np.newaxis], self._bins.mean(axis=2), 0.0)
+        return variance, float(np.std(gradient @ means, ddof=1) / np.sqrt(chains))
 
 
 class Binning:

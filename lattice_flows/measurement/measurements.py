@@ -203,7 +203,7 @@ class Measurements:
         if self._binned.stuck:
             raise ValueError("no chain holds more than one distinct configuration")
         fluctuations = np.concatenate([observable.deltas[chain] for chain in observable.names])
-        variance, spread = self._binned.variance(fluctuations), self._binned.error_between_chains(fluctuations)
+        variance, spread = self._binned.variance_and_spread(fluctuations)
         at_least = np.sqrt(variance) * self.longest_stay / self.configurations
         # The spread has an error itself, of 1 / sqrt(2 (chains - 1)) of it.
         if spread > (1 + _SIGMAS / np.sqrt(2 * max(self.shape[1] - 1, 1))) * analysed(observable).dvalue:
@@ -217,9 +217,10 @@ class Measurements:
         return self.number(self.observable(name))
 
     def known(self, name: str) -> Estimate | None:
-        """An observable as a number with its error; None where the ensemble does not determine it."""
+        """An observable, or the mean of a series, as a number with its error; None where the ensemble does not determine it."""
+        is_series = name in self._binned.columns and name not in self.observables
         try:
-            return None if self._binned.stuck else self.estimate(name)
+            return None if self._binned.stuck else self.number(self.mean(name) if is_series else self.observable(name))
         except ValueError:
             return None
 

@@ -11,6 +11,7 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from lattice_flows import importance
+from lattice_flows.measurement.autocorrelation import repeats
 from lattice_flows.measurement.checks import Check, judged
 from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.measurement.identities import IDENTITIES
@@ -18,7 +19,7 @@ from lattice_flows.measurement.measurements import Measurements
 from lattice_flows.measurement.result import WITH_TAU_INT
 from lattice_flows.measurement.series import GENERAL
 
-__all__ = ["checks_of_chain", "repeats"]
+__all__ = ["checks_of_chain"]
 
 _LONGER = "Draw more configurations"
 _TRAIN = "Train the flow longer or use one with more layers; a longer chain alone will not help"
@@ -61,17 +62,6 @@ def checks_of_chain(
         what = f"distance of the mean of {name} from {mean:g}, in units of its error"
         found.append(judged(name, known and abs(_pull(known, Estimate(mean, 0.0))), 3, 4, what, _SAMPLER))
     return tuple(found)
-
-
-def repeats(accepted: np.ndarray) -> np.ndarray:
-    """How often each configuration stands in its chain, `[configurations]`: once, and once more for every rejection.
-
-    Args:
-      accepted: bool `[updates]` or `[updates, chains]`.
-    """
-    starts = np.array(accepted, bool)
-    starts[:1] = True
-    return np.diff(np.append(np.flatnonzero(starts.T), starts.size))
 
 
 def _finite(measurements: Measurements) -> Iterator[Check]:
@@ -171,11 +161,7 @@ def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping
 
 def _estimate(measurements: Measurements, name: str) -> Estimate:
     """An observable or the mean of a series; not a number where there is none."""
-    try:
-        observable = measurements.observable(name) if name in measurements.observables else measurements.mean(name)
-        return measurements.number(observable)
-    except ValueError:
-        return Estimate(np.nan, np.nan)
+    return measurements.known(name) or Estimate(np.nan, np.nan)
 
 
 def _pull(ours: Estimate, other: Estimate) -> float:

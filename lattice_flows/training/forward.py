@@ -50,10 +50,9 @@ class ForwardSamples:
         """Returns `-S(phi) - log q(phi)` of the configurations, for a flow with its present weights and integration steps."""
         steps = tuple(flow.integration_steps.items())
         if steps not in self._compiled:
-            # An integration is less exact than float32, and takes half the time in it.
-            action, dtype = self._action, tf.float64 if flow.exact else tf.float32
+            action, dtype = self._action, flow.density_dtype
             self._compiled[steps] = tf.function(lambda phi: -action(phi) - flow.log_prob(tf.cast(phi, dtype)), jit_compile=True)
-        with tf.device(next((variable.device for variable in flow.variables), None)):
+        with tf.device(flow.device):
             found = [self._compiled[steps](tf.constant(phi, tf.float64)).numpy() for phi in self._batches]
         return np.concatenate(found)
 

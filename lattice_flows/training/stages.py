@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lattice_flows.flows import Flow, transfer_weights
 from lattice_flows.io.arrays import CheckpointError
-from lattice_flows.reading import reading
+from lattice_flows.reading import file_or_in_folder
 from lattice_flows.training.state import recorded_summary
 
 __all__ = ["WEIGHTS", "begin_with", "weights_file"]
@@ -14,12 +14,7 @@ WEIGHTS = "weights.npz"
 
 def weights_file(path: str | Path) -> Path:
     """The weights file that a path names: itself, or `weights.npz` in a run folder. Raises `CheckpointError` if it is no file."""
-    path = Path(path)
-    with reading(path, error=CheckpointError):
-        path = path / WEIGHTS if path.is_dir() else path
-        if path.exists() and not path.is_file():
-            raise ValueError("it is not a regular file")
-    return path
+    return file_or_in_folder(path, WEIGHTS, error=CheckpointError)
 
 
 def begin_with(flow: Flow, path: str | Path) -> float:

@@ -8,6 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from growing import flip
 
 from lattice_flows.io import rows as rows_module
 from lattice_flows.io import segments
@@ -152,11 +153,7 @@ def test_a_file_that_has_changed_is_named(stored, harm, what):
 
 
 def test_a_flipped_bit_is_noticed(stored):
-    with h5py.File(stored) as file:
-        place = file["phi"].id.get_chunk_info(0).byte_offset + 17
-    content = bytearray(stored.read_bytes())
-    content[place] ^= 1
-    stored.write_bytes(content)
+    flip(stored)
     with Ensemble(stored) as ensemble, pytest.raises(EnsembleError, match="its data set 'phi' has changed"):
         ensemble.verify()
 

@@ -6,7 +6,7 @@ import os
 import h5py
 import numpy as np
 import pytest
-from growing import ATTRIBUTES, CHUNKS, content, draw
+from growing import ATTRIBUTES, CHUNKS, content, draw, flip
 
 from lattice_flows.io import segments
 from lattice_flows.io.files import RunError, temporary, writing
@@ -60,14 +60,6 @@ def test_a_chain_that_was_complete_but_not_merged(tmp_path, monkeypatch, undistu
         draw(tmp_path / "e.h5")
     assert draw(tmp_path / "e.h5") == 0
     np.testing.assert_equal(content(tmp_path / "e.h5"), undisturbed)
-
-
-def flip(path):
-    with h5py.File(path) as file:
-        place = file["phi"].id.get_chunk_info(0).byte_offset + 17
-    damaged = bytearray(path.read_bytes())
-    damaged[place] ^= 1
-    path.write_bytes(damaged)
 
 
 def zero(path):

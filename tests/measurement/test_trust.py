@@ -7,8 +7,9 @@ from exact import free_fields
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.autocorrelation import repeats
 from lattice_flows.measurement.measurements import Measurements
-from lattice_flows.measurement.trust import checks_of_chain, repeats
+from lattice_flows.measurement.trust import checks_of_chain
 
 LATTICE = Lattice((4, 4))
 ACTION = ScalarPhi4(LATTICE, m2=0.7, lam=0.0)
