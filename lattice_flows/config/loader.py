@@ -94,4 +94,8 @@ def _advice(path: Path, above: Sequence[Path]) -> str:
     """What to say where a file cannot be read."""
     if above:
         return f"{above[-1].name} includes it"
-    return "" if path.exists() else nearest(path.stem, [file.stem for file in CONFIGS.glob("*.yaml")])
+    if path.exists():
+        return ""
+    folder = path.parent if not path.is_absolute() and (CONFIGS / path.parent).is_dir() else Path()
+    known = [(folder / file.stem).as_posix() for file in (CONFIGS / folder).glob("*.yaml")]
+    return nearest((folder / path.stem).as_posix(), known)

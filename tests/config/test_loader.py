@@ -58,6 +58,7 @@ def test_what_nobody_means_is_refused(file, text, message):
 def test_whole_files_that_are_no_configurations(file, tmp_path):
     assert "nowhere.yaml: No such file or directory; known: " in refused(tmp_path / "nowhere.yaml")
     assert "cannot read E11: No such file or directory; did you mean 'E1'?" in refused("E11")
+    assert "did you mean 'gomalizing_flow/3C2'?" in refused("gomalizing_flow/3C22")
     assert "Is a directory" in refused(tmp_path)
     assert "broken.yaml: it is not valid YAML: line 1, column 9" in refused(file("a: [1, 2", "broken.yaml"))
     assert "list.yaml: it must hold a mapping of keys to values, not a list" in refused(file("- 1", "list.yaml"))
@@ -87,6 +88,7 @@ def test_names_and_paths(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "E1").mkdir()  # such as a run folder
     assert find("E1") == find("E1.yaml") == CONFIGS / "E1.yaml"
+    assert find("gomalizing_flow/3C2") == CONFIGS / "gomalizing_flow" / "3C2.yaml"
     assert find("flows/continuous.yaml") == CONFIGS / "flows" / "continuous.yaml"
     assert find("mine.yaml", tmp_path) == tmp_path / "mine.yaml"
     path = file(WHOLE.replace("1.0", "2.0"), "E2.yaml")

@@ -118,7 +118,7 @@ def test_the_other_flow_is_checked():
     assert symmetrized(LATTICE, of={"layers": 1}).component.parameters["of"] == {"layers": 1}
 
 
-@pytest.mark.parametrize(("name", "mean_field"), [("broken_2d", 0.8), ("3d_L4_broken", 0.6)])
+@pytest.mark.parametrize(("name", "mean_field"), [("2d_L6_broken", 0.8), ("3d_L4_broken", 0.6)])
 def test_configurations_of_the_broken_phase(name, mean_field):
     config = load(name)
     flow = FLOWS.build(config.flow, Lattice(config.lattice.shape), config.seed)
