@@ -1,16 +1,38 @@
 """Which runs the reproduction has: their configurations and folders, and where their weights and results are stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lattice_flows.config import CONFIGS, TRAINED, ConfigError, RunConfig, load
 
-__all__ = ["FIGURES", "LARGER", "QUICK", "RESULTS", "STOPS", "TABLES", "TRAINED", "Case", "needed"]
+__all__ = [
+    "DIMENSIONS",
+    "FIGURES",
+    "GROUPS",
+    "LARGER",
+    "QUICK",
+    "RESULTS",
+    "STOPS",
+    "TABLES",
+    "TRAINED",
+    "Case",
+    "common_dimension",
+    "expanded",
+    "needed",
+]
 
 TABLES = ("E1", "E2", "E3", "E4", "E5")
 # Beyond the paper, on the same line of constant physics.
 LARGER = ("L16", "L20", "L32", "L64")
+# Beyond the paper, two to four dimensions: both phases, near the transition, and lines of constant physics.
+DIMENSIONS = (
+    *("2d_L8_lam8", "2d_L4_lam5", "2d_L8_lam5", "2d_L6_broken"),
+    *("3d_L4_broken", "3d_L8_broken", "3d_L8_symmetric", "3d_L8_transition"),
+    *("3d_L6", "3d_L8", "3d_L10", "3d_L12", "3d_L16"),
+    *("4d_L4_broken", "4d_L8_broken", "4d_L4", "4d_L6", "4d_L8"),
+)
+GROUPS = {"all": TABLES, "dimensions": DIMENSIONS}
 # The acceptances at which the paper compares flows.
 STOPS = (0.5, 0.7)
 QUICK = {
@@ -25,7 +47,7 @@ class Case(NamedTuple):
     """One run of the reproduction.
 
     Attributes:
-      table: the ensemble, of `TABLES` or `LARGER`.
+      table: the ensemble, of `TABLES`, `LARGER` or `DIMENSIONS`.
       stop: the acceptance at which training stops; None to train to the end.
     """
 
@@ -75,6 +97,24 @@ class Case(NamedTuple):
                 f"no pretrained weights {wanted} available: train without --pretrained. Available: {', '.join(known)}"
             )
         return path
+
+
+def expanded(names: Iterable[str]) -> list[str]:
+    """Ensembles, each once, in the place of names of ensembles and of groups of them."""
+    return list(dict.fromkeys(table for name in names for table in GROUPS.get(name, (name,))))
+
+
+def common_dimension(tables: Iterable[str]) -> int:
+    """The number of dimensions that ensembles have in common.
+
+    Raises:
+      ConfigError: they have different ones.
+    """
+    found = {table: len(Case(table).configuration().lattice.shape) for table in tables}
+    if len(set(found.values())) != 1:
+        listed = ", ".join(f"{table} has {d} dimensions" for table, d in found.items())
+        raise ConfigError(f"one extent in every direction fits ensembles of equal dimensions alone, but {listed}: use --shape")
+    return next(iter(found.values()))
 
 
 # Figure of the paper -> the runs that it is drawn from.

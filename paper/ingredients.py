@@ -7,7 +7,7 @@ from lattice_flows.measurement.result import Result
 from lattice_flows.paper.cases import RESULTS, Case
 from lattice_flows.reading import read_json, reading
 
-__all__ = ["Ingredients", "stored"]
+__all__ = ["Ingredients", "stored", "stored_flows"]
 
 
 class Ingredients(NamedTuple):
@@ -46,3 +46,10 @@ def stored(flow_name: str, case: Case) -> Result:
     path = RESULTS / case.stored_as(flow_name) / f"{case.table}.json"
     with reading(path):
         return Result.from_json(read_json(path))
+
+
+def stored_flows(table: str) -> list[Result]:
+    """The results in `paper/results` of all flows that were trained to the end on an ensemble."""
+    flows = sorted(path.parent.name for path in RESULTS.glob(f"*/{table}.json"))
+    results = {flow: stored(flow, Case(table)) for flow in flows}
+    return [result for flow, result in results.items() if result.flow == flow]  # not those at a fixed acceptance

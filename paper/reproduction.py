@@ -12,17 +12,17 @@ from lattice_flows.config import ConfigError, RunConfig
 from lattice_flows.io.files import write_text
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper import report, run_figures
-from lattice_flows.paper.cases import Case, needed
+from lattice_flows.paper.cases import DIMENSIONS, Case, needed
 from lattice_flows.paper.comparison import compared
 from lattice_flows.paper.figures import Drawn, draw
-from lattice_flows.paper.ingredients import Ingredients
-from lattice_flows.paper.references import samplers
-from lattice_flows.paper.tables import agreement_table, case_table, exponents_table, summary
+from lattice_flows.paper.ingredients import Ingredients, stored_flows
+from lattice_flows.paper.references import baselines, samplers
+from lattice_flows.paper.tables import agreement_table, case_table, dimensions_table, exponents_table, summary
 from lattice_flows.pipeline import Trained, as_pretrained, completed, start_from_pretrained, train_run
 from lattice_flows.production import ENSEMBLE, measure_run, sample_run
 from lattice_flows.progress import Progress
 
-__all__ = ["reproduce", "reproduce_case"]
+__all__ = ["reproduce", "reproduce_case", "show_stored"]
 
 _BASELINES = ("hmc", "metropolis")
 
@@ -47,7 +47,7 @@ def reproduce(
     `out/at_50/<ensemble>`, figures and their captions in `out/figures`, the report in `out/report.html`.
 
     Args:
-      tables: ensembles, of `cases.TABLES` or `cases.LARGER`.
+      tables: ensembles, of `cases.TABLES`, `cases.LARGER` or `cases.DIMENSIONS`.
       figures: numbers of figures of the paper.
       overrides: changes to the ensembles' configurations: presets (files) and mappings, see `Case.configuration`.
       flow_name: for results, and the folder of `paper/trained` to look in; None for the name of each configuration's flow.
@@ -156,16 +156,57 @@ def _sampled(case: Case, config: RunConfig, flow_name: str, trained: Trained, pr
     return result
 
 
+def show_stored(tables: Sequence[str], flow_name: str | None, progress: Progress) -> bool:
+    """Shows the tables of the results in `paper/results`, beside the references of today.
+
+    Args:
+      tables: ensembles.
+      flow_name: of the results; None for those of all flows.
+      progress: where they are shown.
+
+    Returns:
+      whether every result can be trusted, and none disagrees with its reference, where there is one.
+
+    Raises:
+      ConfigError: there is no result.
+    """
+    found = {table: [compared(result) for result in stored_flows(table) if flow_name in (None, result.flow)] for table in tables}
+    missing = [table for table, results in found.items() if not results]
+    if missing == list(tables):
+        of_flow = f" of the flow {flow_name!r}" if flow_name else ""
+        raise ConfigError(f"paper/results holds no result{of_flow} on {', '.join(missing)}: run without --stored to make one")
+    results = [result for of_table in found.values() for result in of_table]
+    others = [result for result in results if result.table not in DIMENSIONS]
+    for flow in dict.fromkeys(result.flow for result in others):
+        of_flow = [result for result in others if result.flow == flow]
+        progress.info(f"{flow}:\n\n{summary(of_flow)}\n\n{agreement_table(of_flow, baselines(tables))}\n")
+    if len(others) < len(results):
+        progress.info(dimensions_table([result for result in results if result.table in DIMENSIONS]))
+    if missing:
+        progress.info(f"no result on {', '.join(missing)}")
+    return all(result.passed is not False for result in results)
+
+
 def _without_reference(case: Case, config: RunConfig) -> str:
     """What to say of a result that there is nothing to compare with."""
-    said = "No reference for this lattice and action: nothing was compared."
     usual, shape = completed(case.configuration()), config.lattice.shape
-    if config.action != usual.action or len(set(shape)) > 1:
-        return said
-    name = case.table if config.lattice == usual.lattice else f"{case.table}_{shape[0]}"
-    size = "" if config.lattice == usual.lattice else f"--lattice_size {shape[0]} --name {name} "
-    command = f"python scripts/baseline.py --sampler hmc --config {case.table} {size}--out runs/hmc/{name}"
-    return f"{said} In a clone of the repository, this makes one:\n\n    {command} --references paper/references.yaml"
+    flags, name = [], [case.table]
+    if config.lattice != usual.lattice:
+        cubic = set(shape) == {shape[0]} and len(shape) == len(usual.lattice.shape)
+        flags.append(f"--lattice_size {shape[0]}" if cubic else f"--shape {','.join(map(str, shape))}")
+        name.append(str(shape[0]) if cubic else "x".join(map(str, shape)))
+    for key, (value, _) in config.differences(usual).items():
+        if key.startswith("action."):
+            parameter = key.removeprefix("action.")
+            flags.append(f"--{parameter} {value}")
+            name.append(f"{parameter}_{value}")
+    flags += [f"--name {'_'.join(name)}"] if flags else []
+    out = f"--out runs/hmc/{'_'.join(name)} --references paper/references.yaml"
+    command = " ".join(["python scripts/baseline.py --sampler hmc --config", case.table, *flags, out])
+    return (
+        "No reference for this lattice and action: nothing was compared. In a clone of the repository, this makes one:\n\n"
+        f"    {command}"
+    )
 
 
 def _check_baselines(numbers: Iterable[int], known: Mapping[tuple[str, str], Result]) -> None:

@@ -6,9 +6,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lattice_flows.measurement.agreement import Agreement
-from lattice_flows.measurement.checks import BAD, DOUBTFUL, checks_table
+from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, Check, checks_table
 from lattice_flows.measurement.errors import Estimate, format_estimate
-from lattice_flows.measurement.result import Result
+from lattice_flows.measurement.result import LONG_AND_SHORT, Result
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.paper import scaling
 from lattice_flows.paper.comparison import sampler_agreement
@@ -27,6 +27,7 @@ __all__ = [
     "calibration_table",
     "case_table",
     "cost_table",
+    "dimensions_table",
     "exponents_table",
     "overview",
     "progress_table",
@@ -44,7 +45,7 @@ _INDEPENDENT = 10**6
 
 def summary(results: Sequence[Result]) -> str:
     """Table I, one row per result, with columns that the paper leaves out: how the flow was trained and how well it samples."""
-    columns = "ensemble, L, lam, m_p L, paper, chi_2, parameters, steps, training [s], acceptance, ESS, tau_int, log Z"
+    columns = "ensemble, lattice, m2, lam, m_p L, paper, chi_2, parameters, steps, training [s], acceptance, ESS, tau_int, log Z"
     return text_table(columns.split(", "), map(_summary_row, results), compact=True)
 
 
@@ -60,7 +61,7 @@ def overview(flows: Mapping[str, Sequence[Result]], baselines: Mapping[tuple[str
     for results in zip(*flows.values(), strict=True):
         first = results[0]
         chi_2 = [result.estimate("two_point_susceptibility") for result in (*results, baselines[first.table, "hmc"])]
-        shape, lam = " x ".join(map(str, first.lattice_shape)), f"{first.parameters['lam']:g}"
+        shape, _, lam = _physics(first)
         acceptances = [f"{result.chain['acceptance']:.3f}" for result in results]
         rows.append([first.table, shape, lam, *acceptances, *map(format_estimate, chi_2)])
     return text_table([*header, "chi_2, HMC"], rows, compact=True)
@@ -70,8 +71,7 @@ def _summary_row(result: Result) -> list[Any]:
     training, chain = result.training, result.chain
     return [
         result.table,
-        max(result.lattice_shape),
-        f"{result.parameters['lam']:g}" if "lam" in result.parameters else "",
+        *_physics(result),
         format_estimate(result.estimate("pole_mass_times_l")),
         format_estimate(result.observables["pole_mass_times_l"].published),
         format_estimate(result.estimate("two_point_susceptibility")),
@@ -85,14 +85,46 @@ def _summary_row(result: Result) -> list[Any]:
     ]
 
 
+def _physics(result: Result) -> list[str]:
+    """Lattice, m2 and lam; an action may have other parameters."""
+    parameters = [f"{result.parameters[name]:g}" if name in result.parameters else "" for name in ("m2", "lam")]
+    return [_shape(result), *parameters]
+
+
+def _shape(result: Result) -> str:
+    return " x ".join(map(str, result.lattice_shape))
+
+
+def dimensions_table(results: Sequence[Result]) -> str:
+    """Flows in two to four dimensions: how well they sample, and how far two observables are from HMC's, in standard deviations."""
+    columns = "case, lattice, m2, lam, flow, parameters, acceptance, ESS, training [s], chi_2, pull, E, pull, worst checks"
+    rows = []
+    for result in results:
+        training, chain, shown = result.training, result.chain, []
+        for row in (result.observables[name] for name in LONG_AND_SHORT):
+            shown += [format_estimate(row.estimate), "" if row.pull is None else f"{row.pull:.2f}"]
+        seconds = f"{training['seconds'] + training.get('earlier_seconds', 0.0):.0f}"
+        quality = [f"{chain[name]:.3f}" for name in ("acceptance", "ess")]
+        about = [result.table, *_physics(result), result.flow, training["parameters"], *quality, seconds]
+        rows.append([*about, *shown, _worst(result.checks)])
+    return text_table(columns.split(", "), rows, compact=True)
+
+
+def _worst(checks: Sequence[Check]) -> str:
+    """The worst verdict among checks, and which they are where it is not a good one."""
+    for verdict in _WRONG:
+        if names := [check.name for check in checks if check.verdict == verdict]:
+            return f"{verdict}: {', '.join(names)}"
+    return GOOD if checks else ""
+
+
 def case_table(result: Result) -> str:
     """A result: the row of Table I, every observable beside the reference's and the paper's, and the checks of its errors."""
-    shape = " x ".join(map(str, result.lattice_shape))
     columns = "observable, flow, tau_int, reweighted, reference (HMC or exact), pull, paper, pull"
     chain = result.chain
     free_energy = Estimate(chain["free_energy_density"], chain["free_energy_density_error"])
     lines = [
-        f"## {result.table}: {shape}, flow {result.flow}, seed {result.seed}",
+        f"## {result.table}: {_shape(result)}, flow {result.flow}, seed {result.seed}",
         summary([result]),
         text_table(columns.split(", "), result.rows(), compact=True),
         f"Free-energy density -log Z / V = {format_estimate(free_energy)}, from {chain['length']} weighted proposals.",

@@ -12,7 +12,8 @@ from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
 
 FLAGS = (
     Flag("sampler", "what to run", "hmc, metropolis, or another registered sampler", required=True),
-    *shared("config", "resume", "lattice_size", "seed", "chains", "updates", "thinning", "trajectories", "configurations", "out"),
+    *shared("config", "resume", "lattice_size", "shape", "m2", "lam", "seed", "chains", "updates", "thinning", "trajectories"),
+    *shared("configurations", "out"),
     Flag("references", "output", "also write the numbers into this file of references"),
     Flag("name", "output", "of the entry in it", shown_default="the name of the configuration"),
     *shared("device"),

@@ -2,6 +2,7 @@
 
     python scripts/reproduce.py --table E4
     python scripts/reproduce.py --table all --figure all --report
+    python scripts/reproduce.py --table 3d_L8,4d_L4 --pretrained
 
 The exit code is 0 if all errors can be trusted and every observable agrees with its reference, where there is one, within four
 standard deviations, and 1 if not.
@@ -10,52 +11,58 @@ standard deviations, and 1 if not.
 import sys
 
 from lattice_flows import command_line
-from lattice_flows.command_line import Flag, UsageError, shared
-from lattice_flows.paper.cases import FIGURES, LARGER, TABLES
+from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
+from lattice_flows.paper.cases import DIMENSIONS, FIGURES, GROUPS, LARGER, TABLES, common_dimension, expanded
 
+_RUN = shared("resume", "lattice_size", "shape", "m2", "lam", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
+_RUN += shared("init_from", "forward_samples", "chain_length")
+_OF_RUNS = tuple(flag.name for flag in _RUN)
+_WHAT = f"ensembles: all, which is E1 to E5; {', '.join(LARGER)}; dimensions, which is {', '.join(DIMENSIONS)}; or some of these"
+_OF_ENSEMBLES = {
+    "excludes": ("lattice_size", "shape", "m2", "lam", "target_acceptance"),
+    "because": "figures are of the paper's lattices and trainings",
+}
+_OF_TRAINING = {
+    "excludes": ("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from", "forward_samples"),
+    "because": "nothing is trained then",
+}
+_NOTHING = {"excludes": ("figure", "report", "quick", "pretrained", *_OF_RUNS), "because": "nothing is run then"}
 FLAGS = (
-    Flag("table", "what to run", "ensemble; all is E1 to E5", choices=(*TABLES, *LARGER, "all")),
+    Flag("table", "what to run", _WHAT, list, [], choices=(*TABLES, *LARGER, *DIMENSIONS, *GROUPS)),
     Flag(
         "figure",
         "what to run",
         "figure of the paper, with the flows that it needs",
         choices=(*map(str, FIGURES), "all"),
-        excludes=("lattice_size", "target_acceptance"),
-        because="figures are of the paper's lattices and trainings",
+        **_OF_ENSEMBLES,
     ),
     Flag("report", "what to run", "write report.html, one self-contained page", bool, False),
     Flag("quick", "what to run", "a complete but small run of about a minute; its errors are correspondingly large", bool, False),
-    Flag(
-        "pretrained",
-        "what to run",
-        "take the weights in paper/trained instead of training",
-        bool,
-        False,
-        excludes=("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from", "forward_samples"),
-        because="nothing is trained then",
-    ),
-    *shared("resume", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from"),
-    *shared("forward_samples", "chain_length"),
+    Flag("pretrained", "what to run", "take the weights in paper/trained instead of training", bool, False, **_OF_TRAINING),
+    Flag("stored", "what to run", "show the results in paper/results instead of making any", bool, False, **_NOTHING),
+    *_RUN,
+    *shared("flow"),
     Flag("out", "output", "output folder; every ensemble gets a folder of its name in it", default="runs"),
     *shared("device"),
 )
 
 
 def main(flags) -> int:
-    if flags.table is None and flags.figure is None:
+    if not flags.table and flags.figure is None:
         raise UsageError("nothing to do: give --table, such as E4, or --figure, such as 5, or all for either")
-    tables = TABLES if flags.table == "all" else [flags.table] if flags.table else []
+    tables = expanded(flags.table)
     figures = list(FIGURES) if flags.figure == "all" else [int(flags.figure)] if flags.figure else []
-    changes = command_line.overrides(flags)
+    changes = command_line.overrides(flags, common_dimension(tables) if flags.lattice_size else 2)
 
-    from lattice_flows.paper.reproduction import reproduce
+    from lattice_flows.paper.reproduction import reproduce, show_stored
     from lattice_flows.progress import Progress
     from lattice_flows.training.devices import choose_strategy
 
+    if flags.stored:
+        return exit_codes.of(show_stored(tables, flags.flow, Progress()))
     how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained, "with_report": flags.report}
     strategy = choose_strategy(flags.device)
-    passed = reproduce(tables, figures, changes, flags.flow, flags.out, strategy, Progress(), **how)
-    return command_line.AGREED if passed else command_line.NOT_TRUSTWORTHY
+    return exit_codes.of(reproduce(tables, figures, changes, flags.flow, flags.out, strategy, Progress(), **how))
 
 
 if __name__ == "__main__":

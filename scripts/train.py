@@ -12,8 +12,8 @@ from lattice_flows import command_line
 from lattice_flows.command_line import shared
 
 FLAGS = (
-    *shared("config", "resume", "lattice_size", "flow", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes"),
-    *shared("init_from", "forward_samples", "out", "device"),
+    *shared("config", "resume", "lattice_size", "shape", "m2", "lam", "flow", "seed", "steps", "evaluate_every"),
+    *shared("target_acceptance", "max_minutes", "init_from", "forward_samples", "out", "device"),
 )
 
 

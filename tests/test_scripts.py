@@ -110,8 +110,15 @@ def test_a_folder_in_use_is_refused_and_untouched(quick, command):
     ("flags", "message"),
     [
         ([], "nothing to do: give --table, such as E4, or --figure"),
-        (["--table=E9"], "flag --table: unknown value 'E9': known: E1, E2, E3, E4, E5, L16, L20, L32, L64, all"),
+        (["--table=E9"], "flag --table: unknown value 'E9': known: 2d_L4_lam5, 2d_L6_broken, "),
         (["--table=E1", "--lattice_size=7"], "checkerboard couplings need every extent even, but the lattice (7, 7) has 7"),
+        (["--table=E1,3d_L8", "--lattice_size=4"], "but E1 has 2 dimensions, 3d_L8 has 3 dimensions: use --shape"),
+        (["--table=E1", "--shape=4,3,4"], "checkerboard couplings need every extent even, but the lattice (4, 3, 4) has 3"),
+        (["--table=E1", "--lam=-1"], "lam must not be negative, got -1.0"),
+        (
+            ["--stored", "--table=3d_L16", "--flow=affine_dense"],
+            "holds no result of the flow 'affine_dense' on 3d_L16: run without",
+        ),
         (["--table=E1", "--device=gpu:5"], "device 'gpu:5' is not available; choose from cpu:0"),
         (["--table=E1", "--flow=afine"], "unknown flow 'afine': did you mean 'affine'?"),
         (["--table=E1", "--target_acceptance=70"], "flag --target_acceptance has the value 70.0: input should be less than 1"),

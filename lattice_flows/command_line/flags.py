@@ -40,9 +40,10 @@ class Flag:
       name: without the dashes.
       group: one of `GROUPS`.
       help: what it is for.
-      type: `str`, `int`, `float`, `bool`, or `list` (text between commas).
+      type: `str`, `int`, `float`, `bool`, `list` (text between commas) or `tuple` (integers between commas).
       default: its value where it is not given.
-      choices: all values that it may have.
+      choices: all values that it may have; of a list, all parts.
+      several: whether it may be given more than once; its value is then the list of all.
       required: whether it must be given.
       positional: whether it is given without its name.
       key: the dotted key of a configuration that it sets; `{sampler}` in it is the value of `--sampler`. The schema has its limits.
@@ -58,6 +59,7 @@ class Flag:
     type: Callable[[str], Any] = str
     default: Any = None
     choices: Sequence[str] = ()
+    several: bool = False
     required: bool = False
     positional: bool = False
     key: str | None = None
@@ -67,17 +69,27 @@ class Flag:
     because: str = ""
 
 
-def _setting(name: str, group: str, key: str, type: Callable[[str], Any], help: str, excludes: Sequence[str] = ()) -> Flag:
-    """A flag that sets one key of the configuration."""
-    because = "they set the same length" if excludes else ""
-    return Flag(name, group, help, type, key=key, shown_default=_FROM_CONFIGURATION, excludes=excludes, because=because)
+def _setting(name: str, group: str, key: str, type: Callable[[str], Any], help: str, instead_of: Sequence[str] = ()) -> Flag:
+    """A flag that sets one key of the configuration, which other flags may set too."""
+    because = "they set the same key of the configuration" if instead_of else ""
+    return Flag(name, group, help, type, key=key, shown_default=_FROM_CONFIGURATION, excludes=instead_of, because=because)
 
 
 _PRESETS = tuple(sorted(file.stem for file in (CONFIGS / "flows").glob("*.yaml")))
 _SHARED = (
     Flag("config", "what to run", "configuration file, or the name of one that comes with the package, such as E1", required=True),
     Flag("resume", "what to run", "continue the run in the output folder", bool, False),
-    Flag("lattice_size", "physics", "extent L in every direction", int, key="lattice.shape", shown_default=_FROM_CONFIGURATION),
+    _setting("lattice_size", "physics", "lattice.shape", int, "extent L in every direction"),
+    _setting(
+        "shape",
+        "physics",
+        "lattice.shape",
+        tuple,
+        "extents of the lattice, in any number of dimensions, such as 8,8,16",
+        ["lattice_size"],
+    ),
+    _setting("m2", "physics", "action.m2", float, "bare mass squared"),
+    _setting("lam", "physics", "action.lam", float, "bare coupling"),
     Flag("flow", "physics", f"preset of the flow and its training: {', '.join(_PRESETS)}", shown_default=_FROM_CONFIGURATION),
     _setting("seed", "physics", "seed", int, "master seed; everything random follows from it"),
     _setting("steps", "training", "training.steps", int, "training steps at most"),
@@ -121,7 +133,7 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
 
     Raises:
       ConfigError: there is no such flow.
-      UsageError: a flag of another sampler than the chosen one, or a value that its key cannot have.
+      UsageError: a flag of another sampler than the chosen one, or a value that its key cannot have. The action checks its own.
     """
     chosen = getattr(flags, "sampler", None)
     for name, sampler in _OF_ONE_SAMPLER.items():
@@ -147,6 +159,8 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
 def _check(flag: Flag, value: Any) -> None:
     """Checks the value of a flag against the schema's limits for its key."""
     *sections, name = flag.key.split(".")
+    if sections == ["action"]:
+        return
     model = _SECTIONS.get(".".join(sections), SamplerConfig)
     field = "updates" if flag.name in _OF_ONE_SAMPLER else name
     try:

@@ -97,10 +97,12 @@ class _Value(absl_flags.ArgumentParser):
 
 
 def _define(values: absl_flags.FlagValues, flag: Flag) -> None:
-    convert = _one_of(flag.choices) if flag.choices else _CONVERSIONS.get(flag.type, str)
-    serializer = absl_flags.ArgumentSerializer()
-    # A boolean flag needs no value: --resume, --noresume, --resume=true.
-    defined = absl_flags.Flag(_Value(convert), serializer, flag.name, flag.default, flag.help, boolean=flag.type is bool)
+    convert = _CONVERSIONS.get(flag.type, str)
+    described = (_Value(_among(flag.choices, convert) if flag.choices else convert), absl_flags.ArgumentSerializer(), flag.name)
+    if flag.several:
+        defined = absl_flags.MultiFlag(*described, flag.default, flag.help)
+    else:  # a boolean flag needs no value: --resume, --noresume, --resume=true
+        defined = absl_flags.Flag(*described, flag.default, flag.help, boolean=flag.type is bool)
     absl_flags.DEFINE_flag(defined, values)
 
 
@@ -147,16 +149,24 @@ def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-_CONVERSIONS = {int: _integer, float: _number, bool: _boolean, list: _list}
+def _integers(text: str) -> list[int]:
+    return [_integer(part.strip()) for part in text.split(",")]
 
 
-def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    def convert(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"unknown value {shown(text)}: {nearest(text, choices)}")
-        return text
+_CONVERSIONS = {int: _integer, float: _number, bool: _boolean, list: _list, tuple: _integers}
 
-    return convert
+
+def _among(choices: Sequence[str], convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A conversion that refuses values, or parts of a list, that are not among the choices."""
+
+    def checked(text: str) -> Any:
+        value = convert(text)
+        for part in value if isinstance(value, list) else [value]:
+            if part not in choices:
+                raise ValueError(f"unknown value {shown(part)}: {nearest(part, choices)}")
+        return value
+
+    return checked
 
 
 def _help(program: str, description: str, flags: Sequence[Flag]) -> str:
@@ -175,11 +185,12 @@ def _help(program: str, description: str, flags: Sequence[Flag]) -> str:
 def _described(flag: Flag) -> list[str]:
     if flag.positional:
         return _columns(flag.name.upper(), flag.help)
-    value = {bool: "", int: " N", float: " X", list: " LIST"}.get(flag.type, f" {flag.name.upper()}")
+    value = {bool: "", int: " N", float: " X", list: " LIST", tuple: " N,N,..."}.get(flag.type, f" {flag.name.upper()}")
+    choices = "" if flag.type is list else "|".join(flag.choices)
     shown = flag.shown_default or (flag.default if flag.default else "no" if flag.type is bool else "none")
     remark = "required" if flag.required else f"default: {shown}"
     remark += "; not with " + ", ".join(f"--{name}" for name in flag.excludes) if flag.excludes else ""
-    return _columns(f"--{flag.name}{' ' + '|'.join(flag.choices) if flag.choices else value}", f"{flag.help} ({remark})")
+    return _columns(f"--{flag.name}{' ' + choices if choices else value}", f"{flag.help} ({remark})")
 
 
 def _columns(name: str, text: str) -> list[str]:

@@ -63,7 +63,7 @@ def test_the_limits_are_those_of_the_schema(argument, message):
     ],
 )
 def test_two_names_of_one_length_contradict_each_other(arguments):
-    with pytest.raises(UsageError, match="contradict each other, they set the same length"):
+    with pytest.raises(UsageError, match="contradict each other, they set the same key"):
         changes(*arguments)
 
 
@@ -74,6 +74,10 @@ def test_two_names_of_one_length_contradict_each_other(arguments):
         ("--pretrained", "--init_from=runs/E1"),
         ("--pretrained", "--forward_samples=runs/hmc/E1"),
         ("--figure=5", "--lattice_size=8"),
+        ("--figure=5", "--shape=8,8"),
+        ("--figure=5", "--lam=8"),
+        ("--stored", "--figure=5"),
+        ("--stored", "--chain_length=2000"),
         ("--figure=all", "--target_acceptance=.6"),
     ],
 )
@@ -106,6 +110,20 @@ def test_flags_become_overrides_of_a_configuration():
     flags.flow = "afine"
     with pytest.raises(ConfigError, match=r"unknown flow 'afine': did you mean 'affine'\?"):
         command_line.overrides(flags)
+
+
+def test_lattice_and_action():
+    own = shared("lattice_size", "shape", "m2", "lam")
+    config = command_line.configuration("E1", command_line.parse("p", "", own, ["--shape=4,4,8", "--m2=1", "--lam=0.5"]))
+    assert config.lattice.shape == (4, 4, 8) and config.action.parameters == {"m2": 1.0, "lam": 0.5}
+    config = command_line.configuration("3d_L8", command_line.parse("p", "", own, ["--lattice_size=4"]))
+    assert config.lattice.shape == (4, 4, 4) and config.action.parameters["m2"] == -4.0
+    with pytest.raises(UsageError, match="--shape and --lattice_size contradict each other, they set the same key"):
+        command_line.parse("p", "", own, ["--shape=4,4", "--lattice_size=4"])
+    with pytest.raises(UsageError, match=r"flag --shape has the value \[4, 1\]: input should be greater than or equal to 2"):
+        command_line.overrides(command_line.parse("p", "", own, ["--shape=4,1"]))
+    with pytest.raises(UsageError, match=r"flag --shape has the value \[2, 2, 2, 2, 2\]: tuple should have at most 4 items"):
+        command_line.overrides(command_line.parse("p", "", own, ["--shape=2,2,2,2,2"]))
 
 
 def test_settings_of_the_chosen_sampler():

@@ -7,6 +7,9 @@ from lattice_flows.command_line import Flag, UsageError, parse, shared
 FLAGS = (
     Flag("table", "what to run", "ensemble", choices=("E1", "E2")),
     Flag("names", "what to run", "some names", list, []),
+    Flag("kinds", "what to run", "some kinds", list, [], choices=("flow", "chain")),
+    Flag("over", "what to run", "one of many", several=True),
+    Flag("extents", "physics", "of a lattice", tuple),
     *shared("resume", "seed", "target_acceptance", "out"),
 )
 
@@ -34,13 +37,21 @@ def test_a_flag_that_is_not_given_has_its_default():
     assert parsed("--resume", "--noresume").resume is False
 
 
+def test_lists_and_flags_that_are_given_more_than_once():
+    flags = parsed("--kinds=chain,flow", "--over=a=1,2", "--extents=8, 8,16", "--over", "b=[1,2]")
+    assert (flags.kinds, flags.over, flags.extents) == (["chain", "flow"], ["a=1,2", "b=[1,2]"], [8, 8, 16])
+    assert parsed("--over=a").over == ["a"] and parsed().over is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--tabel=E1"], r"unknown flag '--tabel': did you mean '--table'\?"),
-        (["--xyz"], r"unknown flag '--xyz': known: --help, --names, --out"),
+        (["--xyz"], r"unknown flag '--xyz': known: --extents, --help, --kinds"),
         (["E1"], r"unexpected argument 'E1': every option is a flag, such as --table"),
         (["--table=E11"], r"flag --table: unknown value 'E11': did you mean 'E1'\?"),
+        (["--kinds=flow,chian"], r"flag --kinds: unknown value 'chian': did you mean 'chain'\?"),
+        (["--extents=4,,8"], r"flag --extents: '' is not an integer"),
         (["--seed=many"], r"flag --seed: 'many' is not an integer"),
         (["--seed=1.5"], r"flag --seed: '1.5' is not an integer"),
         (["--target_acceptance=half"], r"flag --target_acceptance: 'half' is not a number"),

@@ -3,7 +3,7 @@
 import pytest
 
 from lattice_flows.config import CONFIGS, ConfigError, load
-from lattice_flows.paper.cases import LARGER, QUICK, STOPS, TABLES, TRAINED, Case
+from lattice_flows.paper.cases import DIMENSIONS, LARGER, QUICK, STOPS, TABLES, TRAINED, Case, common_dimension, expanded
 from lattice_flows.paper.ingredients import stored
 
 
@@ -12,6 +12,16 @@ def test_every_ensemble_has_a_configuration(table):
     config = Case(table).configuration()
     assert config == load(CONFIGS / f"{table}.yaml")
     assert config.flow.name == ("affine" if table in TABLES else "continuous")
+
+
+def test_names_of_groups_stand_for_ensembles():
+    assert expanded(["3d_L8", "all", "E2"]) == ["3d_L8", *TABLES] and expanded([]) == []
+    assert (
+        set(DIMENSIONS) == {file.stem for d in (2, 3, 4) for file in CONFIGS.glob(f"{d}d_*.yaml")} == set(expanded(["dimensions"]))
+    )
+    assert [common_dimension([table]) for table in ("E1", "3d_L8", "4d_L4_broken")] == [2, 3, 4]
+    with pytest.raises(ConfigError, match=r"E1 has 2 dimensions, 3d_L8 has 3 dimensions: use --shape"):
+        common_dimension(["E1", "3d_L8"])
 
 
 def test_what_stands_on_top_of_what():

@@ -10,6 +10,9 @@ from rich.console import Console
 from lattice_flows.config import ConfigError
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper import references, reproduction
+from lattice_flows.paper.cases import Case
+from lattice_flows.paper.ingredients import stored_flows
+from lattice_flows.pipeline import completed
 from lattice_flows.progress import Progress
 
 
@@ -66,3 +69,35 @@ def test_a_call_leaves_its_results(tmp_path, monkeypatch):
     assert result.observables["schwinger_dyson"].reference.value == 1.0 and result.observables["phi_squared"].reference is None
     assert (folder / "table.md").read_text().strip() in output.getvalue()
     assert {path.stem for path in (folder / "figures").glob("*.pdf")} >= {"training_history", "rejection_runs"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "flags"),
+    [
+        ({}, "--config 3d_L8 --out runs/hmc/3d_L8"),
+        ({"lattice": {"shape": [4, 4, 4]}}, "--config 3d_L8 --lattice_size 4 --name 3d_L8_4 --out runs/hmc/3d_L8_4"),
+        (
+            {"lattice": {"shape": [4, 4]}, "action": {"m2": 1.0}},
+            "--config 3d_L8 --shape 4,4 --m2 1.0 --name 3d_L8_4x4_m2_1.0 --out runs/hmc/3d_L8_4x4_m2_1.0",
+        ),
+    ],
+)
+def test_a_missing_reference_comes_with_the_command_that_makes_it(changes, flags):
+    case = Case("3d_L8")
+    said = reproduction._without_reference(case, completed(case.configuration([changes])))
+    assert f"scripts/baseline.py --sampler hmc {flags} --references paper/references.yaml" in said
+
+
+def test_stored_results_are_shown():
+    output = io.StringIO()
+    passed = reproduction.show_stored(["E1", "L64"], "affine", Progress(Console(file=output, width=300)))
+    text = output.getvalue()
+    assert (
+        passed
+        and "| E1 | 6 x 6 | -4 | 6.975 |" in text
+        and "| E1 | affine, hmc, metropolis |" in text
+        and "no result on L64" in text
+    )
+    assert [result.flow for result in stored_flows("E1")] == ["affine", "continuous"]
+    with pytest.raises(ConfigError, match=r"paper/results holds no result of the flow 'afine' on E1: run without --stored"):
+        reproduction.show_stored(["E1"], "afine", Progress(quiet=True))

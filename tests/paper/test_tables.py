@@ -54,6 +54,24 @@ def test_all_checks_of_a_case_are_shown():
     assert "- bad: k_hat 0.95 (above 0.55 is doubtful, above 0.7 bad): tail index of the weights. Train the flow longer." in text
 
 
+def test_flows_in_two_to_four_dimensions():
+    other = dataclasses.replace(
+        stored("affine", Case("E1")),
+        table="4d_L4",
+        lattice_shape=(4, 4, 4, 4),
+        checks=[
+            judged("k_hat", 0.6, 0.55, 0.7, "", ""),
+            judged("halves", 9.0, 3.0, 4.0, "", ""),
+            judged("signs", 0.0, 3.0, 4.0, "", ""),
+        ],
+    )
+    header, _, first, second = tables.dimensions_table([stored("affine", Case("E1")), other]).splitlines()
+    assert first.startswith("| E1 | 6 x 6 | -4 | 6.975 | affine | ") and first.endswith(" | good |")
+    assert second.startswith("| 4d_L4 | 4 x 4 x 4 x 4 | -4 | 6.975 |") and second.endswith(" | bad: halves |")
+    cells = dict(zip(header.split(" | "), first.split(" | "), strict=True))
+    assert abs(float(cells["pull"])) < 4 and cells["chi_2"].startswith("1.06") and float(cells["ESS"]) > 0.9
+
+
 def test_the_calibration_counts_all_chains():
     found = [
         Calibrated(
