@@ -24,6 +24,7 @@ __all__ = [
     "effective_mass",
     "errors_against_number",
     "observables_against_extent",
+    "quality_against",
     "rejection_histogram",
     "save",
     "training_history",
@@ -46,6 +47,8 @@ STYLE = {
     "savefig.dpi": 160,
 }
 
+
+_WIDE = 8  # positive numbers with this ratio or a larger one need a logarithmic axis
 
 _styled = matplotlib.rc_context(STYLE)  # as a decorator: the style holds inside the function alone
 
@@ -77,6 +80,34 @@ def training_history(metrics: Mapping[str, Sequence[float]], title: str) -> Figu
     lower.set(xlabel="training step", ylabel="on fresh samples", ylim=(0, 1))
     lower.legend()
     upper.set_title(title)
+    return figure
+
+
+@_styled
+def quality_against(key: str, lines: Mapping[str, Sequence[tuple[float | str, float, float]]]) -> Figure:
+    """The acceptance of trained flows, and below it their ESS, against a setting of the training.
+
+    Args:
+      key: the setting.
+      lines: label, of the other settings -> value of the setting, acceptance and ESS of every flow.
+    """
+    figure = Figure(figsize=(5.0, 5.0))
+    values = list(dict.fromkeys(value for points in lines.values() for value, *_ in points))
+    numbers = not any(isinstance(value, str) for value in values)
+    at = {value: value if numbers else place for place, value in enumerate(values)}
+    panels = figure.subplots(2, sharex=True)
+    for axes, column, name in zip(panels, (1, 2), ("acceptance", "ESS"), strict=True):
+        for label, points in lines.items():
+            ordered = sorted(points, key=lambda point: at[point[0]])
+            axes.plot([at[point[0]] for point in ordered], [point[column] for point in ordered], label=label)
+        axes.set(ylabel=name, ylim=(0, 1))
+    if numbers and min(values) > 0 and max(values) >= _WIDE * min(values):
+        panels[1].set_xscale("log")
+    panels[1].set_xticks(list(at.values()), [f"{value:g}" if numbers else value for value in values])
+    panels[1].xaxis.set_minor_locator(NullLocator())
+    panels[1].set_xlabel(key)
+    if any(lines):
+        panels[1].legend()
     return figure
 
 

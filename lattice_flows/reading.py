@@ -4,12 +4,10 @@ Files come from users, from other programs and from disks that were full, so any
 """
 
 import contextlib
-import copy
 import csv
 import json
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,14 @@ from typing import Any
 import yaml
 
 from lattice_flows.errors import UserError
+from lattice_flows.strict_yaml import LONGEST_INTEGER, StrictLoader
 
-__all__ = ["UnreadableFile", "file_or_in_folder", "read_csv", "read_json", "read_text", "read_yaml", "reading"]
+__all__ = ["UnreadableFile", "file_or_in_folder", "parse_yaml", "read_csv", "read_json", "read_text", "read_yaml", "reading"]
 
 _LARGEST_TEXT = 2**26
 _LARGEST_YAML = 2**18
-_DEEPEST_YAML = 40
 _BYTES_PER_NODE = 4  # of a YAML file; aliases count with all that they stand for
-_LONGEST_INTEGER = 24  # characters
 _LONGEST_TEXT = 300  # characters in a message
-_MERGE = "tag:yaml.org,2002:merge"
 
 
 class UnreadableFile(UserError):
@@ -144,84 +140,23 @@ def read_yaml(
     Arguments as for `read_text`.
     """
     with reading(path, advice, error):
-        loader = _StrictLoader(read_text(path, advice, error, limit), limit // _BYTES_PER_NODE)
-        try:
-            content = loader.get_single_data()
-        finally:
-            loader.dispose()
+        content = parse_yaml(read_text(path, advice, error, limit), limit)
         if content is None:
             return {}
         if not isinstance(content, dict):
             raise ValueError(f"it must hold a mapping of keys to values, not {_kind(content)}")
-        _check_plain(content, "")
         return content
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """Refuses what YAML allows and nobody means: two equal keys, mappings that hold themselves, nests and numbers without end."""
-
-    def __init__(self, text: str, most: int):
-        super().__init__(text)
-        self._depth, self._nodes, self._most = 0, 0, most
-        self._sizes: dict[yaml.Node, int] = {}
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
-        """Counts nodes, with all that aliases stand for, and levels."""
-        mark = self.peek_event().start_mark
-        if self.check_event(yaml.AliasEvent):
-            node = super().compose_node(parent, index)
-            if node not in self._sizes:
-                raise yaml.MarkedYAMLError(problem="the alias stands inside what it stands for", problem_mark=mark)
-            self._nodes += self._sizes[node]
-        else:
-            before, self._depth = self._nodes, self._depth + 1
-            if self._depth > _DEEPEST_YAML:
-                raise yaml.MarkedYAMLError(problem=f"nested more than {_DEEPEST_YAML} levels deep", problem_mark=mark)
-            node = super().compose_node(parent, index)
-            self._depth, self._nodes = self._depth - 1, self._nodes + 1
-            self._sizes[node] = self._nodes - before
-        if self._nodes > self._most:
-            raise yaml.MarkedYAMLError(problem=f"more than {self._most} entries, aliases included", problem_mark=mark)
-        return node
-
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """Refuses equal keys, and keys that are no scalars."""
-        node, lines = super().compose_mapping_node(anchor), {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key that is a list or a mapping", problem_mark=key.start_mark)
-            if (key.tag, key.value) in lines:
-                first = lines[key.tag, key.value]
-                raise ValueError(f"the key {key.value!r} stands twice, in lines {first} and {line}: keep one of them")
-            lines[key.tag, key.value] = line
-        return node
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merges what stands under `<<` below the other keys. PyYAML takes the wrong one of two values where merges are nested."""
-        merged: dict[tuple[str, str], tuple[yaml.Node, yaml.Node]] = {}
-        for key, value in node.value:
-            if key.tag == _MERGE:
-                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                    if not isinstance(source, yaml.MappingNode):
-                        raise yaml.MarkedYAMLError(problem="'<<' needs mappings", problem_mark=source.start_mark)
-                    self.flatten_mapping(source)
-                    for pair in source.value:
-                        merged.setdefault((pair[0].tag, pair[0].value), pair)
-        own = {(pair[0].tag, pair[0].value): pair for pair in node.value if pair[0].tag != _MERGE}
-        node.value = list((merged | own).values())
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Refuses integers that would take long to read."""
-        if len(node.value) > _LONGEST_INTEGER:
-            raise yaml.MarkedYAMLError(problem=f"an integer of {len(node.value)} digits", problem_mark=node.start_mark)
-        return super().construct_yaml_int(node)
-
-
-_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
-# YAML 1.1 reads `1e-3` as text, but everybody who writes it means a number.
-_StrictLoader.yaml_implicit_resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)
-_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+def parse_yaml(text: str, limit: int = _LARGEST_YAML) -> Any:
+    """Plain values from text in YAML: those that a file may hold, see `read_yaml`. `reading` explains what it raises."""
+    loader = StrictLoader(text, limit // _BYTES_PER_NODE)
+    try:
+        content = loader.get_single_data()
+    finally:
+        loader.dispose()
+    _check_plain(content, "")
+    return content
 
 
 def _check_plain(value: Any, key: str) -> None:
@@ -257,7 +192,7 @@ def _finite(text: str) -> float:
 
 
 def _bounded(text: str) -> int:
-    if len(text) > _LONGEST_INTEGER:
+    if len(text) > LONGEST_INTEGER:
         raise ValueError(f"it holds an integer of {len(text)} digits")
     return int(text)
 

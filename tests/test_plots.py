@@ -11,6 +11,8 @@ def test_every_figure_is_written(tmp_path):
     metrics = {name: [0.1, 0.2, 0.3] for name in ("acceptance", "ess")} | {"step": [1, 2, 3], "loss": [3, 2, 1], "log_z": [0, 0, 0]}
     figures = {
         "history": plots.training_history(metrics, "title"),
+        "depth": plots.quality_against("layers", {"": [(16, 0.7, 0.6), (1, 0.2, 0.1)]}),
+        "kinds": plots.quality_against("network", {"seed = 1": [("dense", 0.7, 0.6)], "seed = 2": [("conv", 0.7, 0.6)]}),
         "green": plots.zero_momentum_green({"flow": points, "HMC": points}, "title"),
         "mass": plots.effective_mass({"flow": [points[0], None, points[2]]}, None, "title"),
         "band": plots.effective_mass({"flow": points}, points[0], "title"),

@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "command", "main", "run"]
 COMMANDS = {
     "reproduce": "regenerate tables and figures of arXiv:1904.12072",
     "train": "train the flow of a configuration",
+    "sweep": "train over combinations of settings, and tabulate the flows",
     "sample": "draw a Markov chain from a trained flow",
     "measure": "measure the observables of a stored ensemble",
     "baseline": "sample with HMC or local Metropolis, for comparison",

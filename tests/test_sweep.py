@@ -1,0 +1,139 @@
+"""Sweeps: what they train, how they go on after failures and interruptions, and the tables that they leave."""
+
+import csv
+import types
+
+import pytest
+from conftest import SMALL
+
+from lattice_flows import command_line, sweep
+from lattice_flows.config import ConfigError
+from lattice_flows.io.files import FolderInUse, RunError
+from lattice_flows.training.state import Summary
+from lattice_flows.training.stopping import TrainingDiverged
+
+OVER = {"flow.layers": [2, 4], "flow.network.hidden": [[4], [4, 4]]}
+
+
+def table(folder):
+    return list(csv.DictReader((folder / "sweep.csv").read_text().splitlines()))
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Takes the place of trainings: the folders that were trained in, and an error to raise at the next one of four layers."""
+    seen = types.SimpleNamespace(folders=[], error=None)
+
+    def train_run(config, folder, strategy, progress, *, resume):
+        seen.folders.append(folder)
+        layers = config.flow.parameters["layers"]
+        if layers == 4 and seen.error is not None:
+            error, seen.error = seen.error, None
+            raise error
+        k_hat = 0.9 if layers == 4 else 0.1
+        summary = Summary(40, 1.5, 2.5, 100, 0.2 * layers, 0.1 * layers, "", kl=0.25, kl_error=0.01, k_hat=k_hat, k_hat_error=0.05)
+        return types.SimpleNamespace(summary=summary, run=types.SimpleNamespace(close=lambda: None))
+
+    monkeypatch.setattr(sweep, "train_run", train_run)
+    monkeypatch.setattr(sweep.plots, "save", lambda _, folder, name: (folder / f"{name}.png").touch())
+    return seen
+
+
+def planned(out, over=OVER):
+    return sweep.points("E1", [SMALL], over, out)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("flow.layers=1,2, 4", [1, 2, 4]),
+        ("flow.network.hidden=[8,8],[16,16]", [[8, 8], [16, 16]]),
+        ("flow.prior={name: normal},{name: quartic, a: 0.0}", [{"name": "normal"}, {"name": "quartic", "a": 0.0}]),
+        ("training.learning_rate = 1e-3,0.1", [0.001, 0.1]),
+        ("training.loss=reverse_kl", ["reverse_kl"]),
+        ("training.max_minutes=null,0.5", [None, 0.5]),
+    ],
+)
+def test_values_are_those_of_a_configuration(text, values):
+    assert sweep.axes([text]) == {text.split("=")[0].strip(): values}
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        (["flow.layers"], r"--over has the value 'flow.layers': give a key and values between commas, such as flow.layers=1,2,4"),
+        (["flow.layers="], r"--over has the value 'flow.layers=': give a key"),
+        (["flow layers=1"], r"--over has the value 'flow layers=1': give a key"),
+        (["seed=[1"], r"cannot read --over seed=\[1: it is not valid YAML: .*; give a key"),
+        (["seed=.nan"], r"it must be a finite number"),
+        (["seed=1", "seed=2"], r"--over has seed twice: give all its values at once"),
+        (["seed=1,2,1"], r"--over has 1 and 1 for seed, which would have one folder: leave out one"),
+    ],
+)
+def test_what_is_no_axis_is_refused(over, message):
+    with pytest.raises(ConfigError, match=message):
+        sweep.axes(over)
+
+
+def test_all_combinations_are_points_with_folders_of_their_own(tmp_path):
+    found = planned(tmp_path)
+    assert [list(point.values.values()) for point in found] == [[2, [4]], [2, [4, 4]], [4, [4]], [4, [4, 4]]]
+    assert found[1].folder == tmp_path / "flow.layers=2" / "flow.network.hidden=4_4"
+    assert found[1].config.flow.parameters["layers"] == 2 and found[1].config.flow.parameters["network"]["hidden"] == [4, 4]
+    assert found[3].config.lattice.shape == (4, 4) and len({point.folder for point in found}) == 4
+    with pytest.raises(ConfigError, match=r"unknown key 'training.step': did you mean 'steps'"):
+        planned(tmp_path, {"training.step": [1]})
+    with pytest.raises(ConfigError, match="flow 'affine': unknown key 'layer': did you mean 'layers'"):
+        planned(tmp_path, {"flow.layer": [1]})
+
+
+def test_a_training_that_fails_is_a_row_and_the_others_go_on(tmp_path, trainings):
+    out, trainings.error = tmp_path / "out", TrainingDiverged("the loss is\nnan | at step 7")
+    ended = sweep.sweep(planned(out), out)
+    assert [point.good for point in ended] == [True, True, False, False]
+    rows = table(out)
+    assert [row["judged"] for row in rows] == ["good", "good", "diverged: the loss is nan | at step 7", "not trustworthy"]
+    assert rows[1]["flow.network.hidden"] == "[4, 4]" and rows[1]["acceptance"] == "0.4" and rows[2]["acceptance"] == ""
+    lines = (out / "sweep.md").read_text().splitlines()
+    assert lines[0].endswith("| parameters | steps | seconds | acceptance | ESS | KL | k-hat | judged |")
+    assert lines[2] == "| 2 | [4] | 100 | 40 | 2 | 0.4000 | 0.2000 | 0.25 | 0.10 | good |"
+    assert len({line.count("|") for line in lines}) == 1
+    assert {path.name for path in out.glob("sweep.*")} == {"sweep.md", "sweep.csv", "sweep.png"}
+    sweep.sweep(planned(out), out, resume=True)  # the one that failed has its turn again
+    assert [row["judged"] for row in table(out)] == ["good", "good", "not trustworthy", "not trustworthy"]
+
+
+def test_an_interrupted_sweep_has_the_table_of_what_has_ended(tmp_path, trainings):
+    out, trainings.error = tmp_path / "out", KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        sweep.sweep(planned(out), out)
+    assert [row["judged"] for row in table(out)] == ["good", "good"]
+    with pytest.raises(FolderInUse, match="is already in use: choose another folder"):
+        sweep.sweep(planned(out), out)
+    assert len(sweep.sweep(planned(out), out, resume=True)) == 4
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, trainings):
+    (tmp_path / "notes.txt").write_text("mine")
+    for resume, message in ((False, "is already in use"), (True, "holds no sweep.csv, so it is not a sweep")):
+        with pytest.raises(RunError, match=message):
+            sweep.sweep(planned(tmp_path), tmp_path, resume=resume)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"] and not trainings.folders
+
+
+def test_the_command_trains_and_keeps_what_has_ended(tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["sweep", "--config=E1", "--flow=affine_dense", "--lattice_size=4", "--steps=10", "--over=flow.network.hidden=[4]"]
+    arguments += ["--over=flow.layers=2", f"--out={out}"]
+    code, said = command_line.main(arguments), capsys.readouterr().out
+    (row,) = table(out)
+    assert row["steps"] == "10" and float(row["acceptance"]) > 0 and code == (row["judged"] != "good")
+    assert (out / "sweep.md").read_text() in said and (out / "sweep.png").exists()
+    run = out / "flow.network.hidden=4" / "flow.layers=2"
+    metrics = (run / "metrics.csv").stat()
+    assert command_line.main(arguments) == command_line.UNUSABLE
+    assert "is already in use: choose another folder; --resume continues that run" in capsys.readouterr().err
+    assert command_line.main([*arguments, "--resume"]) == code and table(out) == [row]
+    assert (run / "metrics.csv").stat() == metrics
+    assert command_line.main([*arguments[:-2], "--over=flow.layer", arguments[-1]]) == command_line.UNUSABLE
+    assert "error: --over has the value 'flow.layer': give a key" in capsys.readouterr().err
