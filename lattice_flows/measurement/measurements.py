@@ -129,6 +129,11 @@ class Measurements:
         return int(self._binned.flips.sum())
 
     @property
+    def chains_of_one_sign(self) -> float:
+        """The share of the chains in which M never changes its sign."""
+        return float(np.mean(self._binned.flips.sum(axis=0) == 0))
+
+    @property
     def longest_stay(self) -> int:
         """For how many successive configurations a chain was at the same one, at most: the longest run of rejections, plus one."""
         return self._binned.longest_stay

@@ -80,17 +80,20 @@ def pole_mass(m: Measurements) -> pe.Obs:
     """`m_p` of the fit `Gt(0, t) = A cosh(m_p (t - T/2))` with correlated errors; eq. 24.
 
     The fit runs over t = 2 ... T/2: at t = 1, three-particle states are seen at the level of 0.3 % (E3, E5). For T = 6 it has to
-    start at t = 1.
+    start at t = 1. Shorter lattices determine no more than the last `m_eff(t)`.
 
     Raises:
-      ValueError: fewer than three times, or a correlator too noisy for the fit.
+      ValueError: T < 4, or a correlator too noisy for the fit.
     """
     half = max(m.lattice.shape) / 2
     first = 2 if half >= 4 else 1
     green = m.zero_momentum_green
     masses = [mass.value for mass in m.effective_mass if mass is not None]
-    if len(green) < 4 or not masses or min(g.value for g in green) <= 0:
+    unknown = m.effective_mass[-1] is None if len(green) == 3 else not masses
+    if len(green) < 3 or unknown or min(g.value for g in green) <= 0:
         raise ValueError("no cosh can be fitted to the correlator: more configurations or a longer lattice are needed")
+    if len(green) == 3:
+        return m.effective_mass[-1]
 
     def cosh(parameters, t):
         return parameters[0] * anp.cosh(parameters[1] * (t - half))

@@ -24,6 +24,10 @@ __all__ = ["checks_of_chain"]
 _LONGER = "Draw more configurations"
 _TRAIN = "Train the flow longer or use one with more layers; a longer chain alone will not help"
 _PEAK = "Both signs of M are equally probable: train a flow that covers both, use HMC with many chains, or start from another seed"
+_TUNNEL = (
+    "The chains do not tunnel between the signs of M, which are equally probable: "
+    "let HMC propose global flips (hmc: {flip: true}), or use the sampler tempering"
+)
 _SAMPLER = "The chain does not have the distribution exp(-S): let it thermalise longer, or use smaller steps"
 # Bins of a chain.
 _SHORTEST_HALF = 5
@@ -52,7 +56,7 @@ def checks_of_chain(
       exact: diagnostics whose exact mean is known, such as that of exp(-dH), with their means.
     """
     found = [*_finite(measurements), *_identities(measurements), *_halves(measurements, chain)]
-    found += [*_autocorrelation(measurements, chain), *_signs(measurements)]
+    found += [*_autocorrelation(measurements, chain), *_signs(measurements, _TUNNEL if log_weight is None else _PEAK)]
     if accepted is not None:
         found += _longest_run(accepted)
     if log_weight is not None:
@@ -117,14 +121,19 @@ def _autocorrelation(measurements: Measurements, chain: Mapping[str, Any]) -> It
         yield judged("r_hat", largest, 1.05, bad, what, "Let the chains thermalise longer and run longer")
 
 
-def _signs(measurements: Measurements) -> Iterator[Check]:
+def _signs(measurements: Measurements, advice: str) -> Iterator[Check]:
     if not measurements.action.even:
         return
-    flips, chains = measurements.sign_flips, measurements.shape[1]
-    yield judged("sign_flips", flips, max(10, chains), 1, "changes of the sign of M, along all chains", _PEAK)
+    flips, (n, chains) = measurements.sign_flips, measurements.shape
+    what = "changes of the sign of M, along all chains, proposed flips included"
+    yield judged("sign_flips", flips, max(10, chains), 1, what, advice)
+    if chains > 1:
+        share = measurements.chains_of_one_sign if n >= _SHORTEST_FOR_R_HAT else None
+        what = "share of the chains in which M never changes its sign"
+        yield judged("chains_of_one_sign", share, 0.05, 0.5, what, advice)
     missed = _pull(_estimate(measurements, "positive_magnetization"), Estimate(0.5, 0.0)) if flips else np.nan
     what = "distance of the share of positive M from 1/2, in units of its error"
-    yield judged("positive_magnetization", abs(missed), 3, 4, what, _PEAK)
+    yield judged("positive_magnetization", abs(missed), 3, 4, what, advice)
 
 
 def _longest_run(accepted: np.ndarray) -> Iterator[Check]:

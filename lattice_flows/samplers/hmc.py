@@ -15,6 +15,7 @@ from lattice_flows.samplers.chain import Sampler
 __all__ = ["HMC", "Info", "State"]
 
 _LARGEST_DH = 3.0
+_FLIP = 1  # folded into the seed of an update
 
 
 class State(NamedTuple):
@@ -24,12 +25,14 @@ class State(NamedTuple):
       phi: configurations `[chains, *shape]`.
       step_size: of leapfrog, a scalar.
       adaptations: of the step size so far, a scalar.
+      tunnelled: number of trajectories of each chain, after thermalisation, in which M changed its sign, `[chains]`.
       results: of the last trajectory, as `tfp.mcmc` keeps them: the force need not be computed again.
     """
 
     phi: tf.Tensor
     step_size: tf.Tensor
     adaptations: tf.Tensor
+    tunnelled: tf.Tensor
     results: Any
 
 
@@ -45,6 +48,9 @@ class HMC(Sampler):
 
     Momenta are unit normal, so one step changes the field by `step_size * momentum` at leading order.
 
+    In the broken phase of an even action, trajectories rarely lead from one sign of M to the other. With `flip`, each is followed
+    by `phi -> -phi` with probability 1/2, which is exact because S does not change.
+
     ```python
     hmc = lf.samplers.HMC(lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0), chains=8, leapfrog_steps=5)
     state, info = hmc.step(hmc.init(seed=1), tf.constant([1, 2]))
@@ -56,14 +62,28 @@ class HMC(Sampler):
       chains: how many chains run at once.
       target_acceptance: the acceptance that the step size is adapted to during thermalisation.
       leapfrog_steps: per trajectory.
+      flip: whether to propose `phi -> -phi` after each trajectory.
+
+    Raises:
+      ValueError: `flip` for an action that is not even.
     """
 
     name: ClassVar[str] = "hmc"
     exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
-    def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7, leapfrog_steps: PositiveInt = 10):
+    def __init__(
+        self,
+        action: Action,
+        *,
+        chains: int = 256,
+        target_acceptance: float = 0.7,
+        leapfrog_steps: PositiveInt = 10,
+        flip: bool = False,
+    ):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
-        self._leapfrog_steps = leapfrog_steps
+        if flip and not action.even:
+            raise ValueError(f"flip needs S(-phi) = S(phi), which the action {action.name!r} does not have: leave it out")
+        self._leapfrog_steps, self._flip = leapfrog_steps, flip
 
     def init(self, seed: int) -> State:
         """Starts close to zero.
@@ -75,24 +95,30 @@ class HMC(Sampler):
     def start(self, phi: tf.Tensor, step_size: float | tf.Tensor) -> State:
         """The state with these configurations `[chains, *shape]` and this step size."""
         step_size = tf.constant(step_size, tf.float64)
-        return State(phi, step_size, tf.constant(0), self._kernel(step_size).bootstrap_results(phi))
+        tunnelled = tf.zeros([len(phi)], tf.int64)
+        return State(phi, step_size, tf.constant(0), tunnelled, self._kernel(step_size).bootstrap_results(phi))
 
     def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
         """One trajectory of every chain."""
         phi, results = self._kernel(state.step_size).one_step(state.phi, state.results, seed)
-        return state._replace(phi=phi, results=results), Info(results.is_accepted, -results.log_accept_ratio)
+        info = Info(results.is_accepted, -results.log_accept_ratio)
+        tunnelled = state.tunnelled + tf.cast(self._positive(phi) != self._positive(state.phi), tf.int64)
+        if self._flip:
+            phi, results = self._flipped(phi, results, tf.random.fold_in(seed, _FLIP))
+        return state._replace(phi=phi, tunnelled=tunnelled, results=results), info
 
     def adapt(self, state: State, info: Info) -> State:
         """Brings the mean of `min(1, exp(-dH))` closer to the target."""
         chance = tf.exp(tf.minimum(-info.dh, 0.0))
         acceptance = tf.reduce_mean(tf.where(tf.math.is_finite(chance), chance, 0.0))
         step_size = scaled(state.step_size, acceptance, self.target_acceptance, state.adaptations)
-        return state._replace(step_size=step_size, adaptations=state.adaptations + 1)
+        return state._replace(step_size=step_size, adaptations=state.adaptations + 1, tunnelled=tf.zeros_like(state.tunnelled))
 
     def diagnostics(self, state: State) -> dict[str, float]:
-        """Step size and length of the trajectories."""
+        """Step size and length of the trajectories, and how many of them changed the sign of M; proposed flips do not count."""
         step_size = float(state.step_size)
-        return {"step_size": step_size, "trajectory_length": step_size * self._leapfrog_steps}
+        found = {"step_size": step_size, "trajectory_length": step_size * self._leapfrog_steps}
+        return found | ({"tunnelled": int(np.sum(state.tunnelled))} if self.action.even else {})
 
     def series(self, info: Info) -> dict[str, np.ndarray]:
         """`exp(-dH)`, whose mean must be 1.
@@ -102,6 +128,17 @@ class HMC(Sampler):
         """
         small = np.abs(info.dh) < _LARGEST_DH
         return {"exp_minus_dh": np.exp(-np.where(small, info.dh, 0.0))}
+
+    def _positive(self, phi: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(phi, self.action.lattice.axes) > 0
+
+    def _flipped(self, phi: tf.Tensor, results: Any, seed: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """phi with a random sign for each chain, which the gradient of S takes as well."""
+        heads = tf.random.stateless_uniform([self.chains], seed) < 0.5
+        sign = tf.reshape(tf.where(heads, tf.ones([], phi.dtype), -1.0), [-1, *(1,) * self.action.lattice.d])
+        accepted = results.accepted_results
+        gradients = [sign * gradient for gradient in accepted.grads_target_log_prob]
+        return sign * phi, results._replace(accepted_results=accepted._replace(grads_target_log_prob=gradients))
 
     def _kernel(self, step_size: tf.Tensor) -> tfp.mcmc.HamiltonianMonteCarlo:
         return tfp.mcmc.HamiltonianMonteCarlo(lambda phi: -self.action(phi), step_size, self._leapfrog_steps)

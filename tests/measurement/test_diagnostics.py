@@ -19,7 +19,9 @@ def test_sign_flips_are_counted_along_each_chain():
     phi = np.ones((5, 2, 4, 4))
     phi[[1, 3], 0] = -1
     phi[3:, 1] = -1
-    assert Measurements.of(ACTION, phi).sign_flips == 5
+    measurements = Measurements.of(ACTION, phi)
+    assert measurements.sign_flips == 5 and measurements.chains_of_one_sign == 0
+    assert Measurements.of(ACTION, np.abs(phi) * np.resize([1, -1], (2, 1, 1))).chains_of_one_sign == 1
 
 
 def test_a_start_that_shows_is_seen():

@@ -98,7 +98,10 @@ def test_parallel_chains_are_compared_with_each_other():
     # Half of the chains stay in either sign.
     stuck = POSITIVE.reshape(250, 8, 4, 4) * np.resize([1, -1], (8, 1, 1))
     found = verdicts(phi=stuck, accepted=accepted, log_weight=None)
-    assert found["sign_flips"] == found["r_hat"] == "bad"
+    assert found["sign_flips"] == found["chains_of_one_sign"] == found["r_hat"] == "bad"
+    # Three chains in four do, which the number of flips of the other ones hides.
+    found = verdicts(phi=np.where(np.arange(8)[:, np.newaxis, np.newaxis] < 2, phi, stuck), accepted=accepted, log_weight=None)
+    assert found["sign_flips"] == "good" and found["chains_of_one_sign"] == "bad"
     # One chain never moves.
     still = np.where(np.arange(8)[:, np.newaxis, np.newaxis] == 3, phi[:1], phi)
     accepted[:, 3] = False
