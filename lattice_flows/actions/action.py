@@ -1,5 +1,6 @@
 """What an action is: `S(phi)` of the target density `exp(-S) / Z`, and its other properties."""
 
+import copy
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
@@ -53,6 +54,44 @@ class Action:
     def component(self) -> dict[str, Any]:
         """The name and the parameters: `ACTIONS.build` makes the same action from it."""
         return {"name": self.name, **self.parameters}
+
+    def at(self, **parameters: float) -> "Action":
+        """The same action with other values of some parameters.
+
+        ```python
+        action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=5.0)
+        print(action.at(lam=4.5))        # ScalarPhi4(Lattice((4, 4)), m2=-4.0, lam=4.5)
+        ```
+
+        Raises:
+          ValueError: a parameter that the action does not have, or a value that it refuses.
+        """
+        for name in parameters:
+            self._check_parameter(name)
+        return type(self)(self.lattice, **{**self.parameters, **parameters})
+
+    def varied(self, name: str, value: Any) -> "Action":
+        """The same action with a parameter that may vary, so that a compiled function of the action serves all its values.
+
+        The action must read the parameter, as an attribute or in `parameters`, whenever it is called.
+
+        Args:
+          name: of the parameter.
+          value: a variable, or what behaves like a tensor; float64, a scalar.
+
+        Raises:
+          ValueError: the action has no such parameter.
+        """
+        self._check_parameter(name)
+        varied = copy.copy(self)
+        varied.parameters = {**self.parameters, name: value}
+        if hasattr(self, name):
+            setattr(varied, name, value)
+        return varied
+
+    def _check_parameter(self, name: str) -> None:
+        if name not in self.parameters:
+            raise ValueError(f"the action {self.name!r} has no parameter {name!r}: choose one of {', '.join(self.parameters)}")
 
     def __call__(self, phi: tf.Tensor) -> tf.Tensor:
         """The action of each configuration.

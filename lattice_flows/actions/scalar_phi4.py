@@ -58,8 +58,9 @@ class ScalarPhi4(Action):
         if tuple(phi.shape[1:]) != self.lattice.shape:
             raise ValueError(f"phi must have the shape [batch, {self.lattice.shape}], got {tuple(phi.shape)}")
         forward_neighbours = tf.add_n([tf.roll(phi, -1, axis) for axis in self.lattice.axes])
+        m2, lam = (value if isinstance(value, float) else tf.cast(value, phi.dtype) for value in (self.m2, self.lam))
         squared = phi * phi
-        density = squared * (self.m2 + 2 * self.lattice.d + self.lam * squared) - 2 * phi * forward_neighbours
+        density = squared * (m2 + 2 * self.lattice.d + lam * squared) - 2 * phi * forward_neighbours
         return tf.reduce_sum(tf.cast(density, tf.float64), self.lattice.axes)
 
     def force(self, phi: np.ndarray) -> np.ndarray:

@@ -44,7 +44,10 @@ class Flow(tf.Module):
       equivariance: the symmetries of the map, as above.
       component: what the flow was built from, if a registered constructor has built it.
       distribution: the `tfd.TransformedDistribution`, for everything that TFP does with one.
+      condition: the parameter of the action that the weights depend on, of a `conditioned` flow; None for all others.
     """
+
+    condition: str | None = None
 
     def __init__(self, lattice: Lattice, prior: tfd.Distribution, bijector: tfb.Bijector, symmetries: frozenset[str] = frozenset()):
         super().__init__(name="flow")

@@ -30,7 +30,7 @@ from lattice_flows.importance import (
 )
 from lattice_flows.training.forward import ForwardSamples
 
-__all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metrics_table"]
+__all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metrics_table", "with_forward", "worst"]
 
 # The default batch of the Markov chain too, so that one compiled sampler serves both.
 _BATCH = 512
@@ -59,6 +59,7 @@ class Evaluation(NamedTuple):
       log_weight_low: the quantile of 1 % of the log weights, relative to their median.
       log_weight_high: the quantile of 99 %, relative to the median.
       forward_ess: effective sample size by samples of the target; NaN, like all that is not known, where there are none.
+      condition: the coupling of a conditioned flow where all this was found.
     """
 
     step: int
@@ -76,6 +77,12 @@ class Evaluation(NamedTuple):
     log_weight_low: float = math.nan
     log_weight_high: float = math.nan
     forward_ess: float = math.nan
+    condition: float = math.nan
+
+    @property
+    def distance(self) -> tuple[float, float]:
+        """What the best model has the smallest of."""
+        return self.kl, -self.ess
 
 
 class Evaluator:
@@ -113,35 +120,34 @@ class Evaluator:
         """Returns the log weights of the samples of the target; None if there are none."""
         return self._forward and self._forward.log_weights(self._flow)
 
-    def final_log_weights(self) -> np.ndarray:
-        """Returns the log weights of four times the samples of an evaluation; none of them was drawn for an evaluation."""
-        return self._sampler.log_weights(_FINAL * self._samples, "judgement")
+    def judgement(self, best: Evaluation) -> Evaluation:
+        """The best evaluation with what four times as many samples say; none of them was drawn for an evaluation."""
+        return best._replace(**judged(self._sampler.log_weights(_FINAL * self._samples, "judgement")))
 
 
-def evaluate(
-    log_weight: np.ndarray,
-    forward: np.ndarray | None = None,
-    *,
-    step: int,
-    losses: Sequence[float],
-    integration_error: float,
-    learning_rate: float,
-    seconds: float,
-) -> Evaluation:
+def evaluate(log_weight: np.ndarray, *, losses: Sequence[float], **recorded: float) -> Evaluation:
     """Evaluates a flow.
 
     Args:
       log_weight: `[n]`, of fresh samples of the flow.
-      forward: `[m]`, log weights of samples of the target, if there are any.
       losses: of the steps since the previous evaluation.
-      step, integration_error, learning_rate, seconds: are recorded as they are.
+      **recorded: the fields of the evaluation that do not follow from these, such as `step`.
     """
-    recorded = {"integration_error": integration_error, "learning_rate": learning_rate, "seconds": seconds}
-    return Evaluation(step=step, loss=float(np.mean(losses)), **recorded, **judged(log_weight, forward))
+    return Evaluation(loss=float(np.mean(losses)), **recorded, **judged(log_weight))
 
 
-def judged(log_weight: np.ndarray, forward: np.ndarray | None = None) -> dict[str, float]:
-    """What log weights tell about a flow: the fields of `Evaluation` that follow from them. For arguments see `evaluate`.
+def with_forward(evaluation: Evaluation, forward: np.ndarray | None) -> Evaluation:
+    """An evaluation with the forward ESS by the log weights `[m]` of samples of the target; as it is where there are none."""
+    return evaluation if forward is None else evaluation._replace(forward_ess=forward_effective_sample_size(forward))
+
+
+def worst(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Of evaluations of one model at several couplings, the one that is farthest from the target."""
+    return max(evaluations, key=lambda evaluation: evaluation.distance)
+
+
+def judged(log_weight: np.ndarray) -> dict[str, float]:
+    """What log weights `[n]` tell about a flow: the fields of `Evaluation` that follow from them.
 
     Samples without a finite weight count with weight zero, as in a chain; there is no divergence then.
 
@@ -165,14 +171,14 @@ def judged(log_weight: np.ndarray, forward: np.ndarray | None = None) -> dict[st
         "k_hat_error": k_error,
         "log_weight_low": float(low - median),
         "log_weight_high": float(high - median),
-        "forward_ess": math.nan if forward is None else forward_effective_sample_size(forward),
     }
 
 
 def described(evaluation: Evaluation) -> str:
     """How good a flow is, for a line of text."""
     forward = "" if math.isnan(evaluation.forward_ess) else f", forward ESS {evaluation.forward_ess:.3f}"
-    return f"KL {evaluation.kl:.4f}, ESS {evaluation.ess:.3f}{forward}, acceptance {evaluation.acceptance:.3f}"
+    where = "" if math.isnan(evaluation.condition) else f" at the worst coupling, {evaluation.condition:g}"
+    return f"KL {evaluation.kl:.4f}, ESS {evaluation.ess:.3f}{forward}, acceptance {evaluation.acceptance:.3f}{where}"
 
 
 def metrics_table(evaluations: Sequence[Evaluation]) -> str:

@@ -5,10 +5,10 @@ import math
 from collections.abc import Sequence
 
 from lattice_flows.importance import largest_k_hat
-from lattice_flows.training.evaluation import Evaluation
+from lattice_flows.training.evaluation import Evaluation, described
 from lattice_flows.training.state import Summary
 
-__all__ = ["doubts", "fall_of_ess"]
+__all__ = ["conclusion", "doubts", "fall_of_ess"]
 
 # Forward and reverse effective sample sizes estimate the same number.
 _SMALLEST_SHARE = 0.5
@@ -17,6 +17,15 @@ _LEAST_ESS = 0.1
 _LARGEST_RISE_OF_KL = 1.5
 
 _ADVICE = "train longer (training.steps), with larger batches (training.batch_size), or choose another flow"
+
+
+def conclusion(summary: Summary, judgement: Evaluation) -> list[str]:
+    """Lines that say what a training did, how good the model is that it kept, and what not to trust of that."""
+    done = (
+        f"trained {summary.steps} steps in {summary.seconds:.0f} s (plus {summary.compile_seconds:.0f} s of compilation): "
+        f"{summary.stopped}; best model at step {judgement.step}, by fresh samples {described(judgement)}"
+    )
+    return [done, *(f"not trustworthy: {doubt}" for doubt in doubts(summary))]
 
 
 def doubts(summary: Summary) -> list[str]:

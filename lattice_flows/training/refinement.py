@@ -8,9 +8,8 @@ import numpy as np
 from lattice_flows.flows import Flow
 from lattice_flows.importance import integration_error, log_z
 
-__all__ = ["MOST_HALVINGS", "IntegrationCheck", "check_integration", "halve_the_step"]
+__all__ = ["IntegrationCheck", "check_integration", "halve_the_step"]
 
-MOST_HALVINGS = 4
 # Halving the step may change log weights by this share of their spread.
 _LARGEST_SHARE = 0.1
 _SIGMAS = 5

@@ -35,7 +35,7 @@ class Summary(NamedTuple):
       ess: effective sample size per sample.
       stopped: why the training ended.
       earlier_seconds: training time of the runs whose weights this one began with.
-      kl, kl_error, k_hat, k_hat_error, log_weight_low, log_weight_high, forward_ess: see `Evaluation`.
+      kl, kl_error, k_hat, k_hat_error, log_weight_low, log_weight_high, forward_ess, condition: see `Evaluation`.
     """
 
     steps: int
@@ -53,6 +53,7 @@ class Summary(NamedTuple):
     log_weight_low: float | None = None
     log_weight_high: float | None = None
     forward_ess: float | None = None
+    condition: float | None = None
 
 
 def recorded_summary(path: str | Path, diagnostics: Mapping[str, Any]) -> Summary:
@@ -104,7 +105,7 @@ class TrainingState:
 
         Among rows of earlier versions, which do not know it, the one with the largest effective sample size.
         """
-        return min(self.evaluations, key=_distance, default=None)
+        return min(self.evaluations, key=lambda evaluation: evaluation.distance, default=None)
 
     def take(self, flow: Flow, optimizer: Optimizer) -> None:
         """Copies weights, integration steps and optimiser state from the variables."""
@@ -137,7 +138,7 @@ class TrainingState:
     def record(self, evaluation: Evaluation) -> None:
         """Adds an evaluation of the weights that were taken last, and keeps these if they are the best so far."""
         best = self.best
-        if best is None or _distance(evaluation) < _distance(best):
+        if best is None or evaluation.distance < best.distance:
             self.best_weights = self.weights
         self.evaluations.append(evaluation)
         self.judgement = None
@@ -197,11 +198,6 @@ class TrainingState:
             if not all(type(count) is int and 0 <= count < 2**31 for count in counts) or not all(map(_is_number, times)):
                 raise ValueError("the state of the training has numbers that cannot be")
             return state
-
-
-def _distance(evaluation: Evaluation) -> tuple[float, float]:
-    """What the best model has the smallest of."""
-    return evaluation.kl, -evaluation.ess
 
 
 def _known(evaluation: Evaluation) -> dict[str, float]:

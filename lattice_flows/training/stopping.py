@@ -4,7 +4,9 @@ from lattice_flows.config import TrainingConfig
 from lattice_flows.errors import UserError
 from lattice_flows.training.state import TrainingState
 
-__all__ = ["TrainingDiverged", "check_finite", "reason_to_stop"]
+__all__ = ["TrainingDiverged", "check_finite", "check_halvings", "reason_to_stop"]
+
+_MOST_HALVINGS = 4
 
 
 class TrainingDiverged(UserError, RuntimeError):
@@ -45,3 +47,18 @@ def check_finite(loss: float, settings: TrainingConfig, state: TrainingState) ->
         f"Resume or restart with a smaller training.learning_rate (now {settings.learning_rate:g}) "
         f"or a larger training.batch_size (now {settings.batch_size})"
     )
+
+
+def check_halvings(state: TrainingState, found: str) -> None:
+    """Refuses to halve the step of an integration once more.
+
+    Args:
+      state: of the training.
+      found: why it should be halved.
+
+    Raises:
+      TrainingDiverged: it was halved four times.
+    """
+    if state.halvings == _MOST_HALVINGS:
+        advice = "try training.gradient: path, or more flow.steps"
+        raise TrainingDiverged(f"{found}; {_MOST_HALVINGS} halvings were not enough: {advice}")

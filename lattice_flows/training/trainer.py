@@ -14,15 +14,16 @@ from lattice_flows.io.arrays import Checkpoints
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.progress import Progress
 from lattice_flows.seeds import sub_seed
+from lattice_flows.training.conditions import Conditions
 from lattice_flows.training.devices import strategy_of
-from lattice_flows.training.evaluation import Evaluator, described, evaluate, judged, metrics_table
+from lattice_flows.training.evaluation import Evaluator, described, evaluate, metrics_table, with_forward, worst
 from lattice_flows.training.forward import ForwardSamples
-from lattice_flows.training.judgement import doubts, fall_of_ess
-from lattice_flows.training.refinement import MOST_HALVINGS, check_integration, halve_the_step
+from lattice_flows.training.judgement import conclusion, fall_of_ess
+from lattice_flows.training.refinement import check_integration, halve_the_step
 from lattice_flows.training.stages import WEIGHTS, begin_with
 from lattice_flows.training.state import Summary, TrainingState
 from lattice_flows.training.step import TrainingStep, loss_at
-from lattice_flows.training.stopping import TrainingDiverged, check_finite, reason_to_stop
+from lattice_flows.training.stopping import check_finite, check_halvings, reason_to_stop
 
 __all__ = ["Trainer", "train"]
 
@@ -97,10 +98,11 @@ class Trainer:
         strategy: tf.distribute.Strategy | None = None,
         progress: Progress | None = None,
     ):
-        self._flow, self._action, self._settings, self._seed = flow, action, settings, seed
+        self._conditions = Conditions(flow, action, seed)
+        self._flow, self._action, self._settings, self._seed = flow, self._conditions.action, settings, seed
         self._strategy = strategy or strategy_of(flow.variables)
         self._progress = progress or Progress(quiet=True)
-        self._train_step = TrainingStep(flow, action, settings, self._strategy)
+        self._train_step = TrainingStep(flow, self._action, settings, self._strategy)
         self._forward = None if settings.forward_samples is None else ForwardSamples(settings.forward_samples, action)
         self._state, self._evaluator = TrainingState(), None
         if settings.init_from is not None:
@@ -109,6 +111,7 @@ class Trainer:
     def begin_with(self, path: str) -> None:
         """Takes the weights of an earlier run, see `stages.begin_with`."""
         self._state.earlier_seconds = begin_with(self._flow, path)
+        self._conditions.settle()
 
     def restore(self, run: RunDirectory) -> bool:
         """Restores the newest readable checkpoint of a run, and returns whether there is one.
@@ -140,6 +143,7 @@ class Trainer:
             losses: list[float] = []
             start = time.perf_counter() - state.seconds
             while stopped is None:
+                self._conditions.begin_step(state.step)
                 loss = self._train_step(sub_seed(self._seed, "training", state.step), loss_at(settings, state.step))
                 check_finite(loss, settings, state)
                 losses.append(loss)
@@ -168,19 +172,23 @@ class Trainer:
         state.compile_seconds += time.perf_counter() - start
 
     def _prepare_evaluator(self) -> None:
-        samples = self._settings.evaluation_samples
-        self._evaluator = Evaluator(self._flow, self._action, samples, self._seed, self._forward)
+        self._evaluator = Evaluator(self._flow, self._action, self._settings.evaluation_samples, self._seed, self._forward)
         with self._progress.working("compiling the sampler"):
             self._evaluator.compile()
 
     def _evaluate(self, losses: list[float], run: RunDirectory | None) -> None:
-        """Evaluates the model on fresh samples, halving the step where necessary, and saves state and metrics."""
-        state = self._state
-        log_weight, error = self._accurate_log_weights(losses)
+        """Evaluates the model on fresh samples, halving the step where necessary, and saves state and metrics.
+
+        Of a conditioned flow, the coupling where it is farthest from the target counts, and the loss is that of its samples.
+        """
+        state, rows = self._state, []
+        recorded = {"learning_rate": float(self._train_step.rate(state.step - 1)), "seconds": state.seconds, "step": state.step}
+        for coupling in self._conditions.each():
+            seen = [] if self._flow.condition else losses
+            log_weight, error = self._accurate_log_weights(seen)
+            rows.append(evaluate(log_weight, losses=seen or -log_weight, integration_error=error, condition=coupling, **recorded))
         state.take(self._flow, self._train_step.optimizer)
-        rate = float(self._train_step.rate(state.step - 1))
-        recorded = {"integration_error": error, "learning_rate": rate, "seconds": state.seconds}
-        row = evaluate(log_weight, self._evaluator.forward_log_weights(), step=state.step, losses=losses, **recorded)
+        row = with_forward(worst(rows), self._evaluator.forward_log_weights())
         state.record(row)
         if fall := fall_of_ess(state.evaluations):
             self._progress.info(f"at step {state.step}, {fall}")
@@ -208,9 +216,7 @@ class Trainer:
             if not check.too_coarse:
                 return log_weight, check.error
             found = f"at step {state.step}, {check.description}"
-            if state.halvings == MOST_HALVINGS:
-                advice = "try training.gradient: path, or more flow.steps"
-                raise TrainingDiverged(f"{found}; {MOST_HALVINGS} halvings were not enough: {advice}")
+            check_halvings(state, found)
             self._progress.info(f"{found}; halving the step{' and returning to the best model' if check.exploited else ''}")
             if check.exploited:
                 assign(flow.named_variables(), state.best_weights)
@@ -222,25 +228,21 @@ class Trainer:
             losses = []
 
     def _finish(self, stopped: str, run: RunDirectory | None, record: Mapping[str, Any] | None) -> Summary:
-        state, best = self._state, self._state.best
+        state = self._state
         assign(self._flow.named_variables(), state.best_weights)
         if state.judgement is None:
             if self._evaluator is None:
                 self._prepare_evaluator()
-            found = judged(self._evaluator.final_log_weights(), self._evaluator.forward_log_weights())
-            state.judgement = best._replace(**found)
+            found = [self._evaluator.judgement(state.best._replace(condition=coupling)) for coupling in self._conditions.each()]
+            state.judgement = with_forward(worst(found), self._evaluator.forward_log_weights())
             if run is not None:
                 state.save(Checkpoints(run.path / _CHECKPOINTS))
         summary = state.summary(self._flow.number_of_parameters(), stopped)
         if run is not None:
             # The file says how its weights came about, so that it can be used without the run folder.
             save_weights(run.path / WEIGHTS, self._flow, {**(record or {}), "summary": summary._asdict()})
-        self._progress.info(
-            f"trained {summary.steps} steps in {summary.seconds:.0f} s (plus {summary.compile_seconds:.0f} s of compilation): "
-            f"{stopped}; best model at step {best.step}, by fresh samples {described(state.judgement)}"
-        )
-        for doubt in doubts(summary):
-            self._progress.info(f"not trustworthy: {doubt}")
+        for line in conclusion(summary, state.judgement):
+            self._progress.info(line)
         return summary
 
     def _status(self, loss: float) -> str:

@@ -16,7 +16,7 @@ from lattice_flows.importance import (
     kl_divergence,
     log_z,
 )
-from lattice_flows.training.evaluation import Evaluation, Evaluator, described, evaluate, judged, metrics_table
+from lattice_flows.training.evaluation import Evaluation, Evaluator, described, evaluate, judged, metrics_table, with_forward, worst
 
 # The columns that files had before there were more; readers know them by name, in this order.
 EARLIER = ["step", "loss", "ess", "acceptance", "log_z", "integration_error", "learning_rate", "seconds"]
@@ -42,10 +42,18 @@ def test_an_evaluation_is_written_as_a_row_of_numbers():
 def test_samples_of_the_target_give_a_forward_effective_sample_size():
     log_weight, forward = np.random.default_rng(1).normal(size=(2, 100))
     given = {"step": 7, "losses": [1.0], "integration_error": 0.0, "learning_rate": 0.1, "seconds": 1.5}
-    row = evaluate(log_weight, forward, **given)
+    row = with_forward(evaluate(log_weight, **given), forward)
     assert row.forward_ess == forward_effective_sample_size(forward)
     assert metrics_table([row]).splitlines()[0].endswith(",forward_ess")
     assert "forward ESS" in described(row) and "forward ESS" not in described(evaluate(log_weight, **given))
+
+
+def test_of_several_couplings_the_worst_counts():
+    given = {"step": 7, "losses": [1.0], "integration_error": 0.0, "learning_rate": 0.1, "seconds": 1.5}
+    noise = np.random.default_rng(1).normal(size=100)
+    rows = [evaluate(width * noise, condition=coupling, **given) for width, coupling in [(0.1, 4.0), (0.3, 5.0), (0.2, 6.0)]]
+    assert worst(rows).condition == 5.0
+    assert "at the worst coupling, 5" in described(worst(rows)) and metrics_table(rows).splitlines()[0].endswith(",condition")
 
 
 def test_samples_without_a_finite_weight_count_with_weight_zero():
