@@ -93,5 +93,5 @@ def test_names_of_commands_from_an_empty_folder(installed):
     assert command() == command("--help") and "reproduce" in command()[0] and command()[1] == 0
     text, code = command("reproduse")
     assert code == 2 and "did you mean 'reproduce'?" in text
-    text, code = command("train", "--config=E1", "--flow=afine", "--out=nowhere")
+    text, code = command("train", "--config=gomalizing_flow/3C2", "--flow=afine", "--out=nowhere")
     assert code == 2 and "unknown flow 'afine': did you mean 'affine'?" in text  # configurations are found
