@@ -10,8 +10,19 @@ from typing import Any, TypeVar
 import pydantic
 import tensorflow as tf
 
+from lattice_flows import config as configurations
 from lattice_flows.actions import Action
-from lattice_flows.config import TRAINED, ChainConfig, ConfigError, LatticeConfig, RunConfig, TrainingConfig, checked_field, nearest
+from lattice_flows.config import (
+    CONFIGS,
+    TRAINED,
+    ChainConfig,
+    ConfigError,
+    LatticeConfig,
+    RunConfig,
+    TrainingConfig,
+    checked_field,
+    nearest,
+)
 from lattice_flows.config.errors import explain, shown
 from lattice_flows.flows import Flow, load_weights
 from lattice_flows.io.ensembles import Ensemble
@@ -158,7 +169,7 @@ def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Re
     return measure_run(ensemble if isinstance(ensemble, Ensemble) else _path(ensemble, "measure"), action)
 
 
-def load(source: str | Path, flow: str = "affine", *, device: str | None = None) -> tuple[Flow, Action]:
+def load(source: str | Path, flow: str | None = None, *, device: str | None = None) -> tuple[Flow, Action]:
     """Loads a trained flow, with the integration steps that its training accepted, and the action it was trained for.
 
     Example:
@@ -169,8 +180,10 @@ def load(source: str | Path, flow: str = "affine", *, device: str | None = None)
     ```
 
     Args:
-      source: a run folder, a weights file, or an ensemble of arXiv:1904.12072 whose weights come with the package: "E1" to "E5".
-      flow: which of the weights that come with the package: "affine", "continuous", ...
+      source: a run folder, a weights file, or an ensemble whose weights come with the package, such as "E1" to "E5" of
+        arXiv:1904.12072.
+      flow: which of the weights that come with the package: "affine", "continuous", ...; None for the flow of the ensemble's
+        configuration.
       device: where to put it, as for `train`; None for TensorFlow's default.
 
     Raises:
@@ -193,8 +206,11 @@ def load(source: str | Path, flow: str = "affine", *, device: str | None = None)
     return model, action
 
 
-def _pretrained(name: str, flow: str) -> Path:
+def _pretrained(name: str, flow: str | None) -> Path:
     """The weights that come with the package."""
+    usual = CONFIGS / f"{name}.yaml"
+    if flow is None:
+        flow = configurations.load(usual).flow.name if usual.is_file() else "affine"
     known = {f"{path.parent.name}/{path.stem}": path for path in sorted(TRAINED.glob("*/*.npz"))}
     wanted = f"{flow}/{name}"
     if wanted not in known:

@@ -4,7 +4,7 @@ import pytest
 
 from lattice_flows.config import CONFIGS, ConfigError, load
 from lattice_flows.paper.cases import DIMENSIONS, LARGER, QUICK, STOPS, TABLES, TRAINED, Case, common_dimension, expanded
-from lattice_flows.paper.ingredients import stored
+from lattice_flows.paper.ingredients import stored, stored_flows
 
 
 @pytest.mark.parametrize("table", [*TABLES, *LARGER])
@@ -60,4 +60,12 @@ def test_weights_that_are_not_stored_are_named():
 
 
 def test_trained_weights_are_small():
-    assert sum(path.stat().st_size for path in TRAINED.rglob("*.npz")) < 2**20
+    assert sum(path.stat().st_size for path in TRAINED.rglob("*.npz")) < 2**21
+
+
+@pytest.mark.parametrize("table", DIMENSIONS)
+def test_stored_results_are_those_of_the_configuration(table):
+    config = Case(table).configuration()
+    for result in stored_flows(table):
+        assert result.lattice_shape == config.lattice.shape and result.action == config.action.model_dump()
+        assert Case(table).weights(result.flow).exists()

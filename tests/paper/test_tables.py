@@ -11,8 +11,9 @@ from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import ObservableResult
 from lattice_flows.paper import tables
 from lattice_flows.paper.calibration import Calibrated
-from lattice_flows.paper.cases import STOPS, TABLES, Case
-from lattice_flows.paper.ingredients import Ingredients, stored
+from lattice_flows.paper.cases import DIMENSIONS, STOPS, TABLES, Case
+from lattice_flows.paper.comparison import compared
+from lattice_flows.paper.ingredients import Ingredients, stored, stored_flows
 from lattice_flows.paper.references import baselines
 
 README = (CONFIGS.parent / "README.md").read_text()
@@ -102,6 +103,11 @@ def test_ensembles_without_baselines_are_left_out_of_the_agreement(parts):
 @pytest.mark.parametrize("flow", ["affine", "continuous"])
 def test_the_results_in_the_notes_are_those_of_the_result_files(flow):
     assert tables.summary([stored(flow, Case(table)) for table in TABLES]) in NOTES
+
+
+def test_the_table_in_two_to_four_dimensions_in_the_notes_is_that_of_the_results():
+    results = [compared(result) for table in DIMENSIONS for result in stored_flows(table)]
+    assert not results or tables.dimensions_table(results) in NOTES
 
 
 def test_the_short_table_of_the_readme_is_that_of_the_result_files(parts):
