@@ -1,34 +1,33 @@
 """A neural ordinary differential equation with the symmetries of the lattice.
 
-    dphi_x / dt = sum_y [ sum_f W_f(t, x - y) sin(omega_f phi_y) + l(t, x - y) phi_y ],      t from 0 to 1
-    d log |det dphi(t) / dphi(0)| / dt = sum_f W_f(t, 0) omega_f sum_x cos(omega_f phi_x) + V l(t, 0)
+    dphi_x / dt = sum_y [ sum_f W_f(t, x - y) sin(omega_f phi_y) + l(t, x - y) phi_y ]
+                + sum_g cos(nu_g phi_x) sum_y [ sum_f K_gf(t, x - y) sin(omega_f phi_y) + k_g(t, x - y) phi_y ]
+                + sum_g sin(nu_g phi_x) sum_y sum_f K'_gf(t, x - y) cos(omega_f phi_y),      t from 0 to 1
 
-(arXiv:2207.00283, made smaller). W and l depend on the displacement only through its class under the hypercubic group, and are
-piecewise linear in t. The convolutions are products in momentum space; see `fourier`.
+The first line is that of arXiv:2207.00283, made smaller. In the others, the pair terms, the force of one site on another depends on
+the fields at both; without displacement they vanish, K(t, 0) = 0, so that all derivatives dphi_x' / dphi_x are known at sight:
+
+    d log |det dphi(t) / dphi(0)| / dt = sum_f W_f(t, 0) omega_f sum_x cos(omega_f phi_x) + V l(t, 0)
+                - sum_g nu_g sum_x sin(nu_g phi_x) (sum_f K_gf sin(omega_f phi) + k_g phi)_x
+                + sum_g nu_g sum_x cos(nu_g phi_x) (sum_f K'_gf cos(omega_f phi))_x
+
+Kernels depend on the displacement only through its class under the hypercubic group, and are piecewise linear in t. Convolutions are
+products in momentum space; see `fourier`.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
-from numpy.polynomial import Chebyshev, Polynomial
 
 from lattice_flows.bijectors.augmented import AugmentedBijector
-from lattice_flows.bijectors.classes import ClassValues
+from lattice_flows.bijectors.kernels import Kernels
 from lattice_flows.bijectors.runge_kutta import INTEGRATORS, combined
+from lattice_flows.bijectors.sines import sines_and_cosines
 from lattice_flows.fourier import MomentumTransform
 from lattice_flows.lattice import Lattice
 
 __all__ = ["EquivariantODE"]
-
-
-# sin(x) / x and cos(x) as polynomials of x^2 up to pi^2, highest power first, and a turn to so few digits that products with
-# whole numbers are exact.
-_SINE, _COSINE = (
-    [float(c) for c in Chebyshev.interpolate(function, degree, [0, np.pi**2]).convert(kind=Polynomial).coef[::-1]]
-    for function, degree in ((lambda u: np.sinc(np.sqrt(u) / np.pi), 6), (lambda u: np.cos(np.sqrt(u)), 7))
-)
-_TURN = 6.28125
 
 
 class EquivariantODE(AugmentedBijector):
@@ -53,13 +52,18 @@ class EquivariantODE(AugmentedBijector):
       knots: number of knots of the time dependence, from 0 to 1. The method keeps its order if a step ends at every knot.
       steps: number of integration steps.
       integrator: a name in `INTEGRATORS`.
-      spacing: of the frequencies `omega_f` at the start, `spacing, 2 spacing, ...`.
+      spacing: of the frequencies `omega_f`, and of `nu_g`, at the start, `spacing, 2 spacing, ...`.
       kernel_radius: length of the longest displacement over which sites interact; None for all.
-      variables: the kernels `[knots, features + 1, classes]` and the logarithms of the frequencies `[features]`, to be shared with
-        another equation; None makes them.
+      pair_frequencies: number of the frequencies `nu_g`; 0 for no pair terms.
+      pair_features: number of the frequencies `omega_f` that pair terms use, the first ones.
+      pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
+      variables: to be shared with another equation, by name: `weights [knots, features + 1, classes]` (W, l), `log_frequencies
+        [features]`, and with pair terms `pair_weights [knots, pair_frequencies, 2 pair_features + 1, classes of pairs]`
+        (K, k, K') and `pair_log_frequencies [pair_frequencies]`. None makes them, with kernels of zero.
 
     Raises:
-      ValueError: an unknown integrator, or fewer than two knots.
+      ValueError: an unknown integrator, fewer than two knots, or pair terms that reach no other site or use more features than
+        there are.
     """
 
     def __init__(
@@ -72,7 +76,10 @@ class EquivariantODE(AugmentedBijector):
         integrator: str = "tsit5",
         spacing: float = 0.7,
         kernel_radius: float | None = None,
-        variables: tuple[tf.Variable, tf.Variable] | None = None,
+        pair_frequencies: int = 0,
+        pair_features: int = 3,
+        pair_radius: float | None = None,
+        variables: Mapping[str, tf.Variable] | None = None,
         name: str = "equivariant_ode",
     ):
         parameters = dict(locals())
@@ -80,38 +87,39 @@ class EquivariantODE(AugmentedBijector):
             raise ValueError(f"integrator must be one of {', '.join(INTEGRATORS)}, got {integrator!r}")
         if knots < 2:
             raise ValueError(f"knots must be 2 or more, for the start and the end, got {knots}")
+        if pair_frequencies and pair_features > features:
+            raise ValueError(f"pair_features must be at most the number of features, {features}, got {pair_features}")
+        if pair_frequencies and pair_radius is not None and pair_radius < 1:
+            raise ValueError(f"pair_radius must be 1 or more, or pair terms reach no other site, got {pair_radius}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
-        self._kernel_radius = kernel_radius
-        displacements, classes = _classes(lattice, kernel_radius)
-        self._transform, self._spectra = MomentumTransform(lattice), _Spectra(lattice, classes, len(displacements))
+        self._transform = MomentumTransform(lattice)
+        self._kernels = {"weights": Kernels(lattice, kernel_radius)}
+        shapes, frequencies = {"weights": (features + 1,)}, {"log_frequencies": features}
+        if pair_frequencies:
+            self._kernels["pair_weights"] = Kernels(lattice, pair_radius, shortest=1)
+            shapes["pair_weights"] = pair_frequencies, 2 * pair_features + 1
+            frequencies["pair_log_frequencies"] = pair_frequencies
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
         if variables is None:
-            weights = tf.Variable(tf.zeros([knots, features + 1, len(displacements)]), name=f"{name}/weights")
-            frequencies = spacing * np.arange(1, features + 1)
-            variables = weights, tf.Variable(np.log(frequencies).astype(np.float32), name=f"{name}/log_frequencies")
-        self._weights, self._log_frequencies = variables
+            starts = {key: np.zeros((knots, *shape, self._kernels[key].number)) for key, shape in shapes.items()}
+            starts |= {key: np.log(spacing * np.arange(1, number + 1)) for key, number in frequencies.items()}
+            variables = {key: tf.Variable(start.astype(np.float32), name=f"{name}/{key}") for key, start in starts.items()}
+        self._variables, self._pair_features = variables, pair_features
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
-        """Translates the kernels of the same equation on another lattice; empty if `arrays` holds none.
+        """Translates the kernels of the same equation on another lattice, see `Kernels`; empty if `arrays` holds none.
 
-        A kernel keeps its value at every displacement. A displacement by half an extent is its own mirror image. On a larger
-        lattice its class has more members, and the kernel is divided among them. Displacements beyond the radius of the other
-        equation get zero.
+        Pair terms that the other equation does not have begin as those of a new one.
         """
-        name = self._weights.name.split(":")[0]
-        if name not in arrays:
+        own = {key: variable.name.split(":")[0] for key, variable in self._variables.items()}
+        if own["weights"] not in arrays:
             return {}
-        (there, classes_there), (here, classes_here) = _classes(lattice, None), _classes(self._lattice, self._kernel_radius)
-        kernels = np.zeros([*arrays[name].shape[:-1], len(here)], np.float32)
-        # Those within the radius of the other equation come first.
-        counterparts = {tuple(displacement): index for index, displacement in enumerate(there[: arrays[name].shape[-1]])}
-        for index, displacement in enumerate(here):
-            if (other := counterparts.get(tuple(displacement))) is not None:
-                share = np.count_nonzero(classes_there == other) / np.count_nonzero(classes_here == index)
-                kernels[..., index] = share * arrays[name][..., other]
-        return {name: kernels}
+        new = {name: self._variables[key].numpy() for key, name in own.items() if name not in arrays}
+        return new | {
+            own[key]: kernels.transferred(arrays[own[key]], lattice) for key, kernels in self._kernels.items() if own[key] in arrays
+        }
 
     @property
     def integration_steps(self) -> int:
@@ -120,41 +128,62 @@ class EquivariantODE(AugmentedBijector):
 
     def with_integration_steps(self, steps: int) -> "EquivariantODE":
         """Returns the same differential equation, with the same variables, integrated in another number of steps."""
-        return self.copy(steps=steps, variables=(self._weights, self._log_frequencies))
+        return self.copy(steps=steps, variables=self._variables)
 
-    def _velocity(self, phi: tf.Tensor, kernels: tf.Tensor, frequencies: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The field's velocity `[n, *axes]` and its divergence `[n]`, for kernels `[features + 1, classes]`."""
-        d = len(self._transform.axes)
-        phases = tf.reshape(frequencies, [-1] + [1] * (d + 1)) * phi
-        sines, cosines = _sines_and_cosines(phases)
-        modes = self._transform(tf.concat([sines, phi[tf.newaxis]], axis=0), tf.einsum)
-        spectra = self._spectra(kernels)
-        velocity = self._transform(tf.reduce_sum(modes * spectra[:, tf.newaxis], axis=0), tf.einsum)
-        slopes = tf.reduce_sum(cosines, axis=list(range(2, 2 + d)))
-        here = kernels[:, 0]
-        return velocity, tf.tensordot(here[:-1] * frequencies, slopes, 1) + here[-1] * self._lattice.volume
+    def _velocity(self, phi: tf.Tensor, terms: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The field's velocity `[n, *axes]` and its divergence `[n]`.
+
+        Args:
+          phi: `[n, *axes]`.
+          terms: the frequencies; the eigenvalues of the kernels at one time, as "weights" and "pair_weights"; and W(t, 0) and
+            l(t, 0) `[features + 1]`, as "here".
+        """
+        omega, nu, here = terms["log_frequencies"], terms.get("pair_log_frequencies"), terms["here"]
+        features, pairs = omega.shape[0], self._pair_features
+        frequencies = omega if nu is None else tf.concat([omega, nu], axis=0)
+        sines, cosines = sines_and_cosines(tf.reshape(frequencies, [-1] + [1] * len(phi.shape)) * phi)
+        functions = [sines[:features], phi[tf.newaxis]] + ([] if nu is None else [cosines[:pairs]])
+        modes = self._transform(tf.concat(functions, axis=0), tf.einsum)
+        forces = [_convolved(modes[: features + 1], terms["weights"][tf.newaxis])]
+        if nu is not None:
+            of_odd, of_even = tf.split(terms["pair_weights"], [pairs + 1, pairs], axis=1)
+            odd = tf.concat([modes[:pairs], modes[features : features + 1]], axis=0)
+            forces += [_convolved(odd, of_odd), _convolved(modes[features + 1 :], of_even)]
+        forces = self._transform(tf.concat(forces, axis=0), tf.einsum)
+        divergence = tf.tensordot(here[:-1] * omega, _summed(cosines[:features]), 1) + here[-1] * self._lattice.volume
+        if nu is None:
+            return forces[0], divergence
+        odd, even = tf.split(forces[1:], 2)
+        sine, cosine = sines[features:], cosines[features:]
+        velocity = forces[0] + tf.reduce_sum(cosine * odd + sine * even, axis=0)
+        return velocity, divergence + tf.tensordot(nu, _summed(cosine * even - sine * odd), 1)
 
     def _integrate(self, x: tf.Tensor, sign: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The field at the other end of time and the log-determinant, from 0 to 1 (sign 1) or back (-1)."""
         method, steps, dtype = self._method, self._steps, x.dtype
         h = sign / steps
         basis = tf.constant(self._basis, dtype)
+        keys = list(self._variables)
 
-        def step(n, phi, weights, frequencies):
-            kernels = tf.tensordot(basis[n], weights, 1)
+        def step(n, phi, *variables):
+            values = dict(zip(keys, variables, strict=True))
+            kernels = {key: tf.tensordot(basis[n], values.pop(key), 1) for key in self._kernels}
+            at_stages = {key: self._kernels[key].spectra(kernel) for key, kernel in kernels.items()}
+            at_stages["here"] = kernels["weights"][..., 0]
             velocities, divergences = [], []
             for stage, row in enumerate(method.stages):
-                velocity, divergence = self._velocity(phi + h * combined(row, velocities), kernels[stage], frequencies)
+                terms = values | {key: at_stage[stage] for key, at_stage in at_stages.items()}
+                velocity, divergence = self._velocity(phi + h * combined(row, velocities), terms)
                 velocities.append(velocity)
                 divergences.append(divergence)
             return phi + h * combined(method.weights, velocities), h * combined(method.weights, divergences)
 
         @tf.custom_gradient
-        def flow(phi, weights, frequencies):
+        def flow(phi, *variables):
             def forward(n, phi, log_det, history):
                 # XLA does this in place, and vectorised maps take it, as they do not a TensorArray in a compiled loop.
                 history = tf.tensor_scatter_nd_update(history, [[n]], phi[tf.newaxis])
-                phi, change = step(n, phi, weights, frequencies)
+                phi, change = step(n, phi, *variables)
                 return n + 1, phi, log_det + tf.cast(change, tf.float64), history
 
             start = (0, phi, tf.zeros(tf.shape(phi)[:1], tf.float64), tf.zeros(tf.concat([[steps], tf.shape(phi)], 0), dtype))
@@ -163,23 +192,27 @@ class EquivariantODE(AugmentedBijector):
             def gradient(of_end, of_log_det):
                 of_log_det = tf.cast(of_log_det, dtype)
 
-                def backward(n, of_phi, of_weights, of_frequencies):
-                    before = [history[n], weights, frequencies]
+                def backward(n, of_phi, *of_variables):
+                    before = [history[n], *variables]
                     with tf.GradientTape() as tape:
                         tape.watch(before)
                         after = step(n, *before)
-                    back = tape.gradient(after, before, [of_phi, of_log_det])
-                    return n - 1, back[0], of_weights + back[1], of_frequencies + back[2]
+                    of_before, *changes = tape.gradient(after, before, [of_phi, of_log_det])
+                    return n - 1, of_before, *(total + change for total, change in zip(of_variables, changes, strict=True))
 
-                start = (steps - 1, of_end, tf.zeros_like(weights), tf.zeros_like(frequencies))
+                start = (steps - 1, of_end, *map(tf.zeros_like, variables))
                 return tf.while_loop(lambda n, *_: n >= 0, backward, start, maximum_iterations=steps)[1:]
 
             return (end, log_det), gradient
 
         flat = tf.reshape(x, [-1, *self._transform.axes])
-        weights = tf.cast(self._weights, dtype)[::sign]  # on the way back, time passes the knots from the last to the first
-        end, log_det = flow(flat, weights, tf.exp(tf.cast(self._log_frequencies, dtype)))
+        end, log_det = flow(flat, *(self._value(key, sign, dtype) for key in keys))
         return tf.reshape(end, tf.shape(x)), tf.reshape(log_det, tf.shape(x)[: -self._lattice.d])
+
+    def _value(self, key: str, sign: int, dtype: tf.DType) -> tf.Tensor:
+        """Kernels at the knots, which time passes from the last to the first on the way back, or frequencies."""
+        value = tf.cast(self._variables[key], dtype)
+        return value[::sign] if key in self._kernels else tf.exp(value)
 
     def _augmented_forward(self, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         y, log_det = self._integrate(x, 1)
@@ -190,41 +223,11 @@ class EquivariantODE(AugmentedBijector):
         return x, {"fldj": -log_det, "ildj": log_det}
 
 
-class _Spectra:
-    """Eigenvalues of kernels: `[features + 1, classes]` -> `[features + 1, *axes]`."""
-
-    def __init__(self, lattice: Lattice, classes: np.ndarray, number: int):
-        self._transform, self._of_displacements = MomentumTransform(lattice), ClassValues(classes, number)
-        self._matrix = None
-        if self._of_displacements.matrix is not None:
-            self._matrix = self._transform.eigenvalues(self._of_displacements.matrix.reshape(-1, *self._transform.axes))
-
-    def __call__(self, kernels: tf.Tensor) -> tf.Tensor:
-        if self._matrix is not None:
-            return tf.tensordot(kernels, tf.constant(self._matrix, kernels.dtype), 1)
-        of_displacements = tf.reshape(self._of_displacements(kernels), [-1, *self._transform.axes])
-        return self._transform.eigenvalues(of_displacements, tf.einsum)
+def _convolved(modes: tf.Tensor, spectra: tf.Tensor) -> tf.Tensor:
+    """The sums of modes `[inputs, n, *axes]`, each times its eigenvalues `[outputs, inputs, *axes]`: `[outputs, n, *axes]`."""
+    return tf.reduce_sum(spectra[:, :, tf.newaxis] * modes, axis=1)
 
 
-def _classes(lattice: Lattice, kernel_radius: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Displacements within a radius, one of each class, `[classes, d]`, and the class of each displacement `[volume]`, or -1."""
-    displacements, classes = lattice.displacement_classes()
-    # Classes are in the order of length, so that those within the radius come first.
-    near = np.count_nonzero(np.sum(displacements**2, axis=1) <= (np.inf if kernel_radius is None else kernel_radius**2))
-    return displacements[:near], np.where(classes < near, classes, -1)
-
-
-def _sines_and_cosines(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Both, to 6e-7 in float32: XLA calls the C library for each number on a CPU, which takes five times as long."""
-    if x.dtype != tf.float32:
-        return tf.sin(x), tf.cos(x)
-
-    @tf.custom_gradient
-    def both(x):
-        turns = tf.round(x / (2 * np.pi))
-        angle = (x - turns * _TURN) - turns * (2 * np.pi - _TURN)
-        square = angle**2
-        sine, cosine = angle * tf.math.polyval(_SINE, square), tf.math.polyval(_COSINE, square)
-        return (sine, cosine), lambda of_sine, of_cosine: of_sine * cosine - of_cosine * sine
-
-    return both(x)
+def _summed(functions: tf.Tensor) -> tf.Tensor:
+    """Sums over sites, `[functions, n, *axes]` -> `[functions, n]`."""
+    return tf.reduce_sum(functions, axis=list(range(2, len(functions.shape))))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from lattice_flows.bijectors import EquivariantODE
 from lattice_flows.config import Component
@@ -28,6 +28,9 @@ def continuous(
     integrator: Literal["rk4", "tsit5"] = "tsit5",
     spacing: PositiveFloat = 0.7,
     kernel_radius: PositiveFloat | None = None,
+    pair_frequencies: NonNegativeInt = 0,
+    pair_features: PositiveInt = 3,
+    pair_radius: PositiveFloat | None = None,
 ) -> Flow:
     """Builds a neural differential equation with all symmetries of the lattice (arXiv:2207.00283); see `EquivariantODE`.
 
@@ -43,13 +46,16 @@ def continuous(
       integrator: "rk4" or "tsit5".
       spacing: of the sine functions' frequencies at the start.
       kernel_radius: length of the longest displacement over which sites interact; None for all.
+      pair_frequencies: number of the frequencies of pair terms, whose force depends on the fields at both sites; 0 for none.
+      pair_features: number of the sine functions of a site that pair terms use, the first ones.
+      pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
 
     Returns:
       The flow.
 
     Raises:
       ConfigError: an unknown prior.
-      ValueError: fewer than two knots.
+      ValueError: fewer than two knots, or pair terms that reach no other site or use more features than there are.
     """
     ode = EquivariantODE(
         lattice,
@@ -59,5 +65,8 @@ def continuous(
         integrator=integrator,
         spacing=spacing,
         kernel_radius=kernel_radius,
+        pair_frequencies=pair_frequencies,
+        pair_features=pair_features,
+        pair_radius=pair_radius,
     )
     return Flow(lattice, build_prior(prior, lattice), ode, frozenset({"translation", "rotation", "reflection", "sign"}))

@@ -8,15 +8,27 @@ import tensorflow as tf
 from scipy.integrate import solve_ivp
 
 from lattice_flows import fourier
-from lattice_flows.bijectors import EquivariantODE, classes, equivariant_ode
+from lattice_flows.bijectors import EquivariantODE, classes
 from lattice_flows.lattice import Lattice
 
 
-def ode(shape, steps=2, integrator="rk4", kernel_radius=None, strength=0.06):
-    made = EquivariantODE(Lattice(shape), features=2, knots=3, steps=steps, integrator=integrator, kernel_radius=kernel_radius)
-    weights = next(variable for variable in made.trainable_variables if "weights" in variable.name)
-    weights.assign(np.random.default_rng(2).normal(scale=strength, size=weights.shape))
-    return made, weights.numpy().astype(float)
+PAIRS = {"pair_frequencies": 2, "pair_features": 1, "pair_radius": 1.5}
+
+
+def ode(shape, steps=2, integrator="rk4", strength=0.06, **settings):
+    made = EquivariantODE(Lattice(shape), features=2, knots=3, steps=steps, integrator=integrator, **(PAIRS | settings))
+    for name, variable in named(made).items():
+        if "frequencies" not in name:
+            variable.assign(np.random.default_rng(2).normal(scale=strength, size=variable.shape))
+    return made
+
+
+def named(made):
+    return {variable.name.split("/")[1].split(":")[0]: variable for variable in made.trainable_variables}
+
+
+def arrays(made):
+    return {variable.name.split(":")[0]: variable.numpy() for variable in made.trainable_variables}
 
 
 def fields(shape, n=2):
@@ -30,24 +42,30 @@ def length_squared(shape, x, y):
 @pytest.mark.parametrize("shape", [(5,), (4, 4), (2, 4, 4)])
 def test_the_map_is_that_of_the_differential_equation(shape):
     """On these lattices a class is told by the length of its displacements, but for the extent of 2 by the axis too."""
-    made, weights = ode(shape, steps=12, integrator="tsit5")
+    made = ode(shape, steps=12, integrator="tsit5")
+    weights = {key: variable.numpy().astype(float) for key, variable in named(made).items()}
     displacements, members = Lattice(shape).displacement_classes()
     lengths, members = np.sum(displacements**2, axis=1), members.reshape(shape)
     sites = list(itertools.product(*map(range, shape)))
     of_pair = np.array([[members[tuple((np.array(x) - y) % shape)] for y in sites] for x in sites])
     assert all(lengths[of_pair[i, j]] == length_squared(shape, x, y) for i, x in enumerate(sites) for j, y in enumerate(sites))
-    frequencies = np.array([0.7, 1.4])
-
-    def kernels(t):
-        hats = np.maximum(0, 1 - np.abs(2 * t - np.arange(3)))
-        return np.einsum("k,kfc->fc", hats, weights)[:, of_pair]
+    frequencies, nu = np.array([0.7, 1.4]), np.array([0.7, 1.4])
+    # Pair terms have no kernel at the site itself, nor beyond their radius.
+    inside = np.count_nonzero(lengths <= PAIRS["pair_radius"] ** 2) - 1
+    padding = [(0, 0)] * 3 + [(1, len(lengths) - 1 - inside)]
 
     def velocity(t, state):
-        phi, kernel = state[:-1], kernels(t)
+        hats, phi = np.maximum(0, 1 - np.abs(2 * t - np.arange(3))), state[:-1]
+        kernel = np.einsum("k,kfc->fc", hats, weights["weights"])[:, of_pair]
+        pairs = np.einsum("k,kgfc->gfc", hats, np.pad(weights["pair_weights"], padding))[:, :, of_pair]
         features = np.concatenate([np.sin(frequencies[:, None] * phi), phi[None]])
         slopes = np.concatenate([frequencies[:, None] * np.cos(frequencies[:, None] * phi), np.ones_like(phi)[None]])
-        divergence = np.einsum("fxx,fx->", kernel, slopes)
-        return np.append(np.einsum("fxy,fy->x", kernel, features), divergence)
+        odd = np.einsum("gfxy,fy->gx", pairs[:, :2], [np.sin(frequencies[0] * phi), phi])
+        even = np.einsum("gxy,y->gx", pairs[:, 2], np.cos(frequencies[0] * phi))
+        sine, cosine = np.sin(nu[:, None] * phi), np.cos(nu[:, None] * phi)
+        change = np.einsum("fxy,fy->x", kernel, features) + np.sum(cosine * odd + sine * even, axis=0)
+        divergence = np.einsum("fxx,fx->", kernel, slopes) + nu @ np.sum(cosine * even - sine * odd, axis=1)
+        return np.append(change, divergence)
 
     start = fields(shape, n=1)
     first = solve_ivp(velocity, (0, 0.5), np.append(start, 0), rtol=1e-10, atol=1e-12).y[:, -1]
@@ -58,7 +76,7 @@ def test_the_map_is_that_of_the_differential_equation(shape):
 
 @pytest.mark.parametrize(("integrator", "order"), [("rk4", 4), ("tsit5", 5)])
 def test_the_error_falls_with_the_order_of_the_method(integrator, order):
-    made, _ = ode((4, 6), integrator=integrator, steps=4)
+    made = ode((4, 6), integrator=integrator, steps=4)
     x, ends = fields((4, 6)), []
     for _ in range(3):
         ends.append((made.forward(x), made.forward_log_det_jacobian(x, 2)))
@@ -70,7 +88,7 @@ def test_the_error_falls_with_the_order_of_the_method(integrator, order):
 
 @pytest.mark.parametrize("gradient", ["forward", "inverse"])
 def test_the_gradient_is_that_of_the_discrete_map(gradient):
-    made, _ = ode((4, 4), steps=2)
+    made = ode((4, 4), steps=2)
     x = fields((4, 4))
     probe = np.random.default_rng(5).normal(size=x.shape)
 
@@ -98,8 +116,8 @@ def test_the_gradient_is_that_of_the_discrete_map(gradient):
 
 
 def test_sites_beyond_the_kernel_radius_do_not_interact():
-    made, weights = ode((7, 7), steps=1, kernel_radius=1.0)
-    assert weights.shape[-1] == 2
+    made = ode((7, 7), steps=1, kernel_radius=1.0, pair_radius=1)
+    assert [named(made)[key].shape[-1] for key in ("weights", "pair_weights")] == [2, 1]
     x = np.zeros((1, 7, 7))
     x[0, 3, 3] = 1.0
     moved = np.abs(made.forward(x)[0]) > 1e-12
@@ -116,7 +134,7 @@ def test_the_start_is_the_identity():
 
 
 def test_a_refined_equation_shares_its_variables():
-    made, _ = ode((4, 4))
+    made = ode((4, 4))
     assert [id(v) for v in made.with_integration_steps(2 * made.integration_steps).trainable_variables] == [
         id(v) for v in made.trainable_variables
     ]
@@ -127,6 +145,8 @@ def test_a_refined_equation_shares_its_variables():
     [
         ({"integrator": "euler"}, r"integrator must be one of rk4, tsit5, got 'euler'"),
         ({"knots": 1}, r"knots must be 2 or more.*got 1"),
+        ({"pair_frequencies": 1}, r"pair_features must be at most the number of features, 2, got 3"),
+        ({"pair_frequencies": 1, "pair_features": 1, "pair_radius": 0.5}, r"pair_radius must be 1 or more.*got 0.5"),
     ],
 )
 def test_bad_input(wrong, message):
@@ -136,29 +156,42 @@ def test_bad_input(wrong, message):
 
 def test_kernels_are_transferred_to_another_lattice():
     """A field that repeats itself does not feel the difference, if kernels reach no further than half the smaller extent."""
-    small, _ = ode((4, 4))
-    large, _ = ode((8, 8))
-    names = [small._weights.name.split(":")[0], small._log_frequencies.name.split(":")[0]]
-    arrays = dict(zip(names, (small._weights.numpy(), small._log_frequencies.numpy()), strict=True))
-    large._weights.assign(large.transferred(arrays, Lattice((4, 4)))[names[0]])
+    small, large = ode((4, 4), pair_radius=None), ode((8, 8), pair_radius=None)
+    found = large.transferred(arrays(small), Lattice((4, 4)))
+    for key in ("weights", "pair_weights"):
+        named(large)[key].assign(found[f"equivariant_ode/{key}"])
     x = fields((4, 4))
     repeated = np.tile(x, (1, 2, 2))
     np.testing.assert_allclose(large.forward(repeated), np.tile(small.forward(x), (1, 2, 2)), atol=1e-6)
     np.testing.assert_allclose(large.forward_log_det_jacobian(repeated, 2), 4 * small.forward_log_det_jacobian(x, 2), atol=1e-5)
-    back = small.transferred(large.transferred(arrays, Lattice((4, 4))), Lattice((8, 8)))[names[0]]
+    back = small.transferred(found, Lattice((8, 8)))
     inner = np.all(Lattice((4, 4)).displacement_classes()[0] < 2, axis=1)
-    np.testing.assert_allclose(back[..., inner], arrays[names[0]][..., inner])
+    for key, near in (("weights", inner), ("pair_weights", inner[1:])):
+        name = f"equivariant_ode/{key}"
+        np.testing.assert_allclose(back[name][..., near], arrays(small)[name][..., near])
     assert small.transferred({}, Lattice((8, 8))) == {}
 
 
 def test_kernels_are_transferred_to_another_kernel_radius():
-    far, near = ode((6, 6))[0], ode((6, 6), kernel_radius=2)[0]
-    name = far._weights.name.split(":")[0]
-    of_near = near.transferred({name: far._weights.numpy()}, Lattice((6, 6)))[name]
-    np.testing.assert_array_equal(of_near, far._weights[..., : of_near.shape[-1]])
-    of_far = far.transferred({name: of_near}, Lattice((6, 6)))[name]
-    np.testing.assert_array_equal(of_far[..., : of_near.shape[-1]], of_near)
-    assert of_near.shape[-1] < of_far.shape[-1] and not np.any(of_far[..., of_near.shape[-1] :])
+    far, near = ode((6, 6), pair_radius=3), ode((6, 6), kernel_radius=2)
+    of_near = near.transferred(arrays(far), Lattice((6, 6)))
+    of_far = far.transferred(of_near, Lattice((6, 6)))
+    for key in ("weights", "pair_weights"):
+        name = f"equivariant_ode/{key}"
+        number = of_near[name].shape[-1]
+        np.testing.assert_array_equal(of_near[name], arrays(far)[name][..., :number])
+        np.testing.assert_array_equal(of_far[name][..., :number], of_near[name])
+        assert number < of_far[name].shape[-1] and not np.any(of_far[name][..., number:])
+
+
+def test_pair_terms_begin_anew_on_weights_without_them():
+    with_pairs, without = ode((4, 4)), ode((4, 4), pair_frequencies=0)
+    flat = EquivariantODE(Lattice((4, 4)), features=2, knots=3, steps=2, integrator="rk4", **PAIRS)
+    found = flat.transferred(arrays(without), Lattice((4, 4)))
+    assert {f"equivariant_ode/{key}" for key in ("weights", "pair_weights", "pair_log_frequencies")} <= found.keys()
+    for name, variable in named(with_pairs).items():
+        variable.assign((arrays(without) | found)[f"equivariant_ode/{name}"])
+    np.testing.assert_allclose(with_pairs.forward(fields((4, 4))), without.forward(fields((4, 4))), atol=1e-12)
 
 
 def test_both_transforms_make_the_same_map(monkeypatch):
@@ -166,7 +199,7 @@ def test_both_transforms_make_the_same_map(monkeypatch):
     for largest in (0, 1000):
         monkeypatch.setattr(fourier, "DENSE", largest)
         monkeypatch.setattr(classes, "_LARGEST_MATRIX", largest)
-        made, _ = ode((4, 6), kernel_radius=2.5)
+        made = ode((4, 6), kernel_radius=2.5)
         x = tf.constant(fields((4, 6)))
         with tf.GradientTape() as tape:
             y = made.forward(x)
@@ -174,14 +207,3 @@ def test_both_transforms_make_the_same_map(monkeypatch):
         results.append((y, made.forward_log_det_jacobian(x, 2), *tape.gradient(total, made.trainable_variables)))
     for index, (one, other) in enumerate(zip(*results, strict=True)):
         np.testing.assert_allclose(one, other, rtol=1e-12 if index < 2 else 1e-4)
-
-
-def test_fast_sines_and_cosines():
-    x = np.random.default_rng(4).uniform(-100, 100, 10000).astype(np.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(variable := tf.constant(x))
-        sine, cosine = equivariant_ode._sines_and_cosines(variable)
-        total = 2 * sine + cosine
-    np.testing.assert_allclose(sine, np.sin(x.astype(float)), atol=1e-6)
-    np.testing.assert_allclose(cosine, np.cos(x.astype(float)), atol=1e-6)
-    np.testing.assert_allclose(tape.gradient(total, variable), 2 * np.cos(x) - np.sin(x), atol=3e-6)

@@ -1,0 +1,60 @@
+"""Kernels of convolutions with the symmetries of the lattice."""
+
+import numpy as np
+import tensorflow as tf
+
+from lattice_flows.bijectors.classes import ClassValues
+from lattice_flows.fourier import MomentumTransform
+from lattice_flows.lattice import Lattice
+
+__all__ = ["Kernels"]
+
+
+class Kernels:
+    """Kernels that depend on the displacement only through its class under the hypercubic group, `[..., classes]`.
+
+    Args:
+      lattice: the lattice.
+      radius: length of the longest displacement; None for all.
+      shortest: length of the shortest displacement; 1 leaves out the site itself.
+
+    Attributes:
+      number: of the classes.
+    """
+
+    def __init__(self, lattice: Lattice, radius: float | None = None, shortest: int = 0):
+        displacements, members = lattice.displacement_classes()
+        lengths = np.sum(displacements**2, axis=1)  # classes are in their order
+        first = np.count_nonzero(lengths < shortest**2)
+        end = np.count_nonzero(lengths <= (np.inf if radius is None else radius**2))
+        self._displacements = list(map(tuple, displacements[first:end]))
+        self._members = np.where((first <= members) & (members < end), members - first, -1)
+        self._lattice, self._shortest, self.number = lattice, shortest, len(self._displacements)
+        self._transform, self._of_displacements = MomentumTransform(lattice), ClassValues(self._members, self.number)
+        self._matrix = None
+        if self._of_displacements.matrix is not None:
+            self._matrix = self._transform.eigenvalues(self._of_displacements.matrix.reshape(-1, *self._transform.axes))
+
+    def spectra(self, kernels: tf.Tensor) -> tf.Tensor:
+        """Returns the eigenvalues `[..., *axes]` of kernels `[..., classes]`, with the axes of `MomentumTransform`."""
+        if self._matrix is not None:
+            return tf.tensordot(kernels, tf.constant(self._matrix, kernels.dtype), 1)
+        shape = tf.concat([tf.shape(kernels)[:-1], self._transform.axes], axis=0)
+        return self._transform.eigenvalues(tf.reshape(self._of_displacements(kernels), shape), tf.einsum)
+
+    def transferred(self, kernels: np.ndarray, lattice: Lattice) -> np.ndarray:
+        """Translates kernels of the same kind on another lattice, of any radius.
+
+        A kernel keeps its value at every displacement. A displacement by half an extent is its own mirror image. On a larger
+        lattice its class has more members, and the kernel is divided among them. Displacements beyond the radius of the other
+        kernels get zero.
+        """
+        other = Kernels(lattice, shortest=self._shortest)
+        # Those within the radius of the other kernels come first.
+        counterparts = {displacement: index for index, displacement in enumerate(other._displacements[: kernels.shape[-1]])}
+        here = np.zeros([*kernels.shape[:-1], self.number], np.float32)
+        for index, displacement in enumerate(self._displacements):
+            if (found := counterparts.get(displacement)) is not None:
+                share = np.count_nonzero(other._members == found) / np.count_nonzero(self._members == index)
+                here[..., index] = share * kernels[..., found]
+        return here
