@@ -1,5 +1,7 @@
 """Every configuration that comes with the package can be used."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -14,10 +16,10 @@ NAMES = [file.relative_to(CONFIGS).with_suffix("").as_posix() for file in WHOLE]
 @pytest.mark.parametrize("name", NAMES)
 def test_all_parts_and_parameters_are_known(name):
     config = completed(load(name))
-    lattice, of_name = Lattice(config.lattice.shape), name.split("/")[-1][0]
-    assert lattice.d == (int(of_name) if of_name.isdigit() else 2)
-    prior = config.flow.parameters.get("of", config.flow).parameters["prior"]
-    if prior.name == "quartic":  # the sites of the action without its hopping
+    lattice, in_name = Lattice(config.lattice.shape), re.search(r"(?:\b|_)([234])[dC]", name)
+    assert lattice.d == (int(in_name[1]) if in_name else 2)
+    prior = config.flow.parameters.get("prior")
+    if prior is not None and prior.name == "quartic":  # the sites of the action without its hopping
         m2, lam = (config.action.parameters[parameter] for parameter in ("m2", "lam"))
         assert prior.parameters == {"a": m2 + 2 * lattice.d, "b": lam}
 
