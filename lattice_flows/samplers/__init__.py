@@ -6,6 +6,7 @@ from lattice_flows.samplers.drawing import Drawing, Stretch
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.independence import IndependenceMetropolis
 from lattice_flows.samplers.metropolis import LocalMetropolis
+from lattice_flows.samplers.tempering import Tempering
 
 __all__ = [
     "HMC",
@@ -17,7 +18,10 @@ __all__ = [
     "LocalMetropolis",
     "Sampler",
     "Stretch",
+    "Tempering",
     "run_chain",
 ]
 
-SAMPLERS = Registry("sampler", {"hmc": HMC, "metropolis": LocalMetropolis, "independence": IndependenceMetropolis})
+SAMPLERS = Registry(
+    "sampler", {"hmc": HMC, "metropolis": LocalMetropolis, "independence": IndependenceMetropolis, "tempering": Tempering}
+)

@@ -12,7 +12,7 @@ from lattice_flows.actions import Action
 from lattice_flows.samplers.adaptation import scaled
 from lattice_flows.samplers.chain import Sampler
 
-__all__ = ["HMC", "Info", "State"]
+__all__ = ["HMC", "Info", "State", "exp_minus_dh"]
 
 _LARGEST_DH = 3.0
 _FLIP = 1  # folded into the seed of an update
@@ -121,13 +121,8 @@ class HMC(Sampler):
         return found | ({"tunnelled": int(np.sum(state.tunnelled))} if self.action.even else {})
 
     def series(self, info: Info) -> dict[str, np.ndarray]:
-        """`exp(-dH)`, whose mean must be 1.
-
-        Trajectories with |dH| > 3 count as 1. By `P(-dH) = exp(-dH) P(dH)` that does not change the mean; without the cut, events
-        too rare to be sampled would dominate the mean where leapfrog is unstable.
-        """
-        small = np.abs(info.dh) < _LARGEST_DH
-        return {"exp_minus_dh": np.exp(-np.where(small, info.dh, 0.0))}
+        """`exp(-dH)`, whose mean must be 1."""
+        return {"exp_minus_dh": exp_minus_dh(info.dh)}
 
     def _positive(self, phi: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(phi, self.action.lattice.axes) > 0
@@ -142,3 +137,12 @@ class HMC(Sampler):
 
     def _kernel(self, step_size: tf.Tensor) -> tfp.mcmc.HamiltonianMonteCarlo:
         return tfp.mcmc.HamiltonianMonteCarlo(lambda phi: -self.action(phi), step_size, self._leapfrog_steps)
+
+
+def exp_minus_dh(dh: np.ndarray) -> np.ndarray:
+    """`exp(-dH)` of trajectories, whose mean must be 1.
+
+    Those with |dH| > 3 count as 1. By `P(-dH) = exp(-dH) P(dH)` that does not change the mean; without the cut, events too rare to
+    be sampled would dominate the mean where leapfrog is unstable.
+    """
+    return np.exp(-np.where(np.abs(dh) < _LARGEST_DH, dh, 0.0))

@@ -60,9 +60,10 @@ def test_too_few_updates_to_keep_one(counting):
         next(run_chain(counting, updates=9, thinning=10, seed=1))
 
 
-@pytest.mark.parametrize(
-    "sampler", [HMC(ACTION, chains=4, leapfrog_steps=2), LocalMetropolis(ACTION, chains=4)], ids=lambda s: s.name
-)
+CHAINS = [HMC(ACTION, chains=4, leapfrog_steps=2, flip=True), LocalMetropolis(ACTION, chains=4)]
+
+
+@pytest.mark.parametrize("sampler", CHAINS, ids=lambda sampler: sampler.name)
 def test_the_chain_does_not_depend_on_how_it_is_cut(sampler, monkeypatch):
     def whole(seed, **how):
         return np.concatenate([chunk.phi for chunk in run_chain(sampler, updates=60, thermalisation=20, seed=seed, **how)])
