@@ -20,6 +20,7 @@ from lattice_flows.io.files import atomic_write
 from lattice_flows.measurement.errors import Estimate, format_estimate
 
 __all__ = [
+    "against_coupling",
     "autocorrelation_times",
     "effective_mass",
     "errors_against_number",
@@ -108,6 +109,43 @@ def quality_against(key: str, lines: Mapping[str, Sequence[tuple[float | str, fl
     panels[1].set_xlabel(key)
     if any(lines):
         panels[1].legend()
+    return figure
+
+
+@_styled
+def against_coupling(
+    values: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[Estimate], Sequence[bool]]]],
+    title: str,
+    name: str,
+    marked: tuple[float, float] | None = None,
+) -> Figure:
+    """Observables against a coupling, each in a panel, with bands of one standard deviation.
+
+    Args:
+      values: label of the observable -> label of the curve -> couplings, numbers, and whether each can be trusted; those that
+        cannot are open marks beside the curve.
+      title: of the figure.
+      name: of the coupling.
+      marked: a range of the coupling that is marked, such as that of the transition.
+    """
+    figure = Figure(figsize=(8.4, 3.2 * -(-len(values) // 2)))
+    panels = figure.subplots(-(-len(values) // 2), 2, sharex=True, squeeze=False)
+    for axes, (observable, curves) in zip(panels.flat, values.items(), strict=False):
+        for label, (couplings, numbers, trusted) in curves.items():
+            at, kept = np.asarray(couplings), np.asarray(trusted, bool)
+            value, error = np.array([number[:2] for number in numbers]).T
+            (line,) = axes.plot(at[kept], value[kept], markersize=2.5, linewidth=0.8, label=label)
+            axes.fill_between(
+                at[kept], (value - error)[kept], (value + error)[kept], color=line.get_color(), alpha=0.3, linewidth=0
+            )
+            axes.plot(at[~kept], value[~kept], linestyle="", fillstyle="none", color=line.get_color(), marker=line.get_marker())
+        if marked:
+            axes.axvspan(*marked, color="0.8", linewidth=0, zorder=0)
+        axes.set(ylabel=observable)
+    for axes in panels[-1]:
+        axes.set(xlabel=name)
+    panels.flat[0].legend(fontsize=8)
+    figure.suptitle(title)
     return figure
 
 

@@ -12,7 +12,7 @@ from lattice_flows.measurement.result import Result
 from lattice_flows.paper.records import REFERENCES, read_record, record_file, write_record
 from lattice_flows.reading import read_yaml, reading
 
-__all__ = ["baselines", "checked", "common_network", "published", "record", "reference", "samplers"]
+__all__ = ["baselines", "checked", "common_network", "critical_coupling", "published", "record", "reference", "samplers"]
 
 _PUBLISHED = Path(__file__).with_name("published.yaml")
 _WAIT = 60.0  # seconds, for other baselines that are being recorded
@@ -36,6 +36,14 @@ def published(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> dict[s
 def common_network() -> dict[str, float]:
     """Ensemble -> acceptance that public codes reach with the common convolutional network."""
     return _published()["reimplementations"]["tutorial_network"]["acceptance"]
+
+
+def critical_coupling(dimensions: int, m2: float) -> Estimate | None:
+    """lam at the transition as published, with half of its range as the error; None where it is not."""
+    row = _published()["critical_coupling"]
+    if (dimensions, m2) != (row["d"], row["m2"]):
+        return None
+    return Estimate(row["lam_c"], (row["range"][1] - row["range"][0]) / 2)
 
 
 def reference(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> Result | None:

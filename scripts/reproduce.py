@@ -26,14 +26,14 @@ _OF_TRAINING = {
     "excludes": ("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from", "forward_samples"),
     "because": "nothing is trained then",
 }
-_NOTHING = {"excludes": ("figure", "report", "quick", "pretrained", *_OF_RUNS), "because": "nothing is run then"}
+_NOTHING = {"excludes": ("report", "quick", "pretrained", *_OF_RUNS), "because": "nothing is run then"}
 FLAGS = (
     Flag("table", "what to run", _WHAT, list, [], choices=(*TABLES, *LARGER, *DIMENSIONS, *GROUPS)),
     Flag(
         "figure",
         "what to run",
-        "figure of the paper, with the flows that it needs",
-        choices=(*map(str, FIGURES), "all"),
+        "figure of the paper, with the flows that it needs; or scan, which is curves through the transition",
+        choices=(*map(str, FIGURES), "all", "scan"),
         **_OF_ENSEMBLES,
     ),
     Flag("report", "what to run", "write report.html, one self-contained page", bool, False),
@@ -51,17 +51,24 @@ def main(flags) -> int:
     if not flags.table and flags.figure is None:
         raise UsageError("nothing to do: give --table, such as E4, or --figure, such as 5, or all for either")
     tables = expanded(flags.table)
-    figures = list(FIGURES) if flags.figure == "all" else [int(flags.figure)] if flags.figure else []
+    scanning = flags.figure == "scan"
+    if flags.figure and (flags.table if scanning else flags.stored):
+        raise UsageError(f"--figure {flags.figure} goes without {'--table' if scanning else '--stored'}: leave one of them out")
+    figures = list(FIGURES) if flags.figure == "all" else [int(flags.figure)] if flags.figure in map(str, FIGURES) else []
     changes = command_line.overrides(flags, common_dimension(tables) if flags.lattice_size else 2)
 
+    from lattice_flows.paper import scan
     from lattice_flows.paper.reproduction import reproduce, show_stored
     from lattice_flows.progress import Progress
     from lattice_flows.training.devices import choose_strategy
 
+    how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained}
+    strategy = choose_strategy(flags.device)
+    if scanning:
+        return exit_codes.of(scan.reproduce(changes, flags.out, strategy, Progress(), from_stored=flags.stored, **how))
     if flags.stored:
         return exit_codes.of(show_stored(tables, flags.flow, Progress()))
-    how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained, "with_report": flags.report}
-    strategy = choose_strategy(flags.device)
+    how["with_report"] = flags.report
     return exit_codes.of(reproduce(tables, figures, changes, flags.flow, flags.out, strategy, Progress(), **how))
 
 

@@ -13,6 +13,9 @@ def test_every_figure_is_written(tmp_path):
         "history": plots.training_history(metrics, "title"),
         "depth": plots.quality_against("layers", {"": [(16, 0.7, 0.6), (1, 0.2, 0.1)]}),
         "kinds": plots.quality_against("network", {"seed = 1": [("dense", 0.7, 0.6)], "seed = 2": [("conv", 0.7, 0.6)]}),
+        "coupling": plots.against_coupling(
+            {"f": {"L = 4": ([1, 2, 3, 4], points, [True, True, True, False])}}, "title", "lam", (1.5, 2.5)
+        ),
         "green": plots.zero_momentum_green({"flow": points, "HMC": points}, "title"),
         "mass": plots.effective_mass({"flow": [points[0], None, points[2]]}, None, "title"),
         "band": plots.effective_mass({"flow": points}, points[0], "title"),

@@ -121,8 +121,12 @@ class Evaluator:
         return self._forward and self._forward.log_weights(self._flow)
 
     def judgement(self, best: Evaluation) -> Evaluation:
-        """The best evaluation with what four times as many samples say; none of them was drawn for an evaluation."""
-        return best._replace(**judged(self._sampler.log_weights(_FINAL * self._samples, "judgement")))
+        """The best evaluation with what more samples say, none of which was drawn for an evaluation.
+
+        They are four times as many; for a conditioned flow as many at each of its couplings.
+        """
+        samples = self._samples * (_FINAL if self._flow.condition is None else 1)
+        return best._replace(**judged(self._sampler.log_weights(samples, "judgement")))
 
 
 def evaluate(log_weight: np.ndarray, *, losses: Sequence[float], **recorded: float) -> Evaluation:

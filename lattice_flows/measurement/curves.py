@@ -1,0 +1,180 @@
+"""Observables as functions of a coupling, from the weighted proposals of a conditioned flow.
+
+Every point has proposals of its own, and no Markov chain: estimates are weighted means, and their errors those of independent
+samples. The free energy density is `f = -log Z / V`; its derivative with respect to lam is `<phi^4>` exactly, which tests both.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from lattice_flows.actions import Action
+from lattice_flows.flows import Flow
+from lattice_flows.importance import WeightedSampler, effective_sample_size, k_hat, largest_k_hat, log_z
+from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.observables import Measurements
+from lattice_flows.measurement.series import measured
+
+__all__ = ["Point", "crossing", "curve", "derivative_pulls"]
+
+# Of the observables that are measured as others are; the susceptibility is `V <M^2>`, since `<M>` vanishes by symmetry.
+_OBSERVABLES = ("absolute_magnetization", "binder_cumulant", "phi_squared", "phi_fourth", "ising_energy")
+# Errors of weighted means are not known from fewer effectively independent samples.
+_FEWEST_EFFECTIVE = 200
+_DEGREE = 3
+_DRAWS = 1000
+
+
+class Point(NamedTuple):
+    """What is known at one value of the coupling.
+
+    Attributes:
+      coupling: the value.
+      estimates: observable -> number with its error: free_energy_density, two_point_susceptibility (`V <M^2>`),
+        absolute_magnetization, binder_cumulant, phi_squared, phi_fourth, ising_energy.
+      samples: number of proposals.
+      ess: effective sample size per sample.
+      k_hat: tail index of the weights.
+      k_hat_error: its standard error.
+    """
+
+    coupling: float
+    estimates: dict[str, Estimate]
+    samples: int
+    ess: float
+    k_hat: float
+    k_hat_error: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether errors can be trusted: weights without a heavy tail, and 200 effectively independent samples or more."""
+        return self.k_hat <= largest_k_hat(self.k_hat_error) and self.ess * self.samples >= _FEWEST_EFFECTIVE
+
+
+def curve(
+    flow: Flow,
+    action: Action,
+    couplings: Sequence[float],
+    *,
+    samples: int = 2**14,
+    batch_size: int = 512,
+    seed: int = 1,
+    done: Callable[[Point], None] = lambda point: None,
+) -> list[Point]:
+    """Measures observables at several values of a coupling.
+
+    ```python
+    from lattice_flows.measurement.curves import curve
+
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=6.0)
+    flow = lf.flows.conditioned(action.lattice, knots=(5.0, 7.0), of={"name": "affine", "layers": 2})
+    for point in curve(flow, action, [5.0, 6.0, 7.0], samples=1024):   # after lf.train(flow, action)
+        print(point.coupling, point.estimates["free_energy_density"], point.trusted)
+    ```
+
+    Args:
+      flow: conditioned on the coupling, which is left at the last value.
+      action: the target, at any value.
+      couplings: the values.
+      samples: number of proposals at each of them.
+      batch_size: proposals in a compiled call.
+      seed: master seed; the proposals of a point follow from it and from the place of the point.
+      done: is called with every point.
+
+    Raises:
+      ValueError: the flow is conditioned on nothing, or a value is out of its range.
+    """
+    if flow.condition is None:
+        raise ValueError("a curve needs a flow for a range of couplings: build one by lf.flows.conditioned, and train it")
+    for coupling in couplings:
+        flow.check_coupling(coupling)
+    sampler = WeightedSampler(flow, action.varied(flow.condition, flow.coupling), batch_size, seed)
+    points = []
+    for place, coupling in enumerate(couplings):
+        flow.set_coupling(coupling)
+        points.append(_point(sampler, action.at(**{flow.condition: float(coupling)}), float(coupling), samples, place))
+        done(points[-1])
+    return points
+
+
+def _point(sampler: WeightedSampler, action: Action, coupling: float, samples: int, place: int) -> Point:
+    series, log_weights = [], []
+    for phi, log_weight in sampler.batches(samples, "curve", place * -(-samples // sampler.batch_size)):
+        series.append(measured(phi, action))
+        log_weights.append(log_weight)
+    log_weight = np.concatenate(log_weights)
+    together = {name: np.concatenate([part[name] for part in series])[:, np.newaxis] for name in series[0]}
+    of = Measurements.of_series(action, together, np.exp(log_weight - log_weight.max())[:, np.newaxis], bin_size=1)
+    volume, (log_of_z, error) = action.lattice.volume, log_z(log_weight)
+    estimates = {
+        "free_energy_density": Estimate(-log_of_z / volume, error / volume),
+        "two_point_susceptibility": of.number(volume * of.mean("magnetization_2")),
+        **{name: of.estimate(name) for name in _OBSERVABLES},
+    }
+    return Point(coupling, estimates, samples, effective_sample_size(log_weight), *k_hat(log_weight))
+
+
+def derivative_pulls(points: Sequence[Point]) -> np.ndarray:
+    """The test `df/dlam = <phi^4>` between successive points of a curve in lam, in standard deviations, `[len(points) - 1]`.
+
+        f(c') - f(c) = int_c^c' <phi^4> dlam,   with a cubic spline through the points on the right
+
+    Args:
+      points: trusted ones, with ascending couplings, so close together that a spline represents `<phi^4>`.
+    """
+    couplings = np.array([point.coupling for point in points])
+    f, phi_4 = (_numbers(points, name) for name in ("free_energy_density", "phi_fourth"))
+    # The integral is linear in the values: each unit vector gives one column of its coefficients.
+    spline = CubicSpline(couplings, np.eye(len(points)))
+    weights = np.array([spline.integrate(a, b) for a, b in itertools.pairwise(couplings)])
+    error = np.sqrt(f[1, 1:] ** 2 + f[1, :-1] ** 2 + weights**2 @ phi_4[1] ** 2)
+    return (np.diff(f[0]) - weights @ phi_4[0]) / error
+
+
+def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: float, *, seed: int = 1) -> Estimate:
+    """Where the Binder cumulants of two lattices are equal, near the critical coupling.
+
+    Each curve is fitted by a cubic polynomial to its trusted points between `low` and `high`, weighted by their errors. The error
+    is the spread over 1000 draws of all points within theirs.
+
+    Args:
+      first: the curve of one lattice.
+      second: that of another one.
+      low, high: range of couplings.
+      seed: of the draws.
+
+    Raises:
+      ValueError: fewer than five trusted points of a curve, or no crossing in this range.
+    """
+    rng = np.random.default_rng(seed)
+    near = [[point for point in points if point.trusted and low <= point.coupling <= high] for points in (first, second)]
+    centre, couplings = (low + high) / 2, np.linspace(low, high, 401)
+    fits = [_fits(points, centre, rng) for points in near]
+    powers = np.vander(couplings - centre, _DEGREE + 1)
+    difference = (fits[0] - fits[1]) @ powers.T
+    changes = (difference[:, :-1] > 0) != (difference[:, 1:] > 0)
+    crossed = changes.any(axis=1)
+    if not crossed[0] or crossed.mean() < 0.95:
+        raise ValueError(f"the Binder cumulants do not cross between {low:g} and {high:g} within their errors")
+    at = changes[crossed].argmax(axis=1)
+    before, after = (difference[crossed][np.arange(len(at)), at + step] for step in (0, 1))
+    roots = couplings[at] + (couplings[1] - couplings[0]) * before / (before - after)
+    return Estimate(float(roots[0]), float(np.std(roots[1:])))
+
+
+def _fits(points: Sequence[Point], centre: float, rng: np.random.Generator) -> np.ndarray:
+    """Coefficients of the polynomial through the Binder cumulants, and of those through them with noise, `[1 + draws, 4]`."""
+    if len(points) < _DEGREE + 2:
+        raise ValueError(f"a fit of the Binder cumulant needs {_DEGREE + 2} points that can be trusted, got {len(points)}")
+    couplings, (value, error) = np.array([point.coupling for point in points]), _numbers(points, "binder_cumulant")
+    drawn = value + error * np.vstack([np.zeros(len(points)), rng.normal(size=(_DRAWS, len(points)))])
+    powers = np.vander(couplings - centre, _DEGREE + 1)
+    return np.linalg.lstsq(powers / error[:, np.newaxis], (drawn / error).T, rcond=None)[0].T
+
+
+def _numbers(points: Sequence[Point], name: str) -> np.ndarray:
+    """Values and errors of an observable, `[2, len(points)]`."""
+    return np.array([point.estimates[name][:2] for point in points]).T

@@ -1,0 +1,76 @@
+"""Observables as functions of a coupling."""
+
+import numpy as np
+import pytest
+
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.flows import affine, conditioned
+from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.curves import Point, crossing, curve, derivative_pulls
+from lattice_flows.measurement.errors import Estimate
+
+SIGMAS = 4.0
+LATTICE = Lattice((4, 4))
+# An untrained flow, which is the free field with m2 = 1 and a little more.
+FREE = {"name": "affine", "layers": 2, "fourier_scaling": False, "element_wise_maps": False}
+
+
+def test_the_free_field_at_several_masses():
+    """`log Z = (V/2) log pi - (1/2) sum_p log(phat^2 + m2)` and `chi_2 = 1 / (2 m2)`."""
+    flow = conditioned(LATTICE, condition="m2", knots=(0.7, 1.6), of=FREE)
+    momentum_squared = sum(4 * np.sin(np.pi * k / 4) ** 2 for k in np.indices((4, 4)))
+    points = curve(flow, ScalarPhi4(LATTICE, m2=1.0, lam=0.0), [0.8, 1.0, 1.4], samples=4096)
+    assert [point.coupling for point in points] == [0.8, 1.0, 1.4] and all(point.trusted for point in points)
+    for point in points:
+        free_energy = -(16 * np.log(np.pi) - np.sum(np.log(momentum_squared + point.coupling))) / 32
+        for name, exact in {"free_energy_density": free_energy, "two_point_susceptibility": 1 / (2 * point.coupling)}.items():
+            value, error = point.estimates[name][:2]
+            assert abs(value - exact) < SIGMAS * error + 1e-9, name
+            assert error < 0.05 * abs(exact) + 1e-3
+
+
+def test_the_derivative_of_the_free_energy_is_the_mean_of_phi_to_the_fourth():
+    flow = conditioned(LATTICE, knots=(0.0, 1.0), of=FREE)
+    action = ScalarPhi4(LATTICE, m2=1.0, lam=0.5)
+    points = curve(flow, action, np.linspace(0, 0.6, 7), samples=4096)
+    pulls = derivative_pulls(points)
+    assert len(pulls) == 6 and np.abs(pulls).max() < SIGMAS
+    f, error, *_ = points[3].estimates["free_energy_density"]
+    shifted = points[3].estimates | {"free_energy_density": Estimate(f + 10 * error, error)}
+    assert np.abs(derivative_pulls([*points[:3], points[3]._replace(estimates=shifted), *points[4:]])).max() > SIGMAS
+
+
+def test_a_curve_needs_a_flow_for_its_range():
+    action = ScalarPhi4(LATTICE, m2=1.0, lam=0.5)
+    with pytest.raises(ValueError, match="needs a flow for a range of couplings"):
+        curve(affine(LATTICE, layers=2), action, [0.5])
+    with pytest.raises(ValueError, match="between 0 and 1, got 2"):
+        curve(conditioned(LATTICE, knots=(0.0, 1.0), of=FREE), action, [0.5, 2.0])
+
+
+def points_of(slope, noise=0.002, at=4.26, seed=1, **changes):
+    """A Binder cumulant that is 0.6 at a coupling, and falls there."""
+    rng = np.random.default_rng(seed)
+    return [
+        Point(lam, {"binder_cumulant": Estimate(0.6 - slope * (lam - at) + rng.normal(scale=noise), noise)}, 4096, 0.9, 0.1, 0.1)
+        for lam in np.linspace(4.0, 4.6, 13)
+    ]
+
+
+def test_binder_cumulants_cross():
+    found = [crossing(points_of(0.2, seed=seed), points_of(0.35, seed=seed + 100), 4.0, 4.6) for seed in range(20)]
+    pulls = [(number.value - 4.26) / number.error for number in found]
+    assert 0.6 < np.std(pulls) < 1.5 and abs(np.mean(pulls)) < SIGMAS / np.sqrt(20)
+
+
+def test_points_that_cannot_be_trusted_do_not_count():
+    good = points_of(0.2)
+    heavy = good[3]._replace(k_hat=0.9, estimates={"binder_cumulant": Estimate(9.0, 1e-4)})
+    few = good[4]._replace(ess=0.01)
+    assert not heavy.trusted and not few.trusted and good[3].trusted
+    found = crossing([*good[:3], heavy, few, *good[5:]], points_of(0.35, seed=2), 4.0, 4.6)
+    assert abs(found.value - 4.26) < SIGMAS * found.error
+    with pytest.raises(ValueError, match="needs 5 points that can be trusted, got 1"):
+        crossing([heavy, few, good[0]], good, 4.0, 4.6)
+    with pytest.raises(ValueError, match=r"do not cross between 4 and 4\.6"):
+        crossing(good, points_of(0.2, at=4.5), 4.0, 4.6)
