@@ -76,7 +76,7 @@ def test_two_names_of_one_length_contradict_each_other(arguments):
         ("--figure=5", "--lattice_size=8"),
         ("--figure=5", "--shape=8,8"),
         ("--figure=5", "--lam=8"),
-        ("--stored", "--figure=5"),
+        ("--stored", "--quick"),
         ("--stored", "--chain_length=2000"),
         ("--figure=all", "--target_acceptance=.6"),
     ],
