@@ -4,7 +4,7 @@ import pytest
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, UsageError, shared
-from lattice_flows.config import CONFIGS, ConfigError
+from lattice_flows.config import CONFIGS, ConfigError, Registry
 from lattice_flows.scripts import benchmark, reproduce
 
 NUMBERS = (
@@ -124,6 +124,21 @@ def test_lattice_and_action():
         command_line.overrides(command_line.parse("p", "", own, ["--shape=4,1"]))
     with pytest.raises(UsageError, match=r"flag --shape has the value \[2, 2, 2, 2, 2\]: tuple should have at most 4 items"):
         command_line.overrides(command_line.parse("p", "", own, ["--shape=2,2,2,2,2"]))
+
+
+def test_an_action_without_that_parameter_says_so(tmp_path):
+    def sextic(lattice, *, a: float = 2.5):
+        return a
+
+    actions = Registry("action", {"sextic": sextic})
+    path = tmp_path / "mine.yaml"
+    path.write_text("include: E1.yaml\naction: {name: sextic}\n")
+    own = shared("lattice_size", "m2", "lam")
+    assert actions.complete(command_line.configuration(path, command_line.parse("p", "", own, [])).action) == {"a": 2.5}
+    for flag in ("m2", "lam"):  # which a configuration would leave out, coming from another action
+        config = command_line.configuration(path, command_line.parse("p", "", own, [f"--{flag}=1"]))
+        with pytest.raises(ConfigError, match=f"action 'sextic': unknown key '{flag}': known: a"):
+            actions.complete(config.action)
 
 
 def test_settings_of_the_chosen_sampler():
