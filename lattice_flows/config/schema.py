@@ -137,6 +137,7 @@ class TrainingConfig(Checked):
     max_minutes: PositiveFloat | None = None
     init_from: str | None = None
     forward_samples: str | None = None
+    forward_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @pydantic.field_validator("initial_loss_steps")
     @classmethod
@@ -145,6 +146,13 @@ class TrainingConfig(Checked):
         if "initial_loss" in info.data and (loss is not None) != (steps > 0):
             raise ValueError(f"initial_loss is {loss}: give initial_loss and a positive initial_loss_steps, or neither")
         return steps
+
+    @pydantic.field_validator("forward_share")
+    @classmethod
+    def _has_samples(cls, share: float, info: pydantic.ValidationInfo) -> float:
+        if share and info.data.get("forward_samples") is None:
+            raise ValueError(f"forward_share is {share}: steps of forward KL need samples of the target, give forward_samples too")
+        return share
 
     @pydantic.field_validator("optimizer", mode="before")
     @classmethod
@@ -242,7 +250,8 @@ class RunConfig(Checked):
         Raises:
           ConfigError: an entry that cannot be used.
         """
-        tree = on_top(self.model_dump(mode="json") | {"stages": []}, {"training": {"forward_samples": None}})  # of another target
+        without = {"training": {"forward_samples": None, "forward_share": 0.0}}  # which are of another target
+        tree = on_top(self.model_dump(mode="json") | {"stages": []}, without)
         return [RunConfig.checked(on_top(tree, entries), f"stage {index}") for index, entries in enumerate(self.stages, 1)]
 
     def sampler(self, name: str) -> SamplerConfig:

@@ -47,9 +47,11 @@ class Conditions:
                 raise ConfigError(str(error)) from None
             self._offset = np.random.default_rng(sub_seed(seed, "conditions").view(np.uint32)).uniform()
 
-    def begin_step(self, step: int) -> None:
-        """Sets the coupling of a step."""
-        if self.own is not None:
+    def begin_step(self, step: int, *, own: bool = False) -> None:
+        """Sets the coupling of a step, or that of the action itself for a step on samples of the target."""
+        if own:
+            self.settle()
+        elif self.own is not None:
             knots = self._flow.knots
             share = (self._offset + step * _GOLDEN_RATIO) % 1
             self._flow.set_coupling(np.interp(share * (len(knots) - 1), np.arange(len(knots)), knots))

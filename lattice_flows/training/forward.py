@@ -46,6 +46,11 @@ class ForwardSamples:
         self._batches = np.split(phi[:whole], max(whole // _BATCH, 1))
         self._compiled: dict[tuple, Callable[[tf.Tensor], tf.Tensor]] = {}
 
+    @property
+    def fields(self) -> np.ndarray:
+        """The configurations, `[n, *shape]`."""
+        return np.concatenate(self._batches)
+
     def log_weights(self, flow: Flow) -> np.ndarray:
         """Returns `-S(phi) - log q(phi)` of the configurations, for a flow with its present weights and integration steps."""
         steps = tuple(flow.integration_steps.items())

@@ -9,7 +9,7 @@ def variance(log_q_plus_action):
     return (log_q_plus_action - tf.stop_gradient(tf.reduce_mean(log_q_plus_action))) ** 2
 ```
 
-An estimator draws samples and sums the gradient of any loss over them.
+An estimator draws samples and sums the gradient of any loss over them; that of `forward_kl` takes samples of the target.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,17 @@ from lattice_flows.actions import Action
 from lattice_flows.config import Registry
 from lattice_flows.flows import Flow
 
-__all__ = ["ESTIMATORS", "LOSSES", "GradientEstimate", "absolute_error", "path", "reparameterisation", "reverse_kl", "scores"]
+__all__ = [
+    "ESTIMATORS",
+    "LOSSES",
+    "GradientEstimate",
+    "absolute_error",
+    "forward_kl",
+    "path",
+    "reparameterisation",
+    "reverse_kl",
+    "scores",
+]
 
 Draw = Callable[[], tf.Tensor]
 Loss = Callable[[tf.Tensor], tf.Tensor]
@@ -107,6 +117,26 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, l
 
 
 ESTIMATORS = Registry("gradient estimator", {"path": path, "reparameterisation": reparameterisation})
+
+
+def forward_kl(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **_settings) -> GradientEstimate:
+    """The gradient of the forward Kullback-Leibler divergence, `-log q` at samples of the target, up to a constant.
+
+    It is large where the flow misses a region of the target, which the flow's own samples never see.
+
+    Args:
+      flow, action, with_fisher: as for `reparameterisation`.
+      draw: returns samples of the target `[n, *shape]`.
+    """
+    phi = draw()
+    if with_fisher:
+        score, _ = scores(flow, phi)
+        exponent = flow.log_prob(tf.identity(phi)) + action(phi)
+        return GradientEstimate(tf.reduce_sum(exponent), -tf.reduce_sum(score, axis=0), _fisher(score))
+    with tf.GradientTape() as tape:
+        log_q = flow.log_prob(phi)
+        total = -tf.reduce_sum(log_q)
+    return GradientEstimate(tf.reduce_sum(log_q + action(phi)), _joined(tape, total, flow.trainable_variables), None)
 
 
 def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,5 +1,6 @@
 """One optimisation step, compiled, on one or several devices."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,32 @@ from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError, TrainingConfig
 from lattice_flows.flows import Flow
 from lattice_flows.training.chunks import in_chunks
-from lattice_flows.training.objectives import ESTIMATORS, LOSSES
+from lattice_flows.training.objectives import ESTIMATORS, LOSSES, forward_kl
 from lattice_flows.training.optimizers import OPTIMIZERS, Optimizer
 from lattice_flows.training.schedules import learning_rate_schedule
 
-__all__ = ["TrainingStep", "loss_at"]
+__all__ = ["FORWARD_KL", "TrainingStep", "loss_at", "losses_from"]
+
+FORWARD_KL = "forward_kl"
 
 
 def loss_at(settings: TrainingConfig, step: int) -> str:
-    """The name of the loss that a step uses: `initial_loss` in the first `initial_loss_steps` steps, `loss` from then on."""
+    """The name of the loss that a step uses.
+
+    It is `initial_loss` in the first `initial_loss_steps` steps, `loss` from then on, and in an evenly spread share of the steps,
+    `forward_share`, forward KL.
+    """
+    share = settings.forward_share
+    if math.floor((step + 1) * share) > math.floor(step * share):
+        return FORWARD_KL
     return settings.initial_loss if settings.initial_loss and step < settings.initial_loss_steps else settings.loss
+
+
+def losses_from(settings: TrainingConfig, step: int) -> list[str]:
+    """The names of all losses from a step on."""
+    own = settings.model_copy(update={"forward_share": 0.0})
+    names = dict.fromkeys(loss_at(own, number) for number in (step, settings.steps))
+    return [*names, *([FORWARD_KL] if settings.forward_share else [])]
 
 
 class TrainingStep:
@@ -33,6 +50,7 @@ class TrainingStep:
       settings: of the training.
       strategy: the devices.
       optimizer: that of an earlier step for the same weights, to continue with its state.
+      target: samples of the target `[n, *shape]`, for steps of forward KL.
 
     Raises:
       ConfigError: the batch cannot be split evenly, or an unknown loss, estimator or optimiser.
@@ -45,6 +63,7 @@ class TrainingStep:
         settings: TrainingConfig,
         strategy: tf.distribute.Strategy,
         optimizer: Optimizer | None = None,
+        target: np.ndarray | None = None,
     ):
         replicas, batch = strategy.num_replicas_in_sync, settings.batch_size
         if batch % replicas:
@@ -52,6 +71,7 @@ class TrainingStep:
         share = batch // replicas
         losses = {name: LOSSES.find(name) for name in (settings.loss, settings.initial_loss) if name}
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
+        forward = in_chunks(forward_kl, share, flow.lattice.volume)
         self.loss = settings.loss
         self.rate = learning_rate_schedule(settings)
         with strategy.scope():
@@ -64,7 +84,15 @@ class TrainingStep:
                 # Drawn in float64 (XLA's float32 normals are ten times slower), mapped in the precision that a gradient needs.
                 return tf.ensure_shape(tf.cast(z, tf.float32), [share, *flow.lattice.shape])
 
-            found = estimator(flow, action, draw, with_fisher=self.optimizer.needs_fisher, loss=losses[loss])
+            def draw_from_target():
+                rows = tf.random.stateless_uniform([batch], seed, maxval=len(target), dtype=tf.int32)
+                rows = rows[replica * share : (replica + 1) * share]
+                return tf.ensure_shape(tf.gather(tf.constant(target, tf.float32), rows), [share, *flow.lattice.shape])
+
+            if loss == FORWARD_KL:
+                found = forward(flow, action, draw_from_target, with_fisher=self.optimizer.needs_fisher)
+            else:
+                found = estimator(flow, action, draw, with_fisher=self.optimizer.needs_fisher, loss=losses[loss])
             # They are summed over replicas, so each is divided by the whole batch.
             return [part / batch for part in found if part is not None]
 
@@ -88,6 +116,6 @@ class TrainingStep:
           loss: name of the loss, `settings.loss` if None.
 
         Returns:
-          the mean of `log q + S` before the step, whichever loss is used.
+          the mean of `log q + S` before the step, whichever loss is used; of forward KL, over samples of the target.
         """
         return float(self._step(tf.constant(seed), loss or self.loss))

@@ -19,10 +19,11 @@ from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.evaluation import Evaluator, described, evaluate, metrics_table, with_forward, worst
 from lattice_flows.training.forward import ForwardSamples
 from lattice_flows.training.judgement import conclusion, fall_of_ess
+from lattice_flows.training.optimizers import Optimizer
 from lattice_flows.training.refinement import check_integration, halve_the_step
 from lattice_flows.training.stages import WEIGHTS, begin_with
 from lattice_flows.training.state import Summary, TrainingState
-from lattice_flows.training.step import TrainingStep, loss_at
+from lattice_flows.training.step import FORWARD_KL, TrainingStep, loss_at, losses_from
 from lattice_flows.training.stopping import check_finite, check_halvings, reason_to_stop
 
 __all__ = ["Trainer", "train"]
@@ -102,11 +103,15 @@ class Trainer:
         self._flow, self._action, self._settings, self._seed = flow, self._conditions.action, settings, seed
         self._strategy = strategy or strategy_of(flow.variables)
         self._progress = progress or Progress(quiet=True)
-        self._train_step = TrainingStep(flow, self._action, settings, self._strategy)
         self._forward = None if settings.forward_samples is None else ForwardSamples(settings.forward_samples, action)
+        self._train_step = self._step_of()
         self._state, self._evaluator = TrainingState(), None
         if settings.init_from is not None:
             self.begin_with(settings.init_from)
+
+    def _step_of(self, optimizer: Optimizer | None = None) -> TrainingStep:
+        target = self._forward.fields if self._settings.forward_share else None
+        return TrainingStep(self._flow, self._action, self._settings, self._strategy, optimizer, target)
 
     def begin_with(self, path: str) -> None:
         """Takes the weights of an earlier run, see `stages.begin_with`."""
@@ -143,10 +148,11 @@ class Trainer:
             losses: list[float] = []
             start = time.perf_counter() - state.seconds
             while stopped is None:
-                self._conditions.begin_step(state.step)
-                loss = self._train_step(sub_seed(self._seed, "training", state.step), loss_at(settings, state.step))
+                forward = (name := loss_at(settings, state.step)) == FORWARD_KL
+                self._conditions.begin_step(state.step, own=forward)
+                loss = self._train_step(sub_seed(self._seed, "training", state.step), name)
                 check_finite(loss, settings, state)
-                losses.append(loss)
+                losses += [] if forward else [loss]
                 state.step += 1
                 bar.advance(status=self._status(loss))
                 if state.step % settings.evaluate_every == 0 or state.step == settings.steps:
@@ -164,7 +170,7 @@ class Trainer:
         state, optimizer = self._state, self._train_step.optimizer
         before = TrainingState()
         before.take(self._flow, optimizer)
-        for loss in dict.fromkeys(loss_at(self._settings, step) for step in (state.step, self._settings.steps)):
+        for loss in losses_from(self._settings, state.step):
             with self._progress.working(f"compiling the training step (loss {loss})"):
                 self._train_step(sub_seed(self._seed, "compilation"), loss)
         before.give(self._flow, optimizer)
@@ -222,8 +228,7 @@ class Trainer:
                 assign(flow.named_variables(), state.best_weights)
             halve_the_step(flow)
             state.halvings += 1
-            optimizer = self._train_step.optimizer
-            self._train_step = TrainingStep(flow, self._action, self._settings, self._strategy, optimizer=optimizer)
+            self._train_step = self._step_of(self._train_step.optimizer)
             self._prepare()
             losses = []
 

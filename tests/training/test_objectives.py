@@ -13,7 +13,7 @@ from lattice_flows.flows import FLOWS, Flow, continuous
 from lattice_flows.fourier import hartley
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import normal
-from lattice_flows.training.objectives import ESTIMATORS, absolute_error, path, reparameterisation, reverse_kl, scores
+from lattice_flows.training.objectives import ESTIMATORS, absolute_error, forward_kl, path, reparameterisation, reverse_kl, scores
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -211,3 +211,13 @@ def test_scores_through_an_integration_are_the_gradients_of_each_sample():
     expected = [np.concatenate([part.numpy().ravel() for part in gradient(phi[i : i + 1])]) for i in range(3)]
     score, _ = tf.function(scores, jit_compile=True)(flow, phi)
     np.testing.assert_allclose(score, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_forward_kl_has_the_gradient_of_minus_log_q_at_samples_of_the_target():
+    flow, phi = gaussian_flow(M2), tf.constant(np.random.default_rng(3).normal(size=(6, 4, 4)), tf.float32)
+    plain, metric = (forward_kl(flow, FREE, lambda: phi, with_fisher=with_fisher) for with_fisher in (False, True))
+    score, _ = scores(flow, phi)
+    np.testing.assert_allclose(plain.gradient, -tf.reduce_sum(score, axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(metric.gradient, plain.gradient, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(metric.fisher, tf.matmul(score, score, transpose_a=True), rtol=1e-4, atol=1e-3)
+    assert float(plain.log_q_plus_action) == pytest.approx(float(metric.log_q_plus_action), rel=1e-6)

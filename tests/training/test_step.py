@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import ACTION, ADAM, gaussian_flow, settings
+from small import ACTION, ADAM, gaussian_flow, settings, weights_of
 
 from lattice_flows.config import ConfigError
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.objectives import LOSSES
-from lattice_flows.training.step import TrainingStep, loss_at
+from lattice_flows.training.step import FORWARD_KL, TrainingStep, loss_at, losses_from
 
 SEED = np.array([1, 2], np.int32)
 
@@ -40,6 +40,27 @@ def test_the_initial_loss_ends_after_its_steps():
     changed = settings(initial_loss="absolute_error", initial_loss_steps=3)
     assert [loss_at(changed, step) for step in (0, 2, 3, 4)] == ["absolute_error"] * 2 + ["reverse_kl"] * 2
     assert loss_at(settings(), 0) == "reverse_kl"
+
+
+def test_steps_of_forward_kl_are_spread_evenly():
+    changed = settings(forward_samples="runs/hmc", forward_share=0.4, initial_loss="absolute_error", initial_loss_steps=5)
+    names = [loss_at(changed, step) for step in range(10)]
+    assert [step for step, name in enumerate(names) if name == FORWARD_KL] == [2, 4, 7, 9]
+    assert losses_from(changed, 0) == ["absolute_error", "reverse_kl", FORWARD_KL]
+    assert losses_from(settings(), 0) == ["reverse_kl"]
+
+
+def test_a_step_of_forward_kl_takes_samples_of_the_target():
+    """The first step of Adam goes along the sign of the gradient: it widens a flow that is too narrow."""
+    flow = gaussian_flow()
+    before = weights_of(flow)
+    fields = np.random.default_rng(1).normal(size=(32, 4, 4)).astype(np.float32)
+    changed = settings(**ADAM, forward_samples="runs/hmc", forward_share=0.4)
+    step = TrainingStep(flow, ACTION, changed, choose_strategy("cpu"), target=fields)
+    found = step(SEED, FORWARD_KL)
+    assert all(np.all(array > before[name]) for name, array in weights_of(flow).items())
+    assignable = gaussian_flow()
+    assert found == pytest.approx(np.mean(assignable.log_prob(fields) + ACTION(fields)), rel=0.2)
 
 
 @pytest.mark.parametrize(
