@@ -2,17 +2,19 @@
 
     dphi_x / dt = sum_y [ sum_f W_f(t, x - y) sin(omega_f phi_y) + l(t, x - y) phi_y ]
                 + sum_g cos(nu_g phi_x) sum_y [ sum_f K_gf(t, x - y) sin(omega_f phi_y) + k_g(t, x - y) phi_y ]
-                + sum_g sin(nu_g phi_x) sum_y sum_f K'_gf(t, x - y) cos(omega_f phi_y),      t from 0 to 1
+                + sum_g sin(nu_g phi_x) sum_y sum_f K'_gf(t, x - y) cos(omega_f phi_y)
+                + sum_f c_f(t) sin(omega_f M),      M = sum_x phi_x / V,      t from 0 to 1
 
-The first line is that of arXiv:2207.00283, made smaller. In the others, the pair terms, the force of one site on another depends on
-the fields at both; without displacement they vanish, K(t, 0) = 0, so that all derivatives dphi_x' / dphi_x are known at sight:
+The first line is that of arXiv:2207.00283, made smaller. In the next two, the pair terms, the force of one site on another depends
+on the fields at both; K(t, 0) = k(t, 0) = K'(t, 0) = 0. The last, the zero-mode term, moves all sites by a function of their mean.
 
     d log |det dphi(t) / dphi(0)| / dt = sum_f W_f(t, 0) omega_f sum_x cos(omega_f phi_x) + V l(t, 0)
                 - sum_g nu_g sum_x sin(nu_g phi_x) (sum_f K_gf sin(omega_f phi) + k_g phi)_x
                 + sum_g nu_g sum_x cos(nu_g phi_x) (sum_f K'_gf cos(omega_f phi))_x
+                + sum_f c_f(t) omega_f cos(omega_f M)
 
-Kernels depend on the displacement only through its class under the hypercubic group, and are piecewise linear in t. Convolutions are
-products in momentum space; see `fourier`.
+Kernels depend on the displacement only through its class under the hypercubic group. They and c are piecewise linear in t.
+Convolutions are products in momentum space; see `fourier`.
 """
 
 from collections.abc import Mapping
@@ -57,9 +59,11 @@ class EquivariantODE(AugmentedBijector):
       pair_frequencies: number of the frequencies `nu_g`; 0 for no pair terms.
       pair_features: number of the frequencies `omega_f` that pair terms use, the first ones.
       pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
+      zero_mode: whether there is a zero-mode term.
       variables: to be shared with another equation, by name: `weights [knots, features + 1, classes]` (W, l), `log_frequencies
-        [features]`, and with pair terms `pair_weights [knots, pair_frequencies, 2 pair_features + 1, classes of pairs]`
-        (K, k, K') and `pair_log_frequencies [pair_frequencies]`. None makes them, with kernels of zero.
+        [features]`; with pair terms `pair_weights [knots, pair_frequencies, 2 pair_features + 1, classes of pairs]` (K, k, K') and
+        `pair_log_frequencies [pair_frequencies]`; with a zero-mode term `zero_mode [knots, features]`. None makes them; all but
+        the frequencies begin at zero.
 
     Raises:
       ValueError: an unknown integrator, fewer than two knots, or pair terms that reach no other site or use more features than
@@ -79,6 +83,7 @@ class EquivariantODE(AugmentedBijector):
         pair_frequencies: int = 0,
         pair_features: int = 3,
         pair_radius: float | None = None,
+        zero_mode: bool = False,
         variables: Mapping[str, tf.Variable] | None = None,
         name: str = "equivariant_ode",
     ):
@@ -94,16 +99,21 @@ class EquivariantODE(AugmentedBijector):
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
         self._transform = MomentumTransform(lattice)
         self._kernels = {"weights": Kernels(lattice, kernel_radius)}
-        shapes, frequencies = {"weights": (features + 1,)}, {"log_frequencies": features}
         if pair_frequencies:
             self._kernels["pair_weights"] = Kernels(lattice, pair_radius, shortest=1)
-            shapes["pair_weights"] = pair_frequencies, 2 * pair_features + 1
-            frequencies["pair_log_frequencies"] = pair_frequencies
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
         if variables is None:
-            starts = {key: np.zeros((knots, *shape, self._kernels[key].number)) for key, shape in shapes.items()}
-            starts |= {key: np.log(spacing * np.arange(1, number + 1)) for key, number in frequencies.items()}
+            starts = {
+                "weights": np.zeros([knots, features + 1, self._kernels["weights"].number]),
+                "log_frequencies": np.log(spacing * np.arange(1, features + 1)),
+            }
+            if pair_frequencies:
+                pairs = self._kernels["pair_weights"].number
+                starts["pair_weights"] = np.zeros([knots, pair_frequencies, 2 * pair_features + 1, pairs])
+                starts["pair_log_frequencies"] = np.log(spacing * np.arange(1, pair_frequencies + 1))
+            if zero_mode:
+                starts["zero_mode"] = np.zeros([knots, features])
             variables = {key: tf.Variable(start.astype(np.float32), name=f"{name}/{key}") for key, start in starts.items()}
         self._variables, self._pair_features = variables, pair_features
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
@@ -111,7 +121,7 @@ class EquivariantODE(AugmentedBijector):
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Translates the kernels of the same equation on another lattice, see `Kernels`; empty if `arrays` holds none.
 
-        Pair terms that the other equation does not have begin as those of a new one.
+        Terms that the other equation does not have begin as those of a new one.
         """
         own = {key: variable.name.split(":")[0] for key, variable in self._variables.items()}
         if own["weights"] not in arrays:
@@ -135,8 +145,8 @@ class EquivariantODE(AugmentedBijector):
 
         Args:
           phi: `[n, *axes]`.
-          terms: the frequencies; the eigenvalues of the kernels at one time, as "weights" and "pair_weights"; and W(t, 0) and
-            l(t, 0) `[features + 1]`, as "here".
+          terms: the frequencies; the eigenvalues of the kernels at one time, as "weights" and "pair_weights"; W(t, 0) and l(t, 0)
+            `[features + 1]`, as "here"; and c(t), as "zero_mode".
         """
         omega, nu, here = terms["log_frequencies"], terms.get("pair_log_frequencies"), terms["here"]
         features, pairs = omega.shape[0], self._pair_features
@@ -150,13 +160,19 @@ class EquivariantODE(AugmentedBijector):
             odd = tf.concat([modes[:pairs], modes[features : features + 1]], axis=0)
             forces += [_convolved(odd, of_odd), _convolved(modes[features + 1 :], of_even)]
         forces = self._transform(tf.concat(forces, axis=0), tf.einsum)
+        velocity = forces[0]
         divergence = tf.tensordot(here[:-1] * omega, _summed(cosines[:features]), 1) + here[-1] * self._lattice.volume
-        if nu is None:
-            return forces[0], divergence
-        odd, even = tf.split(forces[1:], 2)
-        sine, cosine = sines[features:], cosines[features:]
-        velocity = forces[0] + tf.reduce_sum(cosine * odd + sine * even, axis=0)
-        return velocity, divergence + tf.tensordot(nu, _summed(cosine * even - sine * odd), 1)
+        if nu is not None:
+            odd, even = tf.split(forces[1:], 2)
+            sine, cosine = sines[features:], cosines[features:]
+            velocity += tf.reduce_sum(cosine * odd + sine * even, axis=0)
+            divergence += tf.tensordot(nu, _summed(cosine * even - sine * odd), 1)
+        if (c := terms.get("zero_mode")) is not None:
+            mean = _summed(phi[tf.newaxis])[0] / self._lattice.volume
+            sines, cosines = sines_and_cosines(omega[:, tf.newaxis] * mean)
+            velocity += tf.reshape(tf.tensordot(c, sines, 1), [-1] + [1] * len(self._transform.axes))
+            divergence += tf.tensordot(c * omega, cosines, 1)
+        return velocity, divergence
 
     def _integrate(self, x: tf.Tensor, sign: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The field at the other end of time and the log-determinant, from 0 to 1 (sign 1) or back (-1)."""
@@ -167,9 +183,9 @@ class EquivariantODE(AugmentedBijector):
 
         def step(n, phi, *variables):
             values = dict(zip(keys, variables, strict=True))
-            kernels = {key: tf.tensordot(basis[n], values.pop(key), 1) for key in self._kernels}
-            at_stages = {key: self._kernels[key].spectra(kernel) for key, kernel in kernels.items()}
-            at_stages["here"] = kernels["weights"][..., 0]
+            at_stages = {key: tf.tensordot(basis[n], values.pop(key), 1) for key in keys if not key.endswith("frequencies")}
+            at_stages["here"] = at_stages["weights"][..., 0]
+            at_stages |= {key: kernels.spectra(at_stages[key]) for key, kernels in self._kernels.items()}
             velocities, divergences = [], []
             for stage, row in enumerate(method.stages):
                 terms = values | {key: at_stage[stage] for key, at_stage in at_stages.items()}
@@ -210,9 +226,9 @@ class EquivariantODE(AugmentedBijector):
         return tf.reshape(end, tf.shape(x)), tf.reshape(log_det, tf.shape(x)[: -self._lattice.d])
 
     def _value(self, key: str, sign: int, dtype: tf.DType) -> tf.Tensor:
-        """Kernels at the knots, which time passes from the last to the first on the way back, or frequencies."""
+        """Frequencies, or values at the knots, which time passes from the last to the first on the way back."""
         value = tf.cast(self._variables[key], dtype)
-        return value[::sign] if key in self._kernels else tf.exp(value)
+        return tf.exp(value) if key.endswith("frequencies") else value[::sign]
 
     def _augmented_forward(self, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         y, log_det = self._integrate(x, 1)

@@ -31,6 +31,7 @@ def continuous(
     pair_frequencies: NonNegativeInt = 0,
     pair_features: PositiveInt = 3,
     pair_radius: PositiveFloat | None = None,
+    zero_mode: bool = False,
 ) -> Flow:
     """Builds a neural differential equation with all symmetries of the lattice (arXiv:2207.00283); see `EquivariantODE`.
 
@@ -49,6 +50,7 @@ def continuous(
       pair_frequencies: number of the frequencies of pair terms, whose force depends on the fields at both sites; 0 for none.
       pair_features: number of the sine functions of a site that pair terms use, the first ones.
       pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
+      zero_mode: adds a term that moves all sites by a function of their mean.
 
     Returns:
       The flow.
@@ -68,5 +70,6 @@ def continuous(
         pair_frequencies=pair_frequencies,
         pair_features=pair_features,
         pair_radius=pair_radius,
+        zero_mode=zero_mode,
     )
     return Flow(lattice, build_prior(prior, lattice), ode, frozenset({"translation", "rotation", "reflection", "sign"}))

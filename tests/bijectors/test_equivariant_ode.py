@@ -13,10 +13,11 @@ from lattice_flows.lattice import Lattice
 
 
 PAIRS = {"pair_frequencies": 2, "pair_features": 1, "pair_radius": 1.5}
+TERMS = PAIRS | {"zero_mode": True}
 
 
 def ode(shape, steps=2, integrator="rk4", strength=0.06, **settings):
-    made = EquivariantODE(Lattice(shape), features=2, knots=3, steps=steps, integrator=integrator, **(PAIRS | settings))
+    made = EquivariantODE(Lattice(shape), features=2, knots=3, steps=steps, integrator=integrator, **(TERMS | settings))
     for name, variable in named(made).items():
         if "frequencies" not in name:
             variable.assign(np.random.default_rng(2).normal(scale=strength, size=variable.shape))
@@ -63,8 +64,11 @@ def test_the_map_is_that_of_the_differential_equation(shape):
         odd = np.einsum("gfxy,fy->gx", pairs[:, :2], [np.sin(frequencies[0] * phi), phi])
         even = np.einsum("gxy,y->gx", pairs[:, 2], np.cos(frequencies[0] * phi))
         sine, cosine = np.sin(nu[:, None] * phi), np.cos(nu[:, None] * phi)
+        zero_mode, mean = hats @ weights["zero_mode"], np.mean(phi)
         change = np.einsum("fxy,fy->x", kernel, features) + np.sum(cosine * odd + sine * even, axis=0)
+        change += zero_mode @ np.sin(frequencies * mean)
         divergence = np.einsum("fxx,fx->", kernel, slopes) + nu @ np.sum(cosine * even - sine * odd, axis=1)
+        divergence += zero_mode @ (frequencies * np.cos(frequencies * mean))
         return np.append(change, divergence)
 
     start = fields(shape, n=1)
@@ -116,7 +120,7 @@ def test_the_gradient_is_that_of_the_discrete_map(gradient):
 
 
 def test_sites_beyond_the_kernel_radius_do_not_interact():
-    made = ode((7, 7), steps=1, kernel_radius=1.0, pair_radius=1)
+    made = ode((7, 7), steps=1, kernel_radius=1.0, pair_radius=1, zero_mode=False)
     assert [named(made)[key].shape[-1] for key in ("weights", "pair_weights")] == [2, 1]
     x = np.zeros((1, 7, 7))
     x[0, 3, 3] = 1.0
@@ -156,7 +160,8 @@ def test_bad_input(wrong, message):
 
 def test_kernels_are_transferred_to_another_lattice():
     """A field that repeats itself does not feel the difference, if kernels reach no further than half the smaller extent."""
-    small, large = ode((4, 4), pair_radius=None), ode((8, 8), pair_radius=None)
+    # The zero-mode term is the same on every lattice, but its divergence does not grow with the volume.
+    small, large = (ode(shape, pair_radius=None, zero_mode=False) for shape in ((4, 4), (8, 8)))
     found = large.transferred(arrays(small), Lattice((4, 4)))
     for key in ("weights", "pair_weights"):
         named(large)[key].assign(found[f"equivariant_ode/{key}"])
@@ -184,14 +189,14 @@ def test_kernels_are_transferred_to_another_kernel_radius():
         assert number < of_far[name].shape[-1] and not np.any(of_far[name][..., number:])
 
 
-def test_pair_terms_begin_anew_on_weights_without_them():
-    with_pairs, without = ode((4, 4)), ode((4, 4), pair_frequencies=0)
-    flat = EquivariantODE(Lattice((4, 4)), features=2, knots=3, steps=2, integrator="rk4", **PAIRS)
-    found = flat.transferred(arrays(without), Lattice((4, 4)))
-    assert {f"equivariant_ode/{key}" for key in ("weights", "pair_weights", "pair_log_frequencies")} <= found.keys()
-    for name, variable in named(with_pairs).items():
-        variable.assign((arrays(without) | found)[f"equivariant_ode/{name}"])
-    np.testing.assert_allclose(with_pairs.forward(fields((4, 4))), without.forward(fields((4, 4))), atol=1e-12)
+def test_terms_begin_anew_on_weights_without_them():
+    without = ode((4, 4), pair_frequencies=0, zero_mode=False)
+    whole = EquivariantODE(Lattice((4, 4)), features=2, knots=3, steps=2, integrator="rk4", **TERMS)
+    found = arrays(without) | whole.transferred(arrays(without), Lattice((4, 4)))
+    assert found.keys() == arrays(whole).keys() and not np.any(found["equivariant_ode/pair_weights"])
+    for name, variable in named(whole).items():
+        variable.assign(found[f"equivariant_ode/{name}"])
+    np.testing.assert_allclose(whole.forward(fields((4, 4))), without.forward(fields((4, 4))), atol=1e-12)
 
 
 def test_both_transforms_make_the_same_map(monkeypatch):
