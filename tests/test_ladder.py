@@ -1,15 +1,17 @@
-"""The ladder of exact answers that every registered sampler must climb, in two and three dimensions.
+"""The ladder of exact answers that every registered sampler and every flow must climb, in one to four dimensions.
 
-Tolerances: four standard deviations.
+Tolerances: four standard deviations. Each rung of the samplers has its dimensions, because compilation is what these tests cost.
 """
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from exact import free_field, single_site, two_sites_in_every_direction
+from flow_cases import COMPONENTS, INTEGRATION_STEPS, shallow
 
 from lattice_flows import flows
 from lattice_flows.actions import Action, ScalarPhi4
+from lattice_flows.config import Component
 from lattice_flows.importance import WeightedSampler, log_z
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.errors import Estimate, pull
@@ -59,7 +61,7 @@ def check(sampled, exact):
         assert abs(pull(estimated, Estimate(value, 0.0))) < SIGMAS, (name, estimated, value)
 
 
-@pytest.mark.parametrize("shape", [(6, 6), (2, 2, 4)])
+@pytest.mark.parametrize("shape", [(6, 6), (2, 2, 2, 2)])
 def test_free_field(sample, shape):
     lattice, m2 = Lattice(shape), 2.5
     exact = free_field(lattice, m2)
@@ -86,18 +88,53 @@ class NoHopping(ScalarPhi4):
         return (after - before) * (self.m2 + 2 * self.lattice.d + self.lam * (after + before))
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (2, 2, 4)])
-def test_no_hopping(sample, shape):
+@pytest.mark.parametrize(("shape", "width"), [((4,), 0.5), ((2, 2, 4), 0.35)])
+def test_no_hopping(sample, shape, width):
     action = NoHopping(Lattice(shape), m2=-3.0, lam=4.0)
     site = single_site(-3.0 + 2 * len(shape), 4.0)
     exact = site | {"log_z": site["log_z"] * action.lattice.volume, "schwinger_dyson": 1.0}
-    check(sample(action, {"name": "normal", "width": 0.4 if len(shape) == 2 else 0.35}), exact)
+    check(sample(action, {"name": "normal", "width": width}), exact)
 
 
 @pytest.mark.parametrize("d", [2, 3])
 def test_two_sites_in_every_direction(sample, d):
     action = ScalarPhi4(Lattice((2,) * d), m2=-4.0, lam=7.0)
     check(sample(action, {"name": "free_field", "m2": 1.0}), two_sites_in_every_direction(d, -4.0, 7.0))
+
+
+M2 = 2.0
+
+
+def on_the_free_field(component):
+    """The flow with a free field in place of its prior, or of that of the flow that it is made of."""
+    settings = flows.FLOWS.completed(component).parameters
+    own = {"of": on_the_free_field(settings["of"])} if "of" in settings else {"prior": {"name": "free_field", "m2": M2}}
+    return Component(name=component.name, **(settings | own))
+
+
+# Flows that differ in their priors alone are one.
+FLOWS = {str(component): name for name, component in ((name, on_the_free_field(COMPONENTS[name])) for name in COMPONENTS)}
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 4), (2, 2, 4), (2, 2, 2, 2)])
+@pytest.mark.parametrize("name", FLOWS.values())
+def test_weights_of_every_flow(name, shape):
+    """Reweighted proposals of a flow that is disturbed away from the free field know log Z and `<phi^2>` of the latter."""
+    lattice = Lattice(shape)
+    flow = flows.FLOWS.build(on_the_free_field(shallow(COMPONENTS[name], 2)), lattice, 11)
+    flow.set_integration_steps(dict.fromkeys(flow.integration_steps, INTEGRATION_STEPS))
+    rng = np.random.default_rng(11)
+    for variable in flow.trainable_variables:
+        size = 0.1 / lattice.d / np.sqrt(variable.shape[:-1].num_elements() or 1)
+        variable.assign_add(rng.uniform(-size, size, variable.shape))
+    phi, log_q = flow.sample_and_log_prob(8192, tf.constant([1, 2]))
+    log_weight = (-ScalarPhi4(lattice, m2=M2, lam=0.0)(phi) - log_q).numpy()
+    exact, weight = free_field(lattice, M2), np.exp(log_weight - log_weight.max())
+    found, error = log_z(log_weight)
+    assert abs(found - exact["log_z"]) < SIGMAS * error < 0.15
+    deviation = weight / weight.sum() * (np.mean(phi**2, axis=lattice.axes) - exact["phi_squared"])
+    error = np.sqrt(np.sum(deviation**2))
+    assert abs(deviation.sum()) < SIGMAS * error < 0.1 * exact["phi_squared"]
 
 
 def test_the_exact_answers_agree_with_each_other():
