@@ -11,7 +11,6 @@ from lattice_flows import fourier
 from lattice_flows.bijectors import EquivariantODE, classes
 from lattice_flows.lattice import Lattice
 
-
 PAIRS = {"pair_frequencies": 2, "pair_features": 1, "pair_radius": 1.5}
 TERMS = PAIRS | {"zero_mode": True}
 
