@@ -88,12 +88,11 @@ class NoHopping(ScalarPhi4):
         return (after - before) * (self.m2 + 2 * self.lattice.d + self.lam * (after + before))
 
 
-@pytest.mark.parametrize(("shape", "width"), [((4,), 0.5), ((2, 2, 4), 0.35)])
-def test_no_hopping(sample, shape, width):
-    action = NoHopping(Lattice(shape), m2=-3.0, lam=4.0)
-    site = single_site(-3.0 + 2 * len(shape), 4.0)
+def test_no_hopping(sample):
+    action = NoHopping(Lattice((4,)), m2=-3.0, lam=4.0)
+    site = single_site(-1.0, 4.0)
     exact = site | {"log_z": site["log_z"] * action.lattice.volume, "schwinger_dyson": 1.0}
-    check(sample(action, {"name": "normal", "width": width}), exact)
+    check(sample(action, {"name": "normal", "width": 0.5}), exact)
 
 
 @pytest.mark.parametrize("d", [2, 3])
