@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lattice_flows import plots
 from lattice_flows.actions import Action
-from lattice_flows.config import CONFIGS, RunConfig, load
+from lattice_flows.config import CONFIGS, ConfigError, RunConfig, load
 from lattice_flows.flows import Flow, load_weights
 from lattice_flows.io.files import write_json, write_text
 from lattice_flows.measurement.curves import Point, curve
@@ -95,7 +95,8 @@ def reproduce(
       whether nothing disagrees: neither `<phi^4>` with the derivative of the free energy, nor an observable with HMC.
 
     Raises:
-      ConfigError, RunError, CheckpointError, TrainingDiverged: see `pipeline.train_run`.
+      ConfigError: there are no such weights.
+      RunError, CheckpointError, TrainingDiverged: see `pipeline.train_run`.
     """
     out, progress, agree = Path(out), progress or Progress(quiet=True), True
     for name in scans:
@@ -139,6 +140,8 @@ def _made(
 
 
 def _pretrained(path: Path, strategy: tf.distribute.Strategy | None) -> tuple[Flow, Action]:
+    if not path.exists():
+        raise ConfigError(f"there are no weights {path}: train without --pretrained")
     flow, action = build_model(recorded_config(path), strategy)
     load_weights(path, flow)
     return flow, action
