@@ -9,7 +9,7 @@ from lattice_flows.errors import UserError
 from lattice_flows.io.files import RunError
 from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.paper import references
-from lattice_flows.paper.cases import TABLES, Case
+from lattice_flows.paper.cases import DIMENSIONS, TABLES, Case
 from lattice_flows.paper.records import REFERENCES
 
 
@@ -28,6 +28,22 @@ def test_every_ensemble_has_precise_references_that_agree_with_the_paper(table):
     assert f"scripts/baseline.py --sampler hmc --config configs/{table}.yaml" in hmc.command
     mass = references.published(*point)["pole_mass_times_l"]
     assert abs(pull(hmc.estimate("pole_mass_times_l"), mass)) < 3
+
+
+@pytest.mark.parametrize("table", DIMENSIONS)
+def test_every_case_in_two_to_four_dimensions_has_a_reference(table):
+    hmc = references.reference(*of(Case(table).configuration()))
+    susceptibility = hmc.estimate("two_point_susceptibility")
+    assert susceptibility.error < 0.007 * susceptibility.value
+    for number in (hmc.estimate("schwinger_dyson"), Estimate(hmc.chain["exp_minus_dh"], hmc.chain["exp_minus_dh_error"])):
+        assert abs(pull(number, Estimate(1.0, 0.0))) < 3
+    assert abs(hmc.chain["thermalisation_pull"]) < 4
+    assert f"scripts/baseline.py --sampler hmc --config configs/{table}.yaml" in hmc.command
+    if "_" not in table[3:]:  # on a line of constant physics
+        mass = hmc.estimate("pole_mass_times_l")
+        assert abs(mass.value - 4) < 0.08 and mass.error < 0.05
+    elif table.endswith("broken"):
+        assert abs(pull(hmc.estimate("magnetization"), Estimate(0.0, 0.0))) < 3 and hmc.estimate("binder_cumulant").value > 0.6
 
 
 @pytest.mark.parametrize(
