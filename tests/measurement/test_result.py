@@ -12,7 +12,7 @@ from lattice_flows.measurement.errors import Estimate, format_estimate
 from lattice_flows.measurement.result import ObservableResult, Result
 
 PAPER = CONFIGS.parent / "paper"
-STORED = sorted((PAPER / "results").glob("*/*.json"))
+STORED = sorted(path for path in (PAPER / "results").glob("*/*.json") if path.parent.name != "scan")  # those are curves
 ENTRIES = yaml.safe_load((PAPER / "references.yaml").read_text())
 
 
