@@ -126,14 +126,14 @@ def _made(
     scan, curves, before = SCANS[name], {}, None
     for extent in scan.extents[: _QUICK_LATTICES if quick else None]:
         label = f"{name}_L{extent}"
+        config = scan.configuration(extent, [*overrides, {"training": {"init_from": before}}], quick=quick)
         if pretrained:
             flow, action = _pretrained(TRAINED / "scan" / f"{label}.npz", strategy)
         else:
-            config = scan.configuration(extent, [*overrides, {"training": {"init_from": before}}], quick=quick)
             before = str(out / "scan" / label)
             with (trained := train_run(config, before, strategy, progress, resume=resume)).run:
                 flow, action = trained.flow, trained.action
-        curves[extent] = _curve(scan, flow, action, _QUICK_SAMPLES if quick else _SAMPLES, label, progress)
+        curves[extent] = _curve(scan, flow, action, _QUICK_SAMPLES if quick else _SAMPLES, label, config.seed, progress)
         found = ScanCurves(action.lattice.d, action.parameters["m2"], (scan.near[0], scan.near[-1]), curves)
         write_json(out / "scan" / f"{name}.json", found.to_json())
     return found
@@ -147,10 +147,13 @@ def _pretrained(path: Path, strategy: tf.distribute.Strategy | None) -> tuple[Fl
     return flow, action
 
 
-def _curve(scan: Scan, flow: Flow, action: Action, samples: int, label: str, progress: Progress) -> list[Point]:
+def _curve(
+    scan: Scan, flow: Flow, action: Action, samples: int, label: str, seed: int, progress: Progress
+) -> list[Point]:
     couplings = scan.couplings(flow, action)
     with progress.bar(label, len(couplings)) as bar:
-        return curve(flow, action, couplings, samples=samples, done=lambda point: bar.advance(status=f"ESS {point.ess:.3f}"))
+        done = lambda point: bar.advance(status=f"ESS {point.ess:.3f}")  # noqa: E731
+        return curve(flow, action, couplings, samples=samples, seed=seed, done=done)
 
 
 def _show(name: str, found: ScanCurves, folder: Path, progress: Progress) -> bool:

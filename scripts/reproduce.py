@@ -2,7 +2,7 @@
 
     python scripts/reproduce.py --table E4
     python scripts/reproduce.py --table all --figure all --report
-    python scripts/reproduce.py --table 3d_L8,4d_L4 --pretrained
+    python scripts/reproduce.py --table 3d_L8,4d_L4
 
 The exit code is 0 if all errors can be trusted and every observable agrees with its reference, where there is one, within four
 standard deviations, and 1 if not.
@@ -26,6 +26,7 @@ _OF_TRAINING = {
     "excludes": ("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from", "forward_samples"),
     "because": "nothing is trained then",
 }
+_NOT_OF_SCANS = ("flow", "init_from", "forward_samples", "report", "chain_length")
 _NOTHING = {"excludes": ("report", "quick", "pretrained", *_OF_RUNS), "because": "nothing is run then"}
 FLAGS = (
     Flag("table", "what to run", _WHAT, list, [], choices=(*TABLES, *LARGER, *DIMENSIONS, *GROUPS)),
@@ -54,6 +55,8 @@ def main(flags) -> int:
     scanning = flags.figure == "scan"
     if flags.figure and (flags.table if scanning else flags.stored):
         raise UsageError(f"--figure {flags.figure} goes without {'--table' if scanning else '--stored'}: leave one of them out")
+    if scanning and (given := [name for name in _NOT_OF_SCANS if getattr(flags, name)]):
+        raise UsageError(f"--figure scan goes without --{given[0]}: each of its flows has its configuration and grows from the last")
     figures = list(FIGURES) if flags.figure == "all" else [int(flags.figure)] if flags.figure in map(str, FIGURES) else []
     changes = command_line.overrides(flags, common_dimension(tables) if flags.lattice_size else 2)
 

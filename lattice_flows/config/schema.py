@@ -252,7 +252,12 @@ class RunConfig(Checked):
         """
         without = {"training": {"forward_samples": None, "forward_share": 0.0}}  # which are of another target
         tree = on_top(self.model_dump(mode="json") | {"stages": []}, without)
-        return [RunConfig.checked(on_top(tree, entries), f"stage {index}") for index, entries in enumerate(self.stages, 1)]
+        found = [RunConfig.checked(on_top(tree, entries), f"stage {index}") for index, entries in enumerate(self.stages, 1)]
+        for index, stage in enumerate(found, 1):
+            if len(stage.lattice.shape) != len(self.lattice.shape):
+                there, here = stage.lattice.shape, self.lattice.shape
+                raise ConfigError(f"stage {index} has the lattice {there}, of another dimension than {here}: change the stages too")
+        return found
 
     def sampler(self, name: str) -> SamplerConfig:
         """The settings of a sampler, or the defaults where the configuration does not mention it."""

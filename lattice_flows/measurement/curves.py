@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.stats import chi2
 
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
@@ -26,6 +27,7 @@ _OBSERVABLES = ("absolute_magnetization", "binder_cumulant", "phi_squared", "phi
 _FEWEST_EFFECTIVE = 200
 _DEGREE = 3
 _DRAWS = 1000
+_SMALLEST_P = 1e-3  # of a fit
 
 
 class Point(NamedTuple):
@@ -137,32 +139,37 @@ def derivative_pulls(points: Sequence[Point]) -> np.ndarray:
 def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: float, *, seed: int = 1) -> Estimate:
     """Where the Binder cumulants of two lattices are equal, near the critical coupling.
 
-    Each curve is fitted by a cubic polynomial to its trusted points between `low` and `high`, weighted by their errors. The error
-    is the spread over 1000 draws of all points within theirs.
+    Each curve is fitted by a cubic polynomial to its trusted points between `low` and `high`, weighted by their errors. Below the
+    crossing the larger lattice has the larger cumulant, above it the smaller one; deep in the broken phase both tend to 2/3, and
+    other crossings there are noise. The error is the spread over 1000 draws of all points within theirs.
 
     Args:
-      first: the curve of one lattice.
-      second: that of another one.
+      first: the curve of the smaller lattice.
+      second: that of the larger one.
       low, high: range of couplings.
       seed: of the draws.
 
     Raises:
-      ValueError: fewer than five trusted points of a curve, or no crossing in this range.
+      ValueError: fewer than five trusted points of a curve, a polynomial that does not fit, or not one crossing where both curves
+        have trusted points.
     """
     rng = np.random.default_rng(seed)
     near = [[point for point in points if point.trusted and low <= point.coupling <= high] for points in (first, second)]
-    centre, couplings = (low + high) / 2, np.linspace(low, high, 401)
+    centre = (low + high) / 2
     fits = [_fits(points, centre, rng) for points in near]
-    powers = np.vander(couplings - centre, _DEGREE + 1)
-    difference = (fits[0] - fits[1]) @ powers.T
-    changes = (difference[:, :-1] > 0) != (difference[:, 1:] > 0)
+    low, high = max(points[0].coupling for points in near), min(points[-1].coupling for points in near)
+    couplings = np.linspace(low, high, 401)
+    difference = (fits[0] - fits[1]) @ np.vander(couplings - centre, _DEGREE + 1).T
+    changes = (difference[:, :-1] < 0) & (difference[:, 1:] >= 0)
     crossed = changes.any(axis=1)
-    if not crossed[0] or crossed.mean() < 0.95:
-        raise ValueError(f"the Binder cumulants do not cross between {low:g} and {high:g} within their errors")
-    at = changes[crossed].argmax(axis=1)
-    before, after = (difference[crossed][np.arange(len(at)), at + step] for step in (0, 1))
+    if changes[0].sum() != 1 or crossed.mean() < 0.95:
+        raise ValueError(f"the Binder cumulants do not cross once between {low:g} and {high:g} within their errors")
+    draws, at = np.nonzero(changes)
+    before, after = difference[draws, at], difference[draws, at + 1]
     roots = couplings[at] + (couplings[1] - couplings[0]) * before / (before - after)
-    return Estimate(float(roots[0]), float(np.std(roots[1:])))
+    # Of several crossings of a draw, the one closest to that of the curves themselves.
+    closest = [found[np.abs(found - roots[0]).argmin()] for found in (roots[draws == draw] for draw in np.flatnonzero(crossed))]
+    return Estimate(float(roots[0]), float(np.std(closest[1:])))
 
 
 def _fits(points: Sequence[Point], centre: float, rng: np.random.Generator) -> np.ndarray:
@@ -172,7 +179,11 @@ def _fits(points: Sequence[Point], centre: float, rng: np.random.Generator) -> n
     couplings, (value, error) = np.array([point.coupling for point in points]), _numbers(points, "binder_cumulant")
     drawn = value + error * np.vstack([np.zeros(len(points)), rng.normal(size=(_DRAWS, len(points)))])
     powers = np.vander(couplings - centre, _DEGREE + 1)
-    return np.linalg.lstsq(powers / error[:, np.newaxis], (drawn / error).T, rcond=None)[0].T
+    fits = np.linalg.lstsq(powers / error[:, np.newaxis], (drawn / error).T, rcond=None)[0].T
+    misfit = float(np.sum(((powers @ fits[0] - value) / error) ** 2))
+    if chi2.sf(misfit, len(points) - _DEGREE - 1) < _SMALLEST_P:
+        raise ValueError(f"no cubic polynomial fits the Binder cumulant, chi-square {misfit:.1f} at {len(points)} couplings")
+    return fits
 
 
 def _numbers(points: Sequence[Point], name: str) -> np.ndarray:

@@ -146,8 +146,17 @@ def with_forward(evaluation: Evaluation, forward: np.ndarray | None) -> Evaluati
 
 
 def worst(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Of evaluations of one model at several couplings, the one that is farthest from the target."""
-    return max(evaluations, key=lambda evaluation: evaluation.distance)
+    """Of evaluations of one model at several couplings, the one that is farthest from the target.
+
+    ESS, acceptance and tail index are those of the couplings where they are worst.
+    """
+    tail = max(evaluations, key=lambda evaluation: evaluation.k_hat)
+    return max(evaluations, key=lambda evaluation: evaluation.distance)._replace(
+        ess=min(evaluation.ess for evaluation in evaluations),
+        acceptance=min(evaluation.acceptance for evaluation in evaluations),
+        k_hat=tail.k_hat,
+        k_hat_error=tail.k_hat_error,
+    )
 
 
 def judged(log_weight: np.ndarray) -> dict[str, float]:

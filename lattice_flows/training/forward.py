@@ -24,12 +24,16 @@ class ForwardSamples:
     Args:
       path: an ensemble file of any sampler, or a run folder that holds one.
       action: the target; the ensemble must have been drawn with it.
+      trained_on: whether a flow is trained on half of the configurations, so that the others alone can judge it.
+
+    Attributes:
+      fields: the configurations to train on, `[n, *shape]`; none unless `trained_on`.
 
     Raises:
       ConfigError: there is no such ensemble, it cannot be read, or it belongs to another lattice or action.
     """
 
-    def __init__(self, path: str | Path, action: Action):
+    def __init__(self, path: str | Path, action: Action, *, trained_on: bool = False):
         self._action = action
         advice = "give an ensemble file, or a run folder that holds one, as training.forward_samples"
         path = ensemble_file(path, advice, ConfigError)
@@ -42,17 +46,13 @@ class ForwardSamples:
                         "the target that the flow is trained for, or null"
                     )
             phi = _spread(ensemble)
+        self.fields, phi = (phi[::2], phi[1::2]) if trained_on else (phi[:0], phi)
         whole = len(phi) - len(phi) % _BATCH if len(phi) > _BATCH else len(phi)
         self._batches = np.split(phi[:whole], max(whole // _BATCH, 1))
         self._compiled: dict[tuple, Callable[[tf.Tensor], tf.Tensor]] = {}
 
-    @property
-    def fields(self) -> np.ndarray:
-        """The configurations, `[n, *shape]`."""
-        return np.concatenate(self._batches)
-
     def log_weights(self, flow: Flow) -> np.ndarray:
-        """Returns `-S(phi) - log q(phi)` of the configurations, for a flow with its present weights and integration steps."""
+        """Returns `-S(phi) - log q(phi)` of the configurations that judge, for a flow with its present weights and integration steps."""
         steps = tuple(flow.integration_steps.items())
         if steps not in self._compiled:
             action, dtype = self._action, flow.density_dtype

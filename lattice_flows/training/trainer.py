@@ -103,7 +103,9 @@ class Trainer:
         self._flow, self._action, self._settings, self._seed = flow, self._conditions.action, settings, seed
         self._strategy = strategy or strategy_of(flow.variables)
         self._progress = progress or Progress(quiet=True)
-        self._forward = None if settings.forward_samples is None else ForwardSamples(settings.forward_samples, action)
+        self._forward = settings.forward_samples and ForwardSamples(
+            settings.forward_samples, action, trained_on=settings.forward_share > 0
+        )
         self._train_step = self._step_of()
         self._state, self._evaluator = TrainingState(), None
         if settings.init_from is not None:

@@ -72,5 +72,5 @@ def test_points_that_cannot_be_trusted_do_not_count():
     assert abs(found.value - 4.26) < SIGMAS * found.error
     with pytest.raises(ValueError, match="needs 5 points that can be trusted, got 1"):
         crossing([heavy, few, good[0]], good, 4.0, 4.6)
-    with pytest.raises(ValueError, match=r"do not cross between 4 and 4\.6"):
+    with pytest.raises(ValueError, match="do not cross once between"):
         crossing(good, points_of(0.2, at=4.5), 4.0, 4.6)
