@@ -56,7 +56,7 @@ def main(flags) -> int:
     if flags.figure and (flags.table if scanning else flags.stored):
         raise UsageError(f"--figure {flags.figure} goes without {'--table' if scanning else '--stored'}: leave one of them out")
     if scanning and (given := [name for name in _NOT_OF_SCANS if getattr(flags, name)]):
-        raise UsageError(f"--figure scan goes without --{given[0]}: each of its flows has its configuration and grows from the last")
+        raise UsageError(f"--figure scan goes without --{given[0]}: every flow there grows from the last")
     figures = list(FIGURES) if flags.figure == "all" else [int(flags.figure)] if flags.figure in map(str, FIGURES) else []
     changes = command_line.overrides(flags, common_dimension(tables) if flags.lattice_size else 2)
 

@@ -52,7 +52,7 @@ class ForwardSamples:
         self._compiled: dict[tuple, Callable[[tf.Tensor], tf.Tensor]] = {}
 
     def log_weights(self, flow: Flow) -> np.ndarray:
-        """Returns `-S(phi) - log q(phi)` of the configurations that judge, for a flow with its present weights and integration steps."""
+        """Returns `-S(phi) - log q(phi)` of the configurations that judge, for a flow as it is, with its integration steps."""
         steps = tuple(flow.integration_steps.items())
         if steps not in self._compiled:
             action, dtype = self._action, flow.density_dtype
