@@ -147,9 +147,7 @@ def _pretrained(path: Path, strategy: tf.distribute.Strategy | None) -> tuple[Fl
     return flow, action
 
 
-def _curve(
-    scan: Scan, flow: Flow, action: Action, samples: int, label: str, seed: int, progress: Progress
-) -> list[Point]:
+def _curve(scan: Scan, flow: Flow, action: Action, samples: int, label: str, seed: int, progress: Progress) -> list[Point]:
     couplings = scan.couplings(flow, action)
     with progress.bar(label, len(couplings)) as bar:
         done = lambda point: bar.advance(status=f"ESS {point.ess:.3f}")  # noqa: E731

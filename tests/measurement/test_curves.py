@@ -74,3 +74,15 @@ def test_points_that_cannot_be_trusted_do_not_count():
         crossing([heavy, few, good[0]], good, 4.0, 4.6)
     with pytest.raises(ValueError, match="do not cross once between"):
         crossing(good, points_of(0.2, at=4.5), 4.0, 4.6)
+
+
+def test_only_a_crossing_of_the_right_direction_counts():
+    steeper = points_of(0.35, seed=2)
+    with pytest.raises(ValueError, match="do not cross once between"):
+        crossing(steeper, points_of(0.2), 4.0, 4.6)  # the larger lattice would have the larger cumulant above the crossing
+
+
+def test_a_polynomial_that_does_not_fit_is_refused():
+    kinked = [point._replace(estimates={"binder_cumulant": Estimate(abs(point.coupling - 4.3), 1e-4)}) for point in points_of(0.2)]
+    with pytest.raises(ValueError, match="no cubic polynomial fits"):
+        crossing(kinked, points_of(0.35), 4.0, 4.6)

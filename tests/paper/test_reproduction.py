@@ -74,16 +74,16 @@ def test_a_call_leaves_its_results(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "flags"),
     [
-        ({}, "--config 3d_L8 --out runs/hmc/3d_L8"),
-        ({"lattice": {"shape": [4, 4, 4]}}, "--config 3d_L8 --lattice_size 4 --name 3d_L8_4 --out runs/hmc/3d_L8_4"),
+        ({}, "--config 3d_L6 --out runs/hmc/3d_L6"),
+        ({"lattice": {"shape": [4, 4, 4]}}, "--config 3d_L6 --lattice_size 4 --name 3d_L6_4 --out runs/hmc/3d_L6_4"),
         (
             {"lattice": {"shape": [4, 4]}, "action": {"m2": 1.0}},
-            "--config 3d_L8 --shape 4,4 --m2 1.0 --name 3d_L8_4x4_m2_1.0 --out runs/hmc/3d_L8_4x4_m2_1.0",
+            "--config 3d_L6 --shape 4,4 --m2 1.0 --name 3d_L6_4x4_m2_1.0 --out runs/hmc/3d_L6_4x4_m2_1.0",
         ),
     ],
 )
 def test_a_missing_reference_comes_with_the_command_that_makes_it(changes, flags):
-    case = Case("3d_L8")
+    case = Case("3d_L6")
     said = reproduction._without_reference(case, completed(case.configuration([changes])))
     assert f"scripts/baseline.py --sampler hmc {flags} --references paper/references.yaml" in said
 
