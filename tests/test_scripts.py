@@ -124,6 +124,7 @@ def test_a_folder_in_use_is_refused_and_untouched(quick, command):
         (["--table=E1", "--target_acceptance=70"], "flag --target_acceptance has the value 70.0: input should be less than 1"),
         (["--table=E1", "--chain_length=10"], "flag --chain_length has the value 10: input should be greater than or equal to"),
         (["--table=E1", "--chain_lenght=10"], "unknown flag '--chain_lenght': did you mean '--chain_length'?"),
+        (["--figure=scan", "--flow=affine"], "--figure scan goes without --flow"),
         (["--table=E1", "E2"], "unexpected argument 'E2': every option is a flag"),
     ],
 )

@@ -173,6 +173,8 @@ def test_stages_are_the_run_with_their_entries():
     assert second.flow.parameters["network"] == config.flow.parameters["network"]
     with pytest.raises(ConfigError, match=r"stage 2: unknown key 'training.stepps': did you mean 'steps'"):
         load(CONFIGS / "E1.yaml", {"stages": [{}, {"training": {"stepps": 5}}]})
+    with pytest.raises(ConfigError, match=r"stage 1 has the lattice \(6, 6, 6\), of another dimension than \(8, 8\)"):
+        load(CONFIGS / "3d_L8.yaml", {"lattice": {"shape": [8, 8]}})
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("L*.yaml")), ids=lambda path: path.stem)
