@@ -150,8 +150,14 @@ def _pretrained(path: Path, strategy: tf.distribute.Strategy | None) -> tuple[Fl
 def _curve(scan: Scan, flow: Flow, action: Action, samples: int, label: str, seed: int, progress: Progress) -> list[Point]:
     couplings = scan.couplings(flow, action)
     with progress.bar(label, len(couplings)) as bar:
-        done = lambda point: bar.advance(status=f"ESS {point.ess:.3f}")  # noqa: E731
-        return curve(flow, action, couplings, samples=samples, seed=seed, done=done)
+        return curve(
+            flow,
+            action,
+            couplings,
+            samples=samples,
+            seed=seed,
+            done=lambda point: bar.advance(status=f"ESS {point.ess:.3f}"),
+        )
 
 
 def _show(name: str, found: ScanCurves, folder: Path, progress: Progress) -> bool:

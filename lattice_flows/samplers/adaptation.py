@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-__all__ = ["scaled"]
+__all__ = ["mean_acceptance", "scaled"]
 
 _DECAY = 0.6
 
@@ -14,10 +14,16 @@ def scaled(scale: tf.Tensor, acceptance: tf.Tensor, target: float, adaptations: 
     the start, fast enough to converge (B. Polyak, A. Juditsky 1992).
 
     Args:
-      scale: a positive scalar.
-      acceptance: of the last update, a scalar.
+      scale: positive, one or several.
+      acceptance: of the last update, of the shape of `scale`.
       target: the wanted acceptance.
       adaptations: number of earlier adaptations, a scalar.
     """
     gain = (1.0 + tf.cast(adaptations, scale.dtype)) ** -_DECAY
     return scale * tf.exp(gain * (tf.cast(acceptance, scale.dtype) - target))
+
+
+def mean_acceptance(dh: tf.Tensor) -> tf.Tensor:
+    """The mean of `min(1, exp(-dH))` over the chains, `[..., chains]` -> `[...]`; trajectories that diverge count as rejected."""
+    chance = tf.exp(tf.minimum(-dh, 0.0))
+    return tf.reduce_mean(tf.where(tf.math.is_finite(chance), chance, 0.0), -1)

@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from pydantic import PositiveInt
 
 from lattice_flows.actions import Action
-from lattice_flows.samplers.adaptation import scaled
+from lattice_flows.samplers.adaptation import mean_acceptance, scaled
 from lattice_flows.samplers.chain import Sampler
 
 __all__ = ["HMC", "Info", "State", "exp_minus_dh"]
@@ -109,9 +109,7 @@ class HMC(Sampler):
 
     def adapt(self, state: State, info: Info) -> State:
         """Brings the mean of `min(1, exp(-dH))` closer to the target."""
-        chance = tf.exp(tf.minimum(-info.dh, 0.0))
-        acceptance = tf.reduce_mean(tf.where(tf.math.is_finite(chance), chance, 0.0))
-        step_size = scaled(state.step_size, acceptance, self.target_acceptance, state.adaptations)
+        step_size = scaled(state.step_size, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)
         return state._replace(step_size=step_size, adaptations=state.adaptations + 1, tunnelled=tf.zeros_like(state.tunnelled))
 
     def diagnostics(self, state: State) -> dict[str, float]:

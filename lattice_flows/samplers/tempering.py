@@ -14,7 +14,7 @@ import tensorflow_probability as tfp
 from pydantic import PositiveInt
 
 from lattice_flows.actions import Action
-from lattice_flows.samplers.adaptation import scaled
+from lattice_flows.samplers.adaptation import mean_acceptance, scaled
 from lattice_flows.samplers.chain import Sampler
 from lattice_flows.samplers.hmc import exp_minus_dh
 
@@ -106,15 +106,13 @@ class Tempering(Sampler):
         none = tf.zeros_like(swap[:1])
         from_next, from_last = (self._of_fields(mask) for mask in (tf.concat([swap, none], 0), tf.concat([none, swap], 0)))
         phi = tf.where(from_next, tf.roll(phi, -1, 0), tf.where(from_last, tf.roll(phi, 1, 0), phi))
-        chance = tf.exp(tf.minimum(-dh, 0.0))
-        acceptances = tf.reduce_mean(tf.where(tf.math.is_finite(chance), chance, 0.0), 1)
         state = state._replace(
             phi=phi[0],
             others=phi[1:],
             proposed=state.proposed + self.chains * tf.cast(proposed, tf.int64),
             exchanged=state.exchanged + tf.reduce_sum(tf.cast(swap, tf.int64), 1),
         )
-        return state, Info(accepted[0] | swap[0], dh[0], acceptances)
+        return state, Info(accepted[0] | swap[0], dh[0], mean_acceptance(dh))
 
     def adapt(self, state: State, info: Info) -> State:
         """Brings the mean of `min(1, exp(-dH))` of each replica closer to the target."""
