@@ -61,6 +61,9 @@ def checks_of_chain(
         found += _longest_run(accepted)
     if log_weight is not None:
         found += _weights(log_weight, chain, training or {})
+    if (share := chain.get("smallest_exchange_acceptance")) is not None:
+        what = "smallest share of the proposed exchanges between two neighbouring replicas that are accepted"
+        found.append(judged("exchange_acceptance", share, 0.1, 0.01, what, "Use more replicas, or a larger smallest_beta"))
     for name, mean in (exact or {}).items():
         known = Estimate(chain[name], chain[f"{name}_error"]) if name in chain else None
         what = f"distance of the mean of {name} from {mean:g}, in units of its error"

@@ -57,6 +57,7 @@ PARETO = -0.95 * np.log(RNG.uniform(size=N))
         ("halves", {"phi": np.where(HALF, 0.8, 1.2) * PHI}),
         ("thermalisation", {"chain": {"thermalisation_pull": -4.5}}),
         ("tau_int_ratio", {"chain": {"tau_int": 9.0}}),
+        ("exchange_acceptance", {"chain": {"smallest_exchange_acceptance": 0.001}}),
         ("independent_configurations", {"chain": {"tau_int": 50.0}}),
         ("sign_flips", {"phi": POSITIVE}),
         ("positive_magnetization", {"phi": np.where(np.arange(N)[:, np.newaxis, np.newaxis] % 4, PHI, POSITIVE)}),
