@@ -45,7 +45,7 @@ class Flag:
       choices: all values that it may have; of a list, all parts.
       several: whether it may be given more than once; its value is then the list of all.
       required: whether it must be given.
-      positional: whether it is given without its name.
+      positional: whether it is given without its name; one that may be given more than once comes last.
       key: the dotted key of a configuration that it sets; `{sampler}` in it is the value of `--sampler`. The schema has its limits.
       shown_default: what the help says about the default.
       positive: whether a number must be positive, for flags without a key.

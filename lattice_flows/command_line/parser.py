@@ -60,7 +60,9 @@ def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequ
         print(_help(program, description, flags), flush=True)
         sys.exit(0)
     for flag in flags:
-        if flag.positional:
+        if flag.positional and flag.several:
+            found[flag.name], free = free or flag.default, []
+        elif flag.positional:
             found[flag.name] = free.pop(0) if free else flag.default
     if free:
         raise UsageError(f"unexpected argument {shown(free[0])}: every option is a flag, such as {names[0]}")
@@ -172,6 +174,7 @@ def _among(choices: Sequence[str], convert: Callable[[str], Any]) -> Callable[[s
 def _help(program: str, description: str, flags: Sequence[Flag]) -> str:
     """All flags in groups, with their defaults."""
     positional = [flag.name.upper() for flag in flags if flag.positional]
+    positional += [f"[{flag.name.upper()} ...]" for flag in flags if flag.positional and flag.several]
     lines = [" ".join(["usage:", program, *positional, "[flags]"]), "", description]
     for title in GROUPS:
         group = [flag for flag in flags if flag.group == title]

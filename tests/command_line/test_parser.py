@@ -80,6 +80,16 @@ def test_missing_flags_are_named_after_unknown_ones():
         parse("p", "", (Flag("ensemble", "what to run", "file", positional=True, required=True),), [])
 
 
+def test_several_arguments_without_a_name(capsys):
+    flags = (Flag("run", "what to run", "run folders", positional=True, several=True, required=True), *shared("resume"))
+    assert parse("p", "", flags, ["a", "--resume", "b"]).run == ["a", "b"]
+    with pytest.raises(UsageError, match=r"^missing: RUN$"):
+        parse("p", "", flags, ["--resume"])
+    with pytest.raises(SystemExit):
+        parse("p", "", flags, ["--help"])
+    assert capsys.readouterr().out.startswith("usage: p RUN [RUN ...] [flags]\n")
+
+
 def test_the_help_shows_all_flags_in_groups_with_their_defaults(capsys):
     with pytest.raises(SystemExit) as exit_of:
         parsed("--help")
