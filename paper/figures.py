@@ -59,12 +59,13 @@ def _green(parts: Ingredients) -> Drawn:
 
 def _mass(parts: Ingredients) -> Drawn:
     curves = {label: result.effective_mass for label, result in parts.samplers("E5").items()}
-    pole_mass = parts.flows[Case("E5")].estimate("pole_mass")
+    flow = parts.flows[Case("E5")]
+    pole_masses = {f"{flow.flow} flow": flow.estimate("pole_mass")}
     caption = (
         "Effective mass (eq. 28) on E5 from the three samplers, and the pole mass of the correlated cosh fit to the flow's Green's "
         f"function as a band ({parts.seeds(['E5'])})."
     )
-    return Drawn(plots.effective_mass(curves, pole_mass, "E5"), caption)
+    return Drawn(plots.effective_mass(curves, pole_masses, "E5"), caption)
 
 
 def _observables(parts: Ingredients) -> Drawn:

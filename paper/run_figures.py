@@ -24,7 +24,7 @@ def save(run: Path, result: Result) -> None:
     if history.exists():
         metrics = read_csv(history, _DRAWN, "take it away, and continue with --resume")
         if metrics["step"]:
-            plots.save(plots.training_history(metrics, f"{table}: training"), folder, "training_history")
+            plots.save(plots.training_history({table: [metrics]}, f"{table}: training"), folder, "training_history")
     samplers = {"flow": result}
     hmc = reference(result.lattice_shape, result.action)
     if hmc is not None:
@@ -33,5 +33,5 @@ def save(run: Path, result: Result) -> None:
     mass = {label: of.effective_mass for label, of in samplers.items()}
     rejections = {"flow": (result.rejection_runs, result.chain["length"])}
     plots.save(plots.zero_momentum_green(green, table), folder, "zero_momentum_green")
-    plots.save(plots.effective_mass(mass, result.estimate("pole_mass"), table), folder, "effective_mass")
+    plots.save(plots.effective_mass(mass, {"flow": result.estimate("pole_mass")}, table), folder, "effective_mass")
     plots.save(plots.rejection_histogram(rejections, table), folder, "rejection_runs")

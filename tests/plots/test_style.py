@@ -10,17 +10,21 @@ def test_every_figure_is_written(tmp_path):
     points = [Estimate(1.0 / (t + 1), 0.01) for t in range(4)]
     metrics = {name: [0.1, 0.2, 0.3] for name in ("acceptance", "ess")} | {"step": [1, 2, 3], "loss": [3, 2, 1], "log_z": [0, 0, 0]}
     figures = {
-        "history": plots.training_history(metrics, "title"),
+        "history": plots.training_history({"run": [metrics, metrics], "other": [metrics]}, "title"),
         "depth": plots.quality_against("layers", {"": [(16, 0.7, 0.6), (1, 0.2, 0.1)]}),
         "kinds": plots.quality_against("network", {"seed = 1": [("dense", 0.7, 0.6)], "seed = 2": [("conv", 0.7, 0.6)]}),
         "coupling": plots.against_coupling(
             {"f": {"L = 4": ([1, 2, 3, 4], points, [True, True, True, False])}}, "title", "lam", (1.5, 2.5)
         ),
         "green": plots.zero_momentum_green({"flow": points, "HMC": points}, "title"),
-        "mass": plots.effective_mass({"flow": [points[0], None, points[2]]}, None, "title"),
-        "band": plots.effective_mass({"flow": points}, points[0], "title"),
+        "mass": plots.effective_mass({"flow": [points[0], None, points[2]]}, {}, "title"),
+        "band": plots.effective_mass({"flow": points}, {"flow": points[0]}, "title"),
         "runs": plots.rejection_histogram({"flow": (np.array([0, 5, 3, 1]), 30), "HMC": ([0, 4], 30)}, "title"),
         "no_runs": plots.rejection_histogram({"flow": (np.array([0]), 30)}, "title"),
+        "weights": plots.action_against_log_q(np.array([1.0, 2.1, np.inf]), np.array([-3.0, -4.0, -5.0]), "title"),
+        "log_weights": plots.log_weight_histogram({"flow": np.array([1.0, 2.0, -np.inf]), "none": np.array([np.nan])}, "title"),
+        "field": plots.configuration(np.zeros((4, 4)), "title"),
+        "fields": plots.configurations({"a": np.ones((4, 4, 3)), "b": -np.ones((4, 4, 3))}),
         "observables": plots.observables_against_extent(
             {"E": {"flow": {6: points[0], 8: points[1]}, "HMC": {6: points[0]}}}, "title"
         ),

@@ -1,0 +1,122 @@
+"""Pictures of fields."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from lattice_flows.plots.style import styled
+
+__all__ = ["COLOUR_MAP", "configuration", "configurations", "draw_field", "scale"]
+
+COLOUR_MAP = "RdBu_r"  # white at zero, as dark on both sides
+
+
+@styled
+def configuration(phi: np.ndarray, title: str = "") -> Figure:
+    """A field as a picture, on a colour scale that is symmetric around zero.
+
+    In two dimensions every site is a square. In three and four, the slices that are perpendicular to the last axes stand beside
+    each other, those of `x_3` from left to right and those of `x_4` from the bottom to the top.
+
+    ```python
+    figure = lf.plots.configuration(np.random.default_rng(1).normal(size=(8, 8)), "noise")
+    ```
+
+    Args:
+      phi: `[*lattice_shape]`, in one to four dimensions.
+      title: of the picture.
+
+    Raises:
+      ValueError: another number of dimensions, or no finite field.
+    """
+    return configurations({title: phi})
+
+
+@styled
+def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
+    """Several fields beside each other, on one colour scale.
+
+    Args:
+      fields: title -> field, `[*lattice_shape]`.
+      columns: pictures in a row, at most.
+
+    Raises:
+      ValueError: as `configuration`.
+    """
+    norm = scale(fields.values())
+    pictures = [mosaic(phi) for phi in fields.values()]
+    columns = min(columns, len(fields))
+    rows = -(-len(fields) // columns)
+    height, width = max(picture.shape[0] for picture in pictures), max(picture.shape[1] for picture in pictures)
+    side = min(2.0 if len(fields) > 1 else 3.6, 8.0 / columns)
+    figure = Figure(figsize=(columns * side + 0.9, rows * (max(side * height / width, 0.6) + 0.5)))
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, (title, phi) in zip(panels.flat, fields.items(), strict=False):
+        image = draw_field(axes, phi, norm, labelled=axes is panels[-1][0])
+        axes.set_title(title, fontsize=10)
+    for axes in list(panels.flat)[len(fields) :]:
+        axes.set_axis_off()
+    figure.colorbar(image, ax=panels, label=r"$\phi$", shrink=0.8, aspect=15)
+    return figure
+
+
+def scale(fields) -> Normalize:
+    """A scale for the colours of fields that is symmetric around zero and holds all of their values.
+
+    Raises:
+      ValueError: a field that is not finite.
+    """
+    largest = max(float(np.abs(phi).max()) for phi in fields)
+    if not np.isfinite(largest):
+        raise ValueError("a field that is not finite cannot be drawn")
+    return Normalize(-(largest or 1.0), largest or 1.0)
+
+
+def draw_field(axes: Axes, phi: np.ndarray, norm: Normalize, *, labelled: bool = True) -> AxesImage:
+    """Draws a field, or its slices, into axes.
+
+    Args:
+      axes: where.
+      phi: `[*lattice_shape]`.
+      norm: of the colours.
+      labelled: whether the axes say which direction is which.
+    """
+    image = axes.imshow(mosaic(phi), cmap=COLOUR_MAP, norm=norm, origin="lower", interpolation="none")
+    if np.ndim(phi) == 2 and labelled:
+        axes.set(xlabel=r"$x_1$", ylabel=r"$x_2$")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(4, integer=True))
+    else:
+        axes.set(xticks=[], yticks=[])
+    if np.ndim(phi) != 2:
+        axes.spines[:].set_visible(False)
+        if labelled:
+            axes.set_xlabel(r"$x_1$" if np.ndim(phi) == 1 else rf"slices of $x_3$ = 0 ... {phi.shape[2] - 1}")
+            axes.set_ylabel(rf"of $x_4$ = 0 ... {phi.shape[3] - 1}" if np.ndim(phi) == 4 else "")
+    return image
+
+
+def mosaic(phi: np.ndarray) -> np.ndarray:
+    """A field as a matrix, the first axis of the lattice from left to right and the second upwards.
+
+    Slices of more dimensions have a gap of NaN between them, so wide that it is seen.
+
+    Raises:
+      ValueError: not one to four dimensions.
+    """
+    phi = np.asarray(phi, np.float64)
+    if not 1 <= phi.ndim <= 4:
+        raise ValueError(f"a field of 1 to 4 dimensions can be drawn, got the shape {phi.shape}: give one configuration")
+    if phi.ndim <= 2:
+        return np.atleast_2d(phi.T)
+    slices = phi[..., np.newaxis] if phi.ndim == 3 else phi
+    gap = max(1, round(phi.shape[0] / 10))
+    padded = np.pad(slices, ((0, gap), (0, gap), (0, 0), (0, 0)), constant_values=np.nan)
+    # [x1, x2, x3, x4] -> [x4, x2, x3, x1], whose pairs are rows and columns.
+    arranged = padded.transpose(3, 1, 2, 0)
+    return arranged.reshape(padded.shape[3] * padded.shape[1], padded.shape[2] * padded.shape[0])[:-gap, :-gap]

@@ -1,0 +1,62 @@
+"""Figures of two-point functions in time."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lattice_flows.measurement.errors import Estimate
+from lattice_flows.plots.style import COLOURS, styled
+
+__all__ = ["effective_mass", "zero_momentum_green"]
+
+Curves = Mapping[str, Sequence[Estimate | None]]
+
+
+@styled
+def zero_momentum_green(curves: Curves, title: str = "") -> Figure:
+    """The connected zero-momentum Green's function, arXiv:1904.12072, eq. 23, against time.
+
+
+    Args:
+      curves: label of the sampler -> the function at t = 0, 1, ...; None where it is not known.
+      title: of the figure.
+    """
+    figure = Figure()
+    axes = figure.subplots()
+    _correlators(axes, curves, 0)
+    axes.set(xlabel=r"$t$", ylabel=r"$\tilde G_c(0, t)$", yscale="log", title=title)
+    return figure
+
+
+@styled
+def effective_mass(curves: Curves, pole_masses: Mapping[str, Estimate | None], title: str = "") -> Figure:
+    """The effective mass, arXiv:1904.12072, eq. 28, against time, and pole masses as bands.
+
+    Args:
+      curves: label of the sampler -> the effective mass at t = 1, 2, ...; None where it is not known.
+      pole_masses: label of the sampler -> the mass of the cosh fit, for those whose band is drawn.
+      title: of the figure.
+    """
+    figure = Figure()
+    axes = figure.subplots()
+    _correlators(axes, curves, 1)
+    for label, mass in pole_masses.items():
+        if mass is not None:
+            colour = COLOURS[list(curves).index(label) % len(COLOURS)]
+            low, high = mass.value - mass.error, mass.value + mass.error
+            axes.axhspan(low, high, color=colour, alpha=0.2, linewidth=0, label=rf"$m_p$, {label}")
+    axes.legend()
+    axes.set(xlabel=r"$t$", ylabel=r"$m_{\mathrm{eff}}(t)$", title=title)
+    return figure
+
+
+def _correlators(axes: Axes, curves: Curves, first: int) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for index, (label, points) in enumerate(curves.items()):
+        known = [(first + t, point) for t, point in enumerate(points) if point is not None]
+        times = np.array([t for t, _ in known]) + 0.08 * index  # side by side, not on top of each other
+        axes.errorbar(times, [p.value for _, p in known], [p.error for _, p in known], linestyle="", capsize=2, label=label)
+    axes.legend()
