@@ -14,6 +14,7 @@ from lattice_flows.plots.style import styled
 __all__ = ["COLOUR_MAP", "configuration", "configurations", "draw_field", "scale"]
 
 COLOUR_MAP = "RdBu_r"  # white at zero, as dark on both sides
+_WIDE = 2  # pictures of this ratio of sides or more have a row for each
 
 
 @styled
@@ -43,17 +44,17 @@ def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure
 
     Args:
       fields: title -> field, `[*lattice_shape]`.
-      columns: pictures in a row, at most.
+      columns: pictures in a row, at most; wide ones, of the slices of three dimensions, stand below each other.
 
     Raises:
       ValueError: as `configuration`.
     """
     norm = scale(fields.values())
     pictures = [mosaic(phi) for phi in fields.values()]
-    columns = min(columns, len(fields))
-    rows = -(-len(fields) // columns)
     height, width = max(picture.shape[0] for picture in pictures), max(picture.shape[1] for picture in pictures)
-    side = min(2.0 if len(fields) > 1 else 3.6, 8.0 / columns)
+    columns = 1 if width > _WIDE * height else min(columns, len(fields))
+    rows = -(-len(fields) // columns)
+    side = 6.4 if width > _WIDE * height else 1.7 if len(fields) > 1 else 3.6
     figure = Figure(figsize=(columns * side + 0.9, rows * (max(side * height / width, 0.6) + 0.5)))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (title, phi) in zip(panels.flat, fields.items(), strict=False):
