@@ -1,15 +1,9 @@
-"""Whether results agree: each observable with its reference and the paper, and all samplers of an ensemble with each other."""
+"""Whether a result agrees with its references and with the paper."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from lattice_flows.config import ConfigError
-from lattice_flows.measurement.agreement import Agreement, Sampled, agreement
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper.references import published, reference
 
-__all__ = ["compared", "sampler_agreement"]
+__all__ = ["compared"]
 
 
 def compared(result: Result) -> Result:
@@ -17,41 +11,3 @@ def compared(result: Result) -> Result:
     hmc = reference(result.lattice_shape, result.action)
     known = {name: row.estimate for name, row in hmc.observables.items()} if hmc else {}
     return result.compared(known, published(result.lattice_shape, result.action))
-
-
-def sampler_agreement(results: Sequence[Result]) -> Agreement:
-    """Chi-square of samplers of one distribution against their common mean, over those observables that all of them know.
-
-    Raises:
-      ConfigError: the results are on different lattices, or of different actions, or have no observable in common.
-    """
-    _check_physics(results)
-    names = [name for name in results[0].correlation.of if all(_is_known(result, name) for result in results)]
-    if not names:
-        raise ConfigError(f"the samplers {_samplers(results)} have no observable with an error in common: draw longer chains")
-    return agreement([_sampled(result, names) for result in results])
-
-
-def _check_physics(results: Sequence[Result]) -> None:
-    found = [(tuple(result.lattice_shape), dict(result.action)) for result in results]
-    for result, (shape, action) in zip(results, found, strict=True):
-        if (shape, action) != found[0]:
-            raise ConfigError(
-                f"the samplers {_samplers(results)} cannot agree: {results[0].sampler} has the lattice {found[0][0]} and the "
-                f"action {found[0][1]}, {result.sampler} has {shape} and {action}; compare results of one lattice and action"
-            )
-
-
-def _samplers(results: Sequence[Result]) -> str:
-    return ", ".join(result.sampler for result in results)
-
-
-def _is_known(result: Result, name: str) -> bool:
-    number = result.estimate(name)
-    return name in result.correlation.of and number is not None and np.isfinite(number.value) and number.error > 0
-
-
-def _sampled(result: Result, names: Sequence[str]) -> Sampled:
-    at = [result.correlation.of.index(name) for name in names]
-    matrix = np.asarray(result.correlation.matrix)[np.ix_(at, at)]
-    return Sampled([result.estimate(name) for name in names], matrix, result.correlation.bins)

@@ -14,13 +14,14 @@ from lattice_flows.measurement.result import Result
 from lattice_flows.paper import report, run_figures
 from lattice_flows.paper.cases import DIMENSIONS, Case, needed
 from lattice_flows.paper.comparison import compared
-from lattice_flows.paper.figures import Drawn, draw
+from lattice_flows.paper.figures import draw
 from lattice_flows.paper.ingredients import Ingredients, stored_flows
 from lattice_flows.paper.references import baselines, samplers
 from lattice_flows.paper.tables import agreement_table, case_table, dimensions_table, exponents_table, summary
 from lattice_flows.pipeline import Trained, as_pretrained, completed, start_from_pretrained, train_run
 from lattice_flows.production import ENSEMBLE, measure_run, sample_run
 from lattice_flows.progress import Progress
+from lattice_flows.report.figures import Captioned
 
 __all__ = ["reproduce", "reproduce_case", "show_stored"]
 
@@ -63,12 +64,10 @@ def reproduce(
       whether every result can be trusted, and none disagrees with its reference, where there is one.
 
     Raises:
-      ConfigError: a configuration that cannot be used, missing baselines, weights or packages; nothing is done then.
+      ConfigError: a configuration that cannot be used, missing baselines or weights; nothing is done then.
       RunError, CheckpointError, TrainingDiverged: see `pipeline.train_run`.
     """
     out, progress = Path(out), progress or Progress(quiet=True)
-    if with_report:
-        report.check()
     cases = list(dict.fromkeys([*map(Case, tables), *needed(figures)]))
     plans = []
     for case in cases:
@@ -220,7 +219,7 @@ def _check_baselines(numbers: Iterable[int], known: Mapping[tuple[str, str], Res
         )
 
 
-def _draw(numbers: Sequence[int], parts: Ingredients, folder: Path, progress: Progress) -> dict[int, Drawn]:
+def _draw(numbers: Sequence[int], parts: Ingredients, folder: Path, progress: Progress) -> dict[int, Captioned]:
     """Draws and saves figures of the paper with their captions."""
     drawn = {n: draw(n, parts) for n in numbers}
     for n, one in drawn.items():

@@ -12,8 +12,8 @@ from lattice_flows.measurement.curves import Point, crossing, derivative_pulls
 from lattice_flows.measurement.errors import Estimate, format_estimate, pull
 from lattice_flows.measurement.result import LARGEST_PULL, Result
 from lattice_flows.paper.cases import DIMENSIONS, TABLES
-from lattice_flows.paper.figures import Drawn
 from lattice_flows.paper.references import baselines, critical_coupling
+from lattice_flows.report.figures import Captioned
 
 __all__ = ["ScanCurves", "baselines_on"]
 
@@ -69,7 +69,7 @@ class ScanCurves(NamedTuple):
         """The critical coupling as published, where it is."""
         return critical_coupling(self.dimensions, self.m2)
 
-    def draw(self) -> Drawn:
+    def draw(self) -> Captioned:
         """The figure: free energy density, susceptibility, magnetization and Binder cumulant against lam."""
         values = {
             symbol: {
@@ -90,7 +90,7 @@ class ScanCurves(NamedTuple):
             f"{' or '.join(map(str, samples))} weighted proposals of its own; bands are one standard deviation, open marks are "
             f"points whose weights cannot be trusted{'; grey is the critical coupling as published' if critical else ''}."
         )
-        return Drawn(plots.against_coupling(values, title, r"$\lambda$", marked), caption)
+        return Captioned(plots.against_coupling(values, title, r"$\lambda$", marked), caption)
 
     def findings(self) -> tuple[str, bool]:
         """What the curves say: crossings of U4, and, for each lattice, the tests of its curve.

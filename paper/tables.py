@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from lattice_flows.measurement.agreement import Agreement
 from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, Check, checks_table
+from lattice_flows.measurement.comparison import sampler_agreement
 from lattice_flows.measurement.errors import Estimate, format_estimate
 from lattice_flows.measurement.result import LONG_AND_SHORT, Result
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.paper import scaling
-from lattice_flows.paper.comparison import sampler_agreement
 from lattice_flows.paper.ingredients import Ingredients
 from lattice_flows.paper.recorded_runs import MARKS
 from lattice_flows.paper.records import COST, RUNS, read_record
@@ -128,6 +128,7 @@ def case_table(result: Result) -> str:
         summary([result]),
         text_table(columns.split(", "), result.rows(), compact=True),
         f"Free-energy density -log Z / V = {format_estimate(free_energy)}, from {chain['length']} weighted proposals.",
+        *([str(result.weight_variance)] if result.weight_variance else []),
         result.conclusion,
     ]
     if result.checks:

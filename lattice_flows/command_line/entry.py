@@ -21,9 +21,12 @@ __all__ = ["COMMANDS", "command", "main", "run"]
 COMMANDS = {
     "reproduce": "regenerate tables and figures of arXiv:1904.12072",
     "train": "train the flow of a configuration",
+    "watch": "draw trainings on the terminal while they go on",
     "sweep": "train over combinations of settings, and tabulate the flows",
     "sample": "draw a Markov chain from a trained flow",
     "measure": "measure the observables of a stored ensemble",
+    "report": "write a page of HTML about one run, or about several side by side",
+    "convert": "translate a configuration of GomalizingFlow.jl into one of this package",
     "baseline": "sample with HMC or local Metropolis, for comparison",
     "benchmark": "measure how fast the package is on this machine",
 }

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from lattice_flows.measurement.tables import text_table
 
-__all__ = ["BAD", "DOUBTFUL", "GOOD", "UNKNOWN", "Check", "checks_table", "explained", "judged"]
+__all__ = ["BAD", "DOUBTFUL", "GOOD", "UNKNOWN", "Check", "checks_table", "explained", "judged", "limit", "shown"]
 
 GOOD, DOUBTFUL, BAD, UNKNOWN = "good", "doubtful", "bad", "unknown"
 
@@ -64,7 +64,7 @@ def judged(name: str, value: float | None, doubtful: float, bad: float, meaning:
 
 def checks_table(checks: Sequence[Check], *, compact: bool = False) -> str:
     """All checks as a Markdown table."""
-    rows = [[one.name, _shown(one), _limit(one, one.doubtful), _limit(one, one.bad), one.verdict, one.meaning] for one in checks]
+    rows = [[one.name, shown(one), limit(one, one.doubtful), limit(one, one.bad), one.verdict, one.meaning] for one in checks]
     return text_table(["check", "number", "doubtful", "bad", "verdict", "what it is"], rows, compact=compact)
 
 
@@ -79,18 +79,20 @@ def explained(checks: Sequence[Check]) -> str:
     count += "".join(f", {sum(one.verdict == verdict for one in wrong)} {verdict}" for verdict in {one.verdict: 0 for one in wrong})
     count += f", {len(unknown)} unknown ({', '.join(unknown)})" if unknown else ""
     lines = [
-        f"- {one.verdict}: {one.name} {_shown(one)} ({_limit(one, one.doubtful)} is doubtful, {_limit(one, one.bad)} bad): "
+        f"- {one.verdict}: {one.name} {shown(one)} ({limit(one, one.doubtful)} is doubtful, {limit(one, one.bad)} bad): "
         f"{one.meaning}. {one.advice}."
         for one in wrong
     ]
     return "\n".join([f"Can these errors be trusted? {answer}: {count}.", *lines])
 
 
-def _shown(check: Check) -> str:
+def shown(check: Check) -> str:
+    """The number of a check as text."""
     if check.value is None:
         return "" if check.verdict == UNKNOWN else "not finite"
     return f"{check.value:.4g}"
 
 
-def _limit(check: Check, limit: float | None) -> str:
-    return f"{'above' if check.bad >= check.doubtful else 'below'} {limit:.3g}"
+def limit(check: Check, number: float | None) -> str:
+    """One of the limits of a check as text, with the side on which numbers are the bad ones."""
+    return f"{'above' if check.bad >= check.doubtful else 'below'} {number:.3g}"

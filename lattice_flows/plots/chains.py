@@ -13,7 +13,7 @@ __all__ = ["autocorrelation_times", "rejection_histogram"]
 
 
 @styled
-def rejection_histogram(samplers: Mapping[str, tuple[Sequence[int], int]], title: str) -> Figure:
+def rejection_histogram(samplers: Mapping[str, tuple[Sequence[int], int]], title: str = "") -> Figure:
     """How often r proposals in a row were rejected, per million updates.
 
     Args:

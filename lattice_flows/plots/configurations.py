@@ -62,7 +62,9 @@ def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure
         axes.set_title(title, fontsize=10)
     for axes in list(panels.flat)[len(fields) :]:
         axes.set_axis_off()
-    figure.colorbar(image, ax=panels, label=r"$\phi$", shrink=0.8, aspect=15)
+    bar = figure.colorbar(image, ax=panels, shrink=0.8, aspect=15)
+    bar.set_label(r"$\phi$", rotation=0)
+    bar.solids.set_rasterized(True)
     return figure
 
 
@@ -94,11 +96,10 @@ def draw_field(axes: Axes, phi: np.ndarray, norm: Normalize, *, labelled: bool =
             axis.set_major_locator(MaxNLocator(4, integer=True))
     else:
         axes.set(xticks=[], yticks=[])
-    if np.ndim(phi) != 2:
-        axes.spines[:].set_visible(False)
-        if labelled:
-            axes.set_xlabel(r"$x_1$" if np.ndim(phi) == 1 else rf"slices of $x_3$ = 0 ... {phi.shape[2] - 1}")
-            axes.set_ylabel(rf"of $x_4$ = 0 ... {phi.shape[3] - 1}" if np.ndim(phi) == 4 else "")
+    axes.spines[:].set_visible(False)
+    if np.ndim(phi) != 2 and labelled:
+        axes.set_xlabel(r"$x_1$" if np.ndim(phi) == 1 else rf"slices of $x_3$ = 0 ... {phi.shape[2] - 1}")
+        axes.set_ylabel(rf"of $x_4$ = 0 ... {phi.shape[3] - 1}" if np.ndim(phi) == 4 else "")
     return image
 
 

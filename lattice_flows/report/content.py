@@ -1,0 +1,124 @@
+"""What a report says about runs: those on one ensemble side by side, and each by itself."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from lattice_flows import __version__
+from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, UNKNOWN
+from lattice_flows.measurement.errors import format_estimate
+from lattice_flows.measurement.result import Result
+from lattice_flows.report import figures, page, tables
+from lattice_flows.report.page import Block, Section
+from lattice_flows.report.runs import Run, read_runs
+
+__all__ = ["opinion", "sections", "write"]
+
+
+def write(path: str | Path, folders: Sequence[str | Path]) -> None:
+    """Writes the report on some runs: one HTML page that needs no other file.
+
+    ```python
+    from lattice_flows.errors import UserError
+    from lattice_flows.report import write
+
+    try:
+        write("report.html", ["runs/E1", "runs/hmc/E1"])
+    except UserError as error:
+        print(error)                     # there is no run folder ...
+    ```
+
+    Args:
+      path: of the page.
+      folders: of the runs.
+
+    Raises:
+      RunError: a folder holds no run, or the page cannot be written.
+    """
+    runs = read_runs(folders)
+    names = ", ".join(run.name for run in runs)
+    title = f"Run {names}" if len(runs) == 1 else f"Runs {names}"
+    page.write(Path(path), title, f"Made by lattice-flows {__version__} from what the runs have left on disk.", sections(runs))
+
+
+def sections(runs: Sequence[Run]) -> list[Section]:
+    """The sections of a report: a summary of several runs, then the runs of one ensemble after the other."""
+    groups: dict[object, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.ensemble, []).append(run)
+    found = [Section("Summary", [page.table(tables.summary(runs))], "summary")] if len(runs) > 1 else []
+    for index, (ensemble, group) in enumerate(groups.items()):
+        title = "Unknown ensemble"
+        if ensemble is not None:
+            shape, action = ensemble
+            title = f"{tables.extents(shape)}, {tables.described(action)}"
+        found.append(_of_an_ensemble(title, f"ensemble-{index}", group))
+    return found
+
+
+def _of_an_ensemble(title: str, anchor: str, runs: Sequence[Run]) -> Section:
+    blocks, parts = [page.table(tables.overview(runs))], [_of_a_run(run) for run in runs if run.path]
+    drawn = figures.of_an_ensemble(runs)
+    shown = page.columns(page.figure(one.figure, f"{anchor}-{name}", one.caption) for name, one in drawn.items())
+    if sum(run.result is not None for run in runs) > 1:
+        first = next(run.name for run in runs if run.result)
+        caption = f"Pulls are distances from {first} in standard deviations of the difference."
+        blocks.append(page.table(tables.compared(runs), caption))
+        blocks += [page.paragraph(agreement)] if (agreement := tables.agreement(runs)) else []
+    if len(runs) > 1:
+        blocks.append(
+            page.folded("Settings that differ", differing) if (differing := page.table(tables.different_settings(runs))) else ""
+        )
+    return Section(title, [*blocks, shown], anchor, parts)
+
+
+def _of_a_run(run: Run) -> Section:
+    blocks: list[Block] = [page.verdict(UNKNOWN, sentence) for sentence in run.missing]
+    parts: list[Section] = []
+    if (result := run.result) is not None:
+        blocks.insert(0, page.verdict(*opinion(result)))
+        parts.append(Section("Observables", [page.table(tables.observables(result))]))
+        if result.checks:
+            listed = page.table(tables.checks(result.checks))
+            good = all(check.verdict == GOOD for check in result.checks)
+            parts.append(Section("Can the errors be trusted?", [page.folded("All checks", listed) if good else listed]))
+    pictures = {name: page.figure(one.figure, f"{run.name}-{name}", one.caption) for name, one in figures.of_a_run(run).items()}
+    weights = [pictures.pop("action_against_log_q")] if "action_against_log_q" in pictures else []
+    if result is not None and (shares := tables.variance(result)):
+        found = result.weight_variance
+        spread = (
+            f"The variance of the log weights is {format_estimate(found.variance)}, from {found.proposals} proposals, of which the "
+            f"outermost 1 % hold {100 * found.tails:.0f} % of it (8 % in a normal distribution)."
+        )
+        caption = "Shares of the variance that functions of the field explain:"
+        weights.append(page.together(page.paragraph(spread), page.table(shares, caption)))
+    if weights:
+        parts.append(Section("Density of the flow", [page.columns(weights)]))
+    if pictures:
+        parts.append(Section("Configurations", list(pictures.values())))
+    if made := _how_it_was_made(run):
+        parts.append(Section("How it was made", made))
+    return Section(run.name, blocks, tables.anchor(run), parts)
+
+
+def opinion(result: Result) -> tuple[str, str, str]:
+    """What to think of a result: the kind of a verdict, whether its errors can be trusted, and whether it agrees."""
+    verdicts = {check.verdict for check in result.checks}
+    kind = BAD if result.passed is False else DOUBTFUL if DOUBTFUL in verdicts else GOOD if result.trusted else UNKNOWN
+    lines = result.conclusion.splitlines()
+    return kind, lines[0], lines[-1]
+
+
+def _how_it_was_made(run: Run) -> list[Block]:
+    environment = dict(run.environment or {})
+    command = run.result.command if run.result and run.result.command else None
+    if listed := environment.pop("command", None):
+        command = shlex.join(["python", *listed] if listed[0].endswith(".py") else ["lattice-flows", *listed[1:]])
+    blocks = [page.code(command)] if command else []
+    rows = [[name.replace("_", " "), ", ".join(value) if isinstance(value, list) else value] for name, value in environment.items()]
+    rows = [[name, "" if value is None else value] for name, value in rows]
+    if rows:
+        blocks.append(page.folded("Environment", page.table(tables.Table(["", ""], rows, text=(1,)))))
+    if run.config is not None:
+        blocks.append(page.folded("Settings", page.code(run.config.dump())))
+    return blocks

@@ -1,0 +1,208 @@
+"""What a run has left on disk, as far as it got. Nothing is computed here that the run did not compute."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from lattice_flows.config import RunConfig, load
+from lattice_flows.errors import UserError
+from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
+from lattice_flows.io.files import RunError
+from lattice_flows.io.histories import METRICS, stage_folders
+from lattice_flows.measurement.result import Result
+from lattice_flows.reading import read_csv, read_json, reading
+
+__all__ = ["Excerpt", "Run", "read_run", "read_runs"]
+
+_CONFIG, _RESULT, _ENVIRONMENT, _WEIGHTS = "config.yaml", "result.json", "environment.json", "weights.npz"
+_COLUMNS = ("step", "loss", "log_z", "acceptance", "ess")
+_PROPOSALS = 1500  # that are drawn as points
+_FIELDS = 4
+_OF_A_FLOW = "independence"
+
+Found = TypeVar("Found")
+
+
+class Excerpt(NamedTuple):
+    """What is shown of an ensemble.
+
+    Attributes:
+      fields: title -> configuration.
+      log_weight: of all proposals of a flow; None for other samplers.
+      action: of some of the proposals, `[n]`; None where it was not measured.
+      log_q: of the same.
+    """
+
+    fields: Mapping[str, np.ndarray]
+    log_weight: np.ndarray | None = None
+    action: np.ndarray | None = None
+    log_q: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as far as it got. What it has not left, or not yet, is None or empty.
+
+    Attributes:
+      name: by which it is shown.
+      path: its folder; None for a result from elsewhere.
+      result: what was measured.
+      history: of its training, see `plots.training_history`.
+      config: its settings.
+      environment: what it ran on.
+      excerpt: of its ensemble.
+      missing: sentences, each about something that is not there, and how it is made.
+    """
+
+    name: str
+    path: Path | None = None
+    result: Result | None = None
+    history: Sequence[Mapping[str, Sequence[float]]] = ()
+    config: RunConfig | None = None
+    environment: Mapping[str, Any] | None = None
+    excerpt: Excerpt | None = None
+    missing: Sequence[str] = ()
+
+    @property
+    def ensemble(self) -> tuple[tuple[int, ...], tuple[tuple[str, Any], ...]] | None:
+        """Lattice and action, by which runs are compared; None where neither settings nor a result say them."""
+        if self.result is not None:
+            return tuple(self.result.lattice_shape), tuple(self.result.action.items())
+        if self.config is not None:
+            return tuple(self.config.lattice.shape), tuple(self.config.action.model_dump().items())
+        return None
+
+    @property
+    def kind(self) -> str:
+        """What was sampled with, in words."""
+        sampler = self.result.sampler if self.result else _OF_A_FLOW
+        if sampler != _OF_A_FLOW:
+            return {"hmc": "HMC", "metropolis": "local Metropolis"}.get(sampler, sampler)
+        name = self.result.flow if self.result and self.result.flow else self.config and self.config.flow.name
+        return f"{name} flow" if name else "flow"
+
+
+def read_runs(paths: Sequence[str | Path]) -> list[Run]:
+    """Reads some runs, each of which gets a name of its own.
+
+    Raises:
+      RunError: one is not a run folder.
+    """
+    folders = list(dict.fromkeys(Path(path).resolve() for path in paths))
+    names = [folder.name for folder in folders]
+    return [
+        read_run(folder, folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}")
+        for folder in folders
+    ]
+
+
+def read_run(path: str | Path, name: str | None = None) -> Run:
+    """Reads what a run has left. A file that is damaged is named among what is missing.
+
+    ```python
+    from lattice_flows.errors import UserError
+    from lattice_flows.report import read_run
+
+    try:
+        print(read_run("runs/E1").missing)
+    except UserError as error:
+        print(error)                     # there is no run folder runs/E1
+    ```
+
+    Args:
+      path: the run folder.
+      name: by which it is shown; None for that of the folder.
+
+    Raises:
+      RunError: there is no such folder, or it holds no run.
+    """
+    path = Path(path)
+    _check_folder(path)
+    missing: list[str] = []
+
+    def read(file: str, how: Callable[[Path], Found], otherwise: str = "") -> Found | None:
+        if not (path / file).exists():
+            missing.extend([otherwise] if otherwise else [])
+            return None
+        try:
+            return how(path / file)
+        except UserError as error:
+            missing.append(f"{file} is there, but damaged: {error}.")
+            return None
+
+    trained = (path / _WEIGHTS).exists()
+    excerpt = read(ENSEMBLE, _excerpt, _not_sampled(path, trained))
+    result = read(_RESULT, _result, _not_measured(path) if (path / ENSEMBLE).exists() else "")
+    begun = [(folder / METRICS).exists() for folder in stage_folders(path)]
+    history = [_metrics(folder / METRICS, missing) for folder, there in zip(stage_folders(path), begun, strict=True) if there]
+    if not any(begun) and (result is None or result.sampler == _OF_A_FLOW):
+        missing.append("No training history: the flow was trained in another folder.")
+    return Run(
+        name=name or path.resolve().name,
+        path=path,
+        result=result,
+        history=[metrics for metrics in history if metrics["step"]],
+        config=read(_CONFIG, load),
+        environment=read(_ENVIRONMENT, read_json, "No environment.json: versions, machine and command are not known."),
+        excerpt=excerpt,
+        missing=missing,
+    )
+
+
+def _check_folder(path: Path) -> None:
+    with reading(path, "name a run folder", RunError):
+        if not path.is_dir():
+            raise RunError(f"there is no run folder {path}")
+        if not any((path / name).exists() for name in (_CONFIG, _RESULT, ENSEMBLE)):
+            inside = sorted(file.parent.name for file in path.glob(f"*/{_CONFIG}"))
+            hint = f": name some of the runs in it, such as {path / inside[0]}" if inside else f": it holds no {_CONFIG}"
+            raise RunError(f"{path} is not a run folder{hint}")
+
+
+def _not_sampled(path: Path, trained: bool) -> str:
+    if (path / f"{ENSEMBLE}.segments").is_dir():
+        return "The ensemble is not complete: the command below with --resume continues it."
+    if trained:
+        return f"Not sampled: lattice-flows sample --run {path} --out {path}_ensemble draws an ensemble into a folder of its own."
+    return "No ensemble and no weights: the training has not ended; the command below with --resume continues it."
+
+
+def _not_measured(path: Path) -> str:
+    return f"Not measured: lattice-flows measure {path} --out {path / _RESULT} does that."
+
+
+def _metrics(path: Path, missing: list[str]) -> dict[str, list[float]]:
+    try:
+        return read_csv(path, _COLUMNS, growing=True)
+    except UserError as error:
+        missing.append(f"{METRICS} is there, but damaged: {error}.")
+        return {name: [] for name in _COLUMNS}
+
+
+def _result(path: Path) -> Result:
+    with reading(path, "measure the ensemble again"):
+        return Result.from_json(read_json(path))
+
+
+def _excerpt(path: Path) -> Excerpt:
+    """A few configurations of the chain, and of the proposals of a flow their weights and actions."""
+    with Ensemble(path) as ensemble, reading(path, "draw the ensemble again"):
+        if not len(ensemble):
+            raise ValueError("the ensemble is empty")
+        at = np.unique(np.linspace(0, len(ensemble) - 1, _FIELDS + 1).astype(int)[1:])
+        if ensemble.index is None:
+            thinning = ensemble.attributes.get("settings", {}).get("thinning", 1)
+            return Excerpt({f"update {(n + 1) * thinning}": ensemble.rows(n, n + 1)[0, 0] for n in at})
+        rows = ensemble.index[at]
+        fields = {f"update {n + 1}": ensemble.rows(row, row + 1)[0] for n, row in zip(at, rows, strict=True)}
+        first = ensemble.attributes.get("thermalisation", 0)
+        log_weight = ensemble.log_weight[first:]
+        if "action_density" not in ensemble.series_names:
+            return Excerpt(fields, log_weight)
+        density = ensemble.series_rows(first, ensemble.stored, ["action_density"])["action_density"]
+        every = slice(None, None, max(len(density) // _PROPOSALS, 1))
+        action = density[every] * float(np.prod(ensemble.attributes["lattice_shape"]))
+        return Excerpt(fields, log_weight, action, -action - log_weight[every])

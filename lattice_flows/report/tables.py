@@ -1,0 +1,248 @@
+"""The tables of the report, as cells."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup, escape
+
+from lattice_flows.config import ConfigError
+from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, UNKNOWN, Check, limit, shown
+from lattice_flows.measurement.comparison import sampler_agreement
+from lattice_flows.measurement.errors import Estimate, format_estimate, pull
+from lattice_flows.measurement.result import LARGEST_PULL, Result
+from lattice_flows.report.names import MINUS, TIMES, label, symbol, words
+from lattice_flows.report.runs import Run
+
+__all__ = [
+    "Table",
+    "agreement",
+    "anchor",
+    "checks",
+    "compared",
+    "different_settings",
+    "from_text",
+    "observables",
+    "overview",
+    "summary",
+    "variance",
+]
+
+_VERDICTS = (BAD, DOUBTFUL, UNKNOWN, GOOD)  # the worst first
+_NONE = ""
+
+
+class Table(NamedTuple):
+    """A table of a page.
+
+    Attributes:
+      header: titles of the columns.
+      rows: the cells; those of the first column name the rows.
+      text: numbers of columns that hold text, which is not aligned as numbers are, and may be broken.
+    """
+
+    header: Sequence[Any]
+    rows: Sequence[Sequence[Any]]
+    text: Sequence[int] = ()
+
+
+def from_text(table: str, text: Sequence[int] = ()) -> Table:
+    """A compact table of `measurement.tables.text_table`, with symbols in its header.
+
+    Args:
+      table: as it stands in a document.
+      text: as for `Table`.
+    """
+    header, _, *rows = (line[2:-2].split(" | ") for line in table.splitlines())
+    return Table(list(map(symbol, header)), rows, text)
+
+
+def summary(runs: Sequence[Run]) -> Table:
+    """Every run in a row: what it sampled, how well, and whether its errors can be trusted."""
+    rows = []
+    for run in runs:
+        shape, action = _physics(run)
+        chain = run.result.chain if run.result else {}
+        name = Markup('<a href="#{}">{}</a>').format(anchor(run), run.name) if run.path else run.name
+        rows.append([name, run.kind, shape, action, *(_decimals(chain.get(key)) for key in ("acceptance", "ess")), _verdict(run)])
+    return Table(["run", "sampler", "lattice", "action", "acceptance", "ESS", "errors"], rows, text=(1, 2, 3, 6))
+
+
+def overview(runs: Sequence[Run]) -> Table:
+    """How runs were trained and sampled: a column for each of them, a row for each quantity that one of them knows."""
+    columns = [_facts(run) for run in runs]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [[name, *(column.get(name, _NONE) for column in columns)] for name in names]
+    return Table(["", *(run.name for run in runs)], rows, text=range(1, len(runs) + 1))
+
+
+def observables(result: Result) -> Table:
+    """All observables of a run beside what they are compared with."""
+    header = ["observable", "value", symbol("tau_int"), "reweighted", "reference", "pull", "published", "pull"]
+    marked = []
+    for (name, row), (_, *cells) in zip(result.observables.items(), result.rows(), strict=True):
+        cells[4], cells[6] = _sigmas(row.pull), _sigmas(row.published_pull)
+        marked.append([label(name), *cells])
+    filled = [column for column in range(len(header)) if column < 2 or any(row[column] for row in marked)]
+    return Table([header[column] for column in filled], [[row[column] for column in filled] for row in marked])
+
+
+def compared(runs: Sequence[Run]) -> Table:
+    """The observables of several runs on one ensemble, and how far each is from that of the first, in standard deviations."""
+    first, *others = (run for run in runs if run.result)
+    header, rows = ["observable", first.name], []
+    for other in others:
+        header += [other.name, "pull"]
+    for name in dict.fromkeys(name for run in (first, *others) for name in run.result.observables):
+        ours = first.result.estimate(name)
+        cells = [label(name), format_estimate(ours)]
+        for other in others:
+            theirs = other.result.estimate(name)
+            cells += [
+                format_estimate(theirs),
+                _sigmas(pull(theirs, ours) if ours and theirs and _has_error(ours, theirs) else None),
+            ]
+        rows.append(cells)
+    return Table(header, rows)
+
+
+def agreement(runs: Sequence[Run]) -> str:
+    """All observables at once, in words; nothing where runs are not independent or have nothing in common."""
+    results = [run.result for run in runs if run.result]
+    seeds = [(result.seed, result.sampler, result.flow) for result in results]
+    if len(results) < 2 or len(set(seeds)) < len(seeds):
+        return ""
+    try:
+        found = sampler_agreement(results)
+    except ConfigError:
+        return ""
+    fit = f"chi-square {found.chi_square:.1f} for {found.degrees_of_freedom} degrees of freedom, p = {found.p:.3f}"
+    return f"All observables at once: {fit}."
+
+
+def checks(found: Sequence[Check]) -> Table:
+    """Whether the errors can be trusted: the worst checks first, with advice where they are not good."""
+    rows = []
+    for check in sorted(found, key=lambda check: _VERDICTS.index(check.verdict)):
+        advice = Markup('. <span class="advice">{}.</span>').format(check.advice) if check.verdict in (BAD, DOUBTFUL) else ""
+        limits = [limit(check, check.doubtful), limit(check, check.bad)]
+        rows.append([words(check.name), mark(check.verdict), shown(check), *limits, escape(check.meaning) + advice])
+    return Table(["check", "verdict", "number", "doubtful", "bad", "what it is"], rows, text=(1, 5))
+
+
+def variance(result: Result) -> Table | None:
+    """Which functions of the field explain the variance of the log weights; None where it is not known."""
+    found = result.weight_variance
+    if found is None:
+        return None
+    rows = [[words(name), _percent(found.alone[name]), _percent(found.beyond_the_others[name])] for name in found.alone]
+    return Table(["functions of", "alone", "beyond the others"], [*rows, ["all together", _percent(found.together), _NONE]])
+
+
+def different_settings(runs: Sequence[Run]) -> Table | None:
+    """Settings that are not the same in all runs; None if there are none."""
+    first, *others = (run for run in runs if run.config is not None)
+    found = [run.config.differences(first.config) for run in others]
+    rows = []
+    for key in sorted({key for differences in found for key in differences}):
+        usual = next(differences[key][1] for differences in found if key in differences)
+        values = [usual, *(differences[key][0] if key in differences else usual for differences in found)]
+        rows.append([key, *("" if value is None else str(value) for value in values)])
+    return Table(["setting", *(run.name for run in (first, *others))], rows, text=range(1, len(others) + 2)) if rows else None
+
+
+def anchor(run: Run) -> str:
+    """By which links find the section of a run."""
+    return "run-" + re.sub(r"[^A-Za-z0-9]+", "-", run.name)
+
+
+def mark(verdict: str) -> Markup:
+    """A verdict in its colour."""
+    return Markup('<span class="mark {0}">{0}</span>').format(verdict)
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """Name of a quantity -> cell, of what a run knows."""
+    result, facts = run.result, {"sampler": run.kind}
+    if result is None:
+        return facts
+    training, chain = result.training or {}, result.chain
+    facts |= {
+        "seed": result.seed,
+        "parameters": training.get("parameters"),
+        "training steps": training.get("steps"),
+        "training time [s]": _seconds(training),
+        f"chains {TIMES} updates": f"{chain.get('chains', 1)} {TIMES} {chain.get('updates', chain.get('length'))}",
+        "acceptance": _decimals(chain.get("acceptance")),
+        "effective sample size": _decimals(chain.get("ess")),
+        Markup("{} of the updates").format(symbol("tau_int")): _with_error(chain, "tau_int"),
+        symbol("log_z"): _with_error(chain, "log_z"),
+        MINUS + symbol("log_z") + Markup("/<i>V</i>"): _with_error(chain, "free_energy_density"),
+        "updates per second": _rounded(chain.get("samples_per_second", chain.get("updates_per_second"))),
+        "changes of sign of M": chain.get("sign_flips"),
+        "largest pull": _largest_pull(result),
+        "errors": _verdict(run),
+    }
+    return {name: value for name, value in facts.items() if value not in (None, _NONE)}
+
+
+def _seconds(training) -> str | None:
+    return f"{training['seconds'] + training.get('earlier_seconds', 0.0):.0f}" if "seconds" in training else None
+
+
+def _largest_pull(result: Result) -> Markup | None:
+    pulls = [row.pull for row in result.observables.values() if row.pull is not None]
+    return _sigmas(max(pulls, key=abs)) if pulls and result.compared_with else None
+
+
+def _physics(run: Run) -> tuple[str, str]:
+    if run.ensemble is None:
+        return "", ""
+    shape, action = run.ensemble
+    return extents(shape), described(action)
+
+
+def extents(shape: Sequence[int]) -> str:
+    """The extents of a lattice in words."""
+    return f" {TIMES} ".join(map(str, shape))
+
+
+def described(action: Sequence[tuple[str, Any]]) -> str:
+    """An action in words: its name and parameters."""
+    name, *parameters = (f"{value}" if key == "name" else f"{key} = {value:g}" for key, value in action)
+    return ", ".join([name, *parameters]).replace("-", MINUS)
+
+
+def _verdict(run: Run) -> Markup | str:
+    """The worst verdict among the checks of a run."""
+    found = {check.verdict for check in run.result.checks} if run.result else set()
+    if not found:
+        return "not checked" if run.result else "not measured"
+    return mark(next(verdict for verdict in (BAD, DOUBTFUL, GOOD, UNKNOWN) if verdict in found))
+
+
+def _has_error(one: Estimate, other: Estimate) -> bool:
+    return one.error > 0 or other.error > 0
+
+
+def _sigmas(value: float | None) -> Markup | str:
+    if value is None:
+        return _NONE
+    text = f"{value:+.2f}".replace("-", MINUS)
+    return Markup('<span class="bad">{}</span>').format(text) if abs(value) > LARGEST_PULL else text
+
+
+def _with_error(chain, name: str) -> str | None:
+    return format_estimate(Estimate(chain[name], chain[f"{name}_error"])) if chain.get(f"{name}_error") is not None else None
+
+
+def _percent(share: Estimate) -> str:
+    return f"{format_estimate(Estimate(100 * share.value, 100 * share.error))} %"
+
+
+def _decimals(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.4f}"
+
+
+def _rounded(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
