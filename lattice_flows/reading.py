@@ -8,6 +8,7 @@ import csv
 import json
 import math
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,22 @@ import yaml
 from lattice_flows.errors import UserError
 from lattice_flows.strict_yaml import LONGEST_INTEGER, StrictLoader
 
-__all__ = ["UnreadableFile", "file_or_in_folder", "parse_yaml", "read_csv", "read_json", "read_text", "read_yaml", "reading"]
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "UnreadableFile",
+    "file_or_in_folder",
+    "parse_yaml",
+    "read_csv",
+    "read_json",
+    "read_text",
+    "read_toml",
+    "read_yaml",
+    "reading",
+]
 
 _LARGEST_TEXT = 2**26
 _LARGEST_YAML = 2**18
@@ -108,7 +124,12 @@ def read_json(path: str | Path, advice: str = "", error: type[UserError] = Unrea
 
 
 def read_csv(
-    path: str | Path, columns: Sequence[str] = (), advice: str = "", error: type[UserError] = UnreadableFile
+    path: str | Path,
+    columns: Sequence[str] = (),
+    advice: str = "",
+    error: type[UserError] = UnreadableFile,
+    *,
+    growing: bool = False,
 ) -> dict[str, list[float]]:
     """A table of numbers under a line of names: name -> column. Empty cells are NaN.
 
@@ -116,9 +137,12 @@ def read_csv(
       path: the file.
       columns: names that it must have; it may have others.
       advice, error: as for `reading`.
+      growing: lines are being added to it, and the last one does not count before its end is written.
     """
     with reading(path, advice, error):
-        names, *rows = [row for row in csv.reader(read_text(path, advice, error).splitlines(), strict=True) if row] or [[]]
+        text = read_text(path, advice, error)
+        lines = (text[: text.rfind("\n") + 1] if growing else text).splitlines()
+        names, *rows = [row for row in csv.reader(lines, strict=True) if row] or [[]]
         missing = [name for name in columns if name not in names]
         if missing:
             raise ValueError(f"it has no column {missing[0]!r}")
@@ -145,6 +169,16 @@ def read_yaml(
             return {}
         if not isinstance(content, dict):
             raise ValueError(f"it must hold a mapping of keys to values, not {_kind(content)}")
+        return content
+
+
+def read_toml(
+    path: str | Path, advice: str = "", error: type[UserError] = UnreadableFile, limit: int = _LARGEST_YAML
+) -> dict[str, Any]:
+    """A TOML file of plain values, as a YAML file may hold. Arguments as for `read_text`."""
+    with reading(path, advice, error):
+        content = tomllib.loads(read_text(path, advice, error, limit))
+        _check_plain(content, "")
         return content
 
 
@@ -211,6 +245,8 @@ def _kind(value: Any) -> str:
 
 def _reason(error: Exception) -> str:
     """What is wrong, in one line."""
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return f"it is not valid TOML: {error}"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     if isinstance(error, UnicodeDecodeError):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import re
 import shlex
 import sys
 import threading
@@ -10,13 +11,15 @@ import time
 from pathlib import Path
 
 import filelock
+import psutil
 
 from lattice_flows.io.files import RunError, writing
 
-__all__ = ["LOCK_FILES", "Lock", "lock_file", "lock_folder"]
+__all__ = ["LOCK_FILES", "Lock", "is_locked", "lock_file", "lock_folder"]
 
 _NAME, _HOLDER = ".lock", ".holder"
 LOCK_FILES = (_NAME, _NAME + _HOLDER)
+_PROCESS = re.compile(r"process (\d+) on (\S*) ")  # as `_this_process` begins
 
 
 def lock_folder(path: Path) -> "Lock":
@@ -26,6 +29,18 @@ def lock_folder(path: Path) -> "Lock":
       RunError: another process or thread holds it, or the lock file cannot be written.
     """
     return _lock(path, path.resolve() / _NAME)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a folder, found without touching the lock.
+
+    One that was killed, on another machine than this, is taken for alive.
+    """
+    note = path.resolve() / LOCK_FILES[1]
+    if not note.exists():
+        return False
+    match = _PROCESS.match(_holder(note))
+    return match is None or match[2] != platform.node() or psutil.pid_exists(int(match[1]))
 
 
 def lock_file(path: Path, wait: float = 0.0) -> "Lock":

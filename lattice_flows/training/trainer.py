@@ -1,5 +1,6 @@
 """The training loop: stochastic descent on a loss of the flow's own samples, on one or several devices."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -9,26 +10,24 @@ import tensorflow as tf
 
 from lattice_flows.actions import Action
 from lattice_flows.config import TrainingConfig
-from lattice_flows.flows import Flow, assign, save_weights
-from lattice_flows.io.arrays import Checkpoints
+from lattice_flows.flows import Flow, assign
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.progress import Progress
 from lattice_flows.seeds import sub_seed
 from lattice_flows.training.conditions import Conditions
 from lattice_flows.training.devices import strategy_of
-from lattice_flows.training.evaluation import Evaluator, described, evaluate, metrics_table, with_forward, worst
+from lattice_flows.training.evaluation import Evaluator, described, evaluate, with_forward, worst
 from lattice_flows.training.forward import ForwardSamples
 from lattice_flows.training.judgement import conclusion, fall_of_ess
 from lattice_flows.training.optimizers import Optimizer
+from lattice_flows.training.records import CHECKPOINTS, Records
 from lattice_flows.training.refinement import check_integration, halve_the_step
-from lattice_flows.training.stages import WEIGHTS, begin_with
+from lattice_flows.training.stages import begin_with
 from lattice_flows.training.state import Summary, TrainingState
 from lattice_flows.training.step import FORWARD_KL, TrainingStep, loss_at, losses_from
 from lattice_flows.training.stopping import check_finite, check_halvings, reason_to_stop
 
 __all__ = ["Trainer", "train"]
-
-_CHECKPOINTS = "checkpoints"
 
 
 def train(
@@ -126,7 +125,7 @@ class Trainer:
         Raises:
           CheckpointError: all are damaged, or belong to another version or flow.
         """
-        state = TrainingState.latest(run.path / _CHECKPOINTS, self._progress.info)
+        state = TrainingState.latest(run.path / CHECKPOINTS, self._progress.info)
         if state is None:
             return False
         state.give(self._flow, self._train_step.optimizer)
@@ -144,10 +143,17 @@ class Trainer:
             state.take(self._flow, self._train_step.optimizer)
             state.best_weights = state.weights
         stopped = reason_to_stop(settings, state)
+        self._records = Records(run, record)
         if stopped is None:
-            self._prepare()
+            with self._records.of_steps(state.step):
+                stopped = self._train()
+        return self._finish(stopped)
+
+    def _train(self) -> str:
+        """Makes steps, and returns the reason to stop."""
+        state, settings, losses, stopped = self._state, self._settings, [], None
+        self._prepare()
         with self._progress.bar("training", settings.steps, state.step) as bar:
-            losses: list[float] = []
             start = time.perf_counter() - state.seconds
             while stopped is None:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
@@ -156,15 +162,16 @@ class Trainer:
                 check_finite(loss, settings, state)
                 losses += [] if forward else [loss]
                 state.step += 1
+                self._records.step(state.step, math.nan if forward else loss, time.perf_counter() - start)
                 bar.advance(status=self._status(loss))
                 if state.step % settings.evaluate_every == 0 or state.step == settings.steps:
                     state.seconds, compiled = time.perf_counter() - start, state.compile_seconds
-                    self._evaluate(losses, run)
+                    self._evaluate(losses)
                     losses = []
                     start += state.compile_seconds - compiled
                     state.seconds = time.perf_counter() - start
                     stopped = reason_to_stop(settings, state)
-        return self._finish(stopped, run, record)
+        return stopped
 
     def _prepare(self) -> None:
         """Traces and compiles step and sampler for the current integration steps, and times that separately."""
@@ -184,7 +191,7 @@ class Trainer:
         with self._progress.working("compiling the sampler"):
             self._evaluator.compile()
 
-    def _evaluate(self, losses: list[float], run: RunDirectory | None) -> None:
+    def _evaluate(self, losses: list[float]) -> None:
         """Evaluates the model on fresh samples, halving the step where necessary, and saves state and metrics.
 
         Of a conditioned flow, the coupling where it is farthest from the target counts, and the loss is that of its samples.
@@ -200,9 +207,7 @@ class Trainer:
         state.record(row)
         if fall := fall_of_ess(state.evaluations):
             self._progress.info(f"at step {state.step}, {fall}")
-        if run is not None:
-            run.write_text("metrics.csv", metrics_table(state.evaluations))
-            state.save(Checkpoints(run.path / _CHECKPOINTS))
+        self._records.evaluation(state)
         if not self._progress.is_live:
             self._progress.info(f"step {state.step}: {self._status(row.loss)}, {state.seconds:.0f} s")
 
@@ -234,7 +239,7 @@ class Trainer:
             self._prepare()
             losses = []
 
-    def _finish(self, stopped: str, run: RunDirectory | None, record: Mapping[str, Any] | None) -> Summary:
+    def _finish(self, stopped: str) -> Summary:
         state = self._state
         assign(self._flow.named_variables(), state.best_weights)
         if state.judgement is None:
@@ -242,12 +247,9 @@ class Trainer:
                 self._prepare_evaluator()
             found = [self._evaluator.judgement(state.best._replace(condition=coupling)) for coupling in self._conditions.each()]
             state.judgement = with_forward(worst(found), self._evaluator.forward_log_weights())
-            if run is not None:
-                state.save(Checkpoints(run.path / _CHECKPOINTS))
+            self._records.checkpoint(state)
         summary = state.summary(self._flow.number_of_parameters(), stopped)
-        if run is not None:
-            # The file says how its weights came about, so that it can be used without the run folder.
-            save_weights(run.path / WEIGHTS, self._flow, {**(record or {}), "summary": summary._asdict()})
+        self._records.weights(self._flow, summary)
         for line in conclusion(summary, state.judgement):
             self._progress.info(line)
         return summary

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from lattice_flows.io.files import RunError
-from lattice_flows.io.locks import lock_file, lock_folder
+from lattice_flows.io.locks import is_locked, lock_file, lock_folder
 
 HOLD = """
 import pathlib, sys, time
@@ -25,10 +25,13 @@ def test_another_process_is_told_who_holds_it_until_that_one_is_killed(tmp_path)
             for _ in range(2):
                 with pytest.raises(RunError, match=rf"run is in use by process {holder.pid} on .*: wait until it has finished, or"):
                     lock_folder(tmp_path / "run")
+            assert is_locked(tmp_path / "run")
         finally:
             holder.kill()
+    assert not is_locked(tmp_path / "run") and not is_locked(tmp_path / "nowhere")
     with lock_folder(tmp_path / "run"):
-        pass
+        assert is_locked(tmp_path / "run")
+    assert not is_locked(tmp_path / "run")
 
 
 def test_it_is_held_as_often_as_it_was_taken(tmp_path):

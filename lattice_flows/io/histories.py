@@ -1,0 +1,113 @@
+"""The history of a training in its run folder: evaluations in `metrics.csv`, single steps in `steps.csv`. No TensorFlow.
+
+`metrics.csv` is replaced at each evaluation. `steps.csv` grows by a few lines every few seconds, so that a training can be watched
+whose evaluations are minutes apart.
+"""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from lattice_flows.io.files import write_text, writing
+from lattice_flows.reading import read_csv
+
+__all__ = ["METRICS", "STEPS", "Curve", "StepLog", "curve", "stage_folders"]
+
+METRICS, STEPS = "metrics.csv", "steps.csv"
+_COLUMNS = ("step", "loss", "seconds")
+_SECONDS = 2.0  # from one writing of steps to the next
+_STAGES = "stages"
+
+
+class StepLog:
+    """Writes `steps.csv`: the loss of every step and the training time after it.
+
+    What an earlier process wrote after the step at which the training resumes is made again, and taken out.
+
+    Args:
+      folder: of the run.
+      step: steps made before.
+
+    Raises:
+      RunError: the file cannot be written; so do all methods.
+    """
+
+    def __init__(self, folder: Path, step: int = 0):
+        self._path, self._lines = folder / STEPS, [",".join(_COLUMNS)]
+        if step and self._path.exists():
+            rows = zip(*read_csv(self._path, _COLUMNS, "take it away", growing=True).values(), strict=True)
+            self._lines += [_line(*row) for row in rows if row[0] <= step]
+        write_text(self._path, "".join(f"{line}\n" for line in self._lines))
+        self._lines, self._written = [], time.monotonic()
+
+    def add(self, step: int, loss: float, seconds: float) -> None:
+        """Adds a step.
+
+        Args:
+          step: steps made, this one included.
+          loss: of its batch; NaN where its samples are not those of the flow.
+          seconds: training time.
+        """
+        self._lines.append(_line(step, loss, seconds))
+        if time.monotonic() > self._written + _SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was added."""
+        with writing(self._path), self._path.open("a") as file:
+            file.write("".join(f"{line}\n" for line in self._lines))
+        self._lines, self._written = [], time.monotonic()
+
+    def __enter__(self) -> "StepLog":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.flush()
+
+
+class Curve(NamedTuple):
+    """One quantity along a training and the stages before it.
+
+    Attributes:
+      steps: numbered on through the stages.
+      values: at these steps.
+      ends: of the stages.
+    """
+
+    steps: list[float]
+    values: list[float]
+    ends: list[float]
+
+
+def stage_folders(run: Path) -> list[Path]:
+    """The folders of the stages of a run, in their order, and its own, which comes last."""
+    stages = [path for path in (run / _STAGES).glob("*") if path.name.isdigit()]
+    return [*sorted(stages, key=lambda path: int(path.name)), run]
+
+
+def curve(run: Path, item: str) -> Curve:
+    """What a run has written so far of a quantity, step by step where it is known so, and otherwise by evaluations.
+
+    Args:
+      run: its folder.
+      item: a column of `steps.csv` or `metrics.csv`.
+
+    Raises:
+      UnreadableFile: a damaged file.
+    """
+    found, before = Curve([], [], []), 0.0
+    for folder in stage_folders(run):
+        tables = [read_csv(folder / name, ("step",), growing=True) for name in (STEPS, METRICS) if (folder / name).exists()]
+        known = [table for table in tables if table.get(item)]
+        if known:
+            kept = [(before + step, value) for step, value in zip(known[0]["step"], known[0][item], strict=True) if value == value]
+            found.steps.extend(step for step, _ in kept)
+            found.values.extend(value for _, value in kept)
+        before += max((table["step"][-1] for table in tables if table["step"]), default=0.0)
+        if folder != run:
+            found.ends.append(before)
+    return found
+
+
+def _line(step: float, loss: float, seconds: float) -> str:
+    return f"{step:.0f},{'' if loss != loss else repr(loss)},{seconds:.3f}"

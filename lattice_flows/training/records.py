@@ -1,0 +1,64 @@
+"""What a training writes into its run folder."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lattice_flows.flows import Flow, save_weights
+from lattice_flows.io.arrays import Checkpoints
+from lattice_flows.io.histories import METRICS, StepLog
+from lattice_flows.io.runs import RunDirectory
+from lattice_flows.training.evaluation import metrics_table
+from lattice_flows.training.stages import WEIGHTS
+from lattice_flows.training.state import Summary, TrainingState
+
+__all__ = ["CHECKPOINTS", "Records"]
+
+CHECKPOINTS = "checkpoints"
+
+
+class Records:
+    """The files of a training: `steps.csv`, `metrics.csv`, checkpoints, and at its end `weights.npz`.
+
+    Args:
+      run: its folder; None writes nothing.
+      record: what `weights.npz` keeps besides the weights.
+
+    Raises:
+      RunError: a file cannot be written; so do all methods.
+    """
+
+    def __init__(self, run: RunDirectory | None, record: Mapping[str, Any] | None = None):
+        self._run, self._record, self._log = run, record or {}, None
+
+    @contextlib.contextmanager
+    def of_steps(self, done: int) -> Iterator[None]:
+        """Takes steps while it is open.
+
+        Args:
+          done: steps made before.
+        """
+        with StepLog(self._run.path, done) if self._run else contextlib.nullcontext() as self._log:
+            yield
+
+    def step(self, step: int, loss: float, seconds: float) -> None:
+        """Keeps a step, see `StepLog.add`."""
+        if self._log:
+            self._log.add(step, loss, seconds)
+
+    def evaluation(self, state: TrainingState) -> None:
+        """Writes the evaluations and the state after the last of them."""
+        if self._run:
+            self._run.write_text(METRICS, metrics_table(state.evaluations))
+            self._log.flush()  # a training that goes on from this checkpoint finds all steps before it
+            self.checkpoint(state)
+
+    def checkpoint(self, state: TrainingState) -> None:
+        """Writes the state."""
+        if self._run:
+            state.save(Checkpoints(self._run.path / CHECKPOINTS))
+
+    def weights(self, flow: Flow, summary: Summary) -> None:
+        """Writes the trained weights. The file says how they came about, so that it can be used without the run folder."""
+        if self._run:
+            save_weights(self._run.path / WEIGHTS, flow, {**self._record, "summary": summary._asdict()})
