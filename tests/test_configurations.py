@@ -19,9 +19,9 @@ def test_all_parts_and_parameters_are_known(name):
     lattice, in_name = Lattice(config.lattice.shape), re.search(r"(?:\b|_)([234])[dC]", name)
     assert lattice.d == (int(in_name[1]) if in_name else 2)
     prior = config.flow.parameters.get("prior")
-    if prior is not None and prior.name == "quartic":  # the sites of the action without its hopping
+    if prior is not None and prior.name == "quartic":  # as in GomalizingFlow.jl; the action has m2 + 2d at each site
         m2, lam = (config.action.parameters[parameter] for parameter in ("m2", "lam"))
-        assert prior.parameters == {"a": m2 + 2 * lattice.d, "b": lam}
+        assert prior.parameters == {"a": m2, "b": lam}
 
 
 BUILT = ("4d_L4_broken", *(f"gomalizing_flow/{name}" for name in ("2C1", "3C2", "4C3", "3d_L4_broken", "2d_L8_lam8_quartic")))
