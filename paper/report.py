@@ -11,6 +11,7 @@ from lattice_flows.paper.cases import Case
 from lattice_flows.paper.ingredients import Ingredients
 from lattice_flows.report import Run, Section, page
 from lattice_flows.report.figures import Captioned
+from lattice_flows.report.runs import sampler_name
 from lattice_flows.report.tables import from_text
 
 __all__ = ["write"]
@@ -65,7 +66,7 @@ def _runs(out: Path, parts: Ingredients) -> list[Run]:
         for case, result in parts.flows.items()
     ]
     known = {run.ensemble for run in runs}
-    others = [Run(name=f"{sampler}, {table}", result=result) for (table, sampler), result in parts.baselines.items()]
+    others = [Run(name=f"{sampler_name(sampler)}, {table}", result=result) for (table, sampler), result in parts.baselines.items()]
     return runs + [run for run in others if run.ensemble in known]
 
 

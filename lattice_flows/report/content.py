@@ -57,48 +57,55 @@ def sections(runs: Sequence[Run]) -> list[Section]:
 
 
 def _of_an_ensemble(title: str, anchor: str, runs: Sequence[Run]) -> Section:
-    blocks, parts = [page.table(tables.overview(runs))], [_of_a_run(run) for run in runs if run.path]
+    """The runs on one ensemble: side by side, and then each by itself; a single one has no section of its own."""
     drawn = figures.of_an_ensemble(runs)
     shown = page.columns(page.figure(one.figure, f"{anchor}-{name}", one.caption) for name, one in drawn.items())
+    facts = page.table(tables.overview(runs))
+    if len(runs) == 1:
+        found, *others = _parts(runs[0]) or [None]
+        parts = [part for part in (found, Section("Curves", [shown]) if drawn else None, *others) if part is not None]
+        return Section(title, [*_judged(runs[0]), facts], anchor, parts)
+    side_by_side = [facts]
     if sum(run.result is not None for run in runs) > 1:
         first = next(run.name for run in runs if run.result)
         caption = f"Pulls are distances from {first} in standard deviations of the difference."
-        blocks.append(page.table(tables.compared(runs), caption))
-        blocks += [page.paragraph(agreement)] if (agreement := tables.agreement(runs)) else []
-    if len(runs) > 1:
-        blocks.append(
-            page.folded("Settings that differ", differing) if (differing := page.table(tables.different_settings(runs))) else ""
-        )
-    return Section(title, [*blocks, shown], anchor, parts)
+        side_by_side += [page.table(tables.compared(runs), caption), page.paragraph(tables.agreement(runs))]
+    if differing := page.table(tables.different_settings(runs)):
+        side_by_side.append(page.folded("Settings that differ", differing))
+    own = [Section(run.name, _judged(run), tables.anchor(run), _parts(run)) for run in runs if run.path]
+    return Section(title, [*side_by_side, shown], anchor, own)
 
 
-def _of_a_run(run: Run) -> Section:
-    blocks: list[Block] = [page.verdict(UNKNOWN, sentence) for sentence in run.missing]
+def _judged(run: Run) -> list[Block]:
+    """What to think of a run, and what it lacks."""
+    missing = [page.verdict(UNKNOWN, sentence) for sentence in run.missing]
+    return [page.verdict(*opinion(run.result)), *missing] if run.result else missing
+
+
+def _parts(run: Run) -> list[Section]:
+    """What is shown of one run by itself."""
     parts: list[Section] = []
     if (result := run.result) is not None:
-        blocks.insert(0, page.verdict(*opinion(result)))
         parts.append(Section("Observables", [page.table(tables.observables(result))]))
-        if result.checks:
-            listed = page.table(tables.checks(result.checks))
-            good = all(check.verdict == GOOD for check in result.checks)
-            parts.append(Section("Can the errors be trusted?", [page.folded("All checks", listed) if good else listed]))
-    pictures = {name: page.figure(one.figure, f"{run.name}-{name}", one.caption) for name, one in figures.of_a_run(run).items()}
-    weights = [pictures.pop("action_against_log_q")] if "action_against_log_q" in pictures else []
-    if result is not None and (shares := tables.variance(result)):
-        found = result.weight_variance
+        listed = page.table(tables.checks(result.checks))
+        good = all(check.verdict == GOOD for check in result.checks)
+        parts.append(Section("Can the errors be trusted?", [page.folded("All checks", listed) if good else listed]))
+    drawn = {name: page.figure(one.figure, f"{run.name}-{name}", one.caption) for name, one in figures.of_a_run(run).items()}
+    density = [drawn.pop("action_against_log_q")] if "action_against_log_q" in drawn else []
+    if result is not None and (found := result.weight_variance):
         spread = (
             f"The variance of the log weights is {format_estimate(found.variance)}, from {found.proposals} proposals, of which the "
             f"outermost 1 % hold {100 * found.tails:.0f} % of it (8 % in a normal distribution)."
         )
         caption = "Shares of the variance that functions of the field explain:"
-        weights.append(page.together(page.paragraph(spread), page.table(shares, caption)))
-    if weights:
-        parts.append(Section("Density of the flow", [page.columns(weights)]))
-    if pictures:
-        parts.append(Section("Configurations", list(pictures.values())))
+        density.append(page.together(page.paragraph(spread), page.table(tables.variance(found), caption)))
+    if density:
+        parts.append(Section("Density of the flow", [page.columns(density)]))
+    if drawn:
+        parts.append(Section("Configurations", list(drawn.values())))
     if made := _how_it_was_made(run):
         parts.append(Section("How it was made", made))
-    return Section(run.name, blocks, tables.anchor(run), parts)
+    return parts
 
 
 def opinion(result: Result) -> tuple[str, str, str]:

@@ -58,7 +58,9 @@ def write(path: Path, title: str, about: str, sections: Sequence[Section]) -> No
 
 
 def paragraph(text: str) -> Block:
-    """A paragraph of text."""
+    """A paragraph of text; nothing where there is none."""
+    if not text:
+        return Markup("")
     return Markup("<p>{}</p>").format(text)
 
 

@@ -15,7 +15,7 @@ from lattice_flows.io.histories import METRICS, stage_folders
 from lattice_flows.measurement.result import Result
 from lattice_flows.reading import read_csv, read_json, reading
 
-__all__ = ["Excerpt", "Run", "read_run", "read_runs"]
+__all__ = ["Excerpt", "Run", "read_run", "read_runs", "sampler_name"]
 
 _CONFIG, _RESULT, _ENVIRONMENT, _WEIGHTS = "config.yaml", "result.json", "environment.json", "weights.npz"
 _COLUMNS = ("step", "loss", "log_z", "acceptance", "ess")
@@ -80,9 +80,14 @@ class Run:
         """What was sampled with, in words."""
         sampler = self.result.sampler if self.result else _OF_A_FLOW
         if sampler != _OF_A_FLOW:
-            return {"hmc": "HMC", "metropolis": "local Metropolis"}.get(sampler, sampler)
+            return sampler_name(sampler)
         name = self.result.flow if self.result and self.result.flow else self.config and self.config.flow.name
         return f"{name} flow" if name else "flow"
+
+
+def sampler_name(registered: str) -> str:
+    """A sampler in words, by the name that it is registered under."""
+    return {"hmc": "HMC", "metropolis": "local Metropolis"}.get(registered, registered)
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:

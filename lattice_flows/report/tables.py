@@ -11,7 +11,8 @@ from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, UNKNOWN, Check
 from lattice_flows.measurement.comparison import sampler_agreement
 from lattice_flows.measurement.errors import Estimate, format_estimate, pull
 from lattice_flows.measurement.result import LARGEST_PULL, Result
-from lattice_flows.report.names import MINUS, TIMES, label, symbol, words
+from lattice_flows.measurement.weight_variance import WeightVariance
+from lattice_flows.report.names import MINUS, TEX, TIMES, label, symbol, words
 from lattice_flows.report.runs import Run
 
 __all__ = [
@@ -47,14 +48,17 @@ class Table(NamedTuple):
 
 
 def from_text(table: str, text: Sequence[int] = ()) -> Table:
-    """A compact table of `measurement.tables.text_table`, with symbols in its header.
+    """A compact table of `measurement.tables.text_table`, with the names and symbols of quantities as pages have them.
 
     Args:
       table: as it stands in a document.
       text: as for `Table`.
     """
     header, _, *rows = (line[2:-2].split(" | ") for line in table.splitlines())
-    return Table(list(map(symbol, header)), rows, text)
+    titles = [Markup(", ").join(map(symbol, title.split(", "))) for title in header]
+    return Table(
+        titles, [[label(cell) if cell in TEX else cell.replace(" x ", f" {TIMES} ") for cell in row] for row in rows], text
+    )
 
 
 def summary(runs: Sequence[Run]) -> Table:
@@ -130,11 +134,8 @@ def checks(found: Sequence[Check]) -> Table:
     return Table(["check", "verdict", "number", "doubtful", "bad", "what it is"], rows, text=(1, 5))
 
 
-def variance(result: Result) -> Table | None:
-    """Which functions of the field explain the variance of the log weights; None where it is not known."""
-    found = result.weight_variance
-    if found is None:
-        return None
+def variance(found: WeightVariance) -> Table:
+    """Which functions of the field explain the variance of the log weights."""
     rows = [[words(name), _percent(found.alone[name]), _percent(found.beyond_the_others[name])] for name in found.alone]
     return Table(["functions of", "alone", "beyond the others"], [*rows, ["all together", _percent(found.together), _NONE]])
 
@@ -233,7 +234,9 @@ def _sigmas(value: float | None) -> Markup | str:
 
 
 def _with_error(chain, name: str) -> str | None:
-    return format_estimate(Estimate(chain[name], chain[f"{name}_error"])) if chain.get(f"{name}_error") is not None else None
+    if chain.get(f"{name}_error") is None:
+        return None
+    return format_estimate(Estimate(chain[name], chain[f"{name}_error"])).replace("-", MINUS)
 
 
 def _percent(share: Estimate) -> str:
