@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # for editors and type checkers; `_HOMES` says the same to Py
         training,
     )
     from lattice_flows.actions import ScalarPhi4
-    from lattice_flows.api import load, measure, sample, train
+    from lattice_flows.api import baseline, load, measure, sample, train
     from lattice_flows.flows import Flow
     from lattice_flows.lattice import Lattice
 
@@ -47,6 +47,7 @@ _HOMES = {
     "Flow": "flows",
     "Lattice": "lattice",
     "ScalarPhi4": "actions",
+    "baseline": "api",
     "load": "api",
     "measure": "api",
     "sample": "api",
@@ -59,6 +60,7 @@ __all__ = [
     "ScalarPhi4",
     "__version__",
     "actions",
+    "baseline",
     "bijectors",
     "config",
     "flows",

@@ -1,4 +1,4 @@
-"""Lattice field theory from Python in four calls: `train`, `sample`, `measure`, `load`.
+"""Lattice field theory from Python in five calls: `train`, `sample`, `baseline`, `measure`, `load`.
 
 None of them needs a folder. With `out` or `path`, they write the same files as the commands.
 """
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
-import tensorflow as tf
 
 from lattice_flows import config as configurations
 from lattice_flows.actions import Action
@@ -19,6 +18,7 @@ from lattice_flows.config import (
     ConfigError,
     LatticeConfig,
     RunConfig,
+    SamplerConfig,
     TrainingConfig,
     checked_field,
     nearest,
@@ -29,14 +29,14 @@ from lattice_flows.io.ensembles import Ensemble
 from lattice_flows.io.files import FolderInUse, RunError
 from lattice_flows.measurement.result import Result
 from lattice_flows.pipeline import build_model, open_trained, recorded_config, train_model
-from lattice_flows.production import measure_run, sample_run
+from lattice_flows.production import baseline_run, measure_run, sample_run
 from lattice_flows.progress import Progress
 from lattice_flows.reading import reading
-from lattice_flows.training.devices import DeviceError, choose_strategy
+from lattice_flows.training.devices import choose_strategy, strategy_on
 from lattice_flows.training.state import Summary
 from lattice_flows.training.trainer import train as train_flow
 
-__all__ = ["load", "measure", "sample", "train"]
+__all__ = ["baseline", "load", "measure", "sample", "train"]
 
 Settings = TypeVar("Settings", bound=pydantic.BaseModel)
 
@@ -88,7 +88,7 @@ def train(
     plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
     training, seed = _checked(TrainingConfig, {"steps": steps, **plain}, "train"), _seed(seed, "train")
     _check_lattices(flow, action)
-    strategy = None if device is None else _strategy(flow, device)
+    strategy = None if device is None else strategy_on(device, flow.variables)
     if out is None:
         return train_flow(flow, action, training, seed=seed, strategy=strategy, progress=_progress(progress))
     config = _configuration(flow, action, training, seed)
@@ -142,6 +142,40 @@ def sample(
     return sample_run(
         flow, action, chain, seed=seed, path=path if path is None else _path(path, "sample"), progress=_progress(progress)
     )
+
+
+def baseline(
+    action: Action,
+    sampler: str = "hmc",
+    *,
+    seed: int = 1,
+    path: str | Path | None = None,
+    progress: Progress | bool = True,
+    **settings: Any,
+) -> Ensemble:
+    """Draws configurations with a sampler that needs no flow, to compare with: hybrid Monte Carlo by default.
+
+    Example:
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
+    ensemble = lf.baseline(action, chains=16, updates=100, thermalisation=50)
+    print(ensemble.phi.shape)                                           # (10, 16, 4, 4)
+    ```
+
+    Args:
+      action, seed, path, progress: as for `sample`.
+      sampler: "hmc", "metropolis", or another registered one.
+      **settings: further keys of `lattice_flows.config.SamplerConfig`, such as `chains`, `updates` (of each chain), `thinning`,
+        `thermalisation`, and those of the sampler, such as `leapfrog_steps`.
+
+    Raises:
+      ConfigError: an unknown key or sampler, or a value that cannot be used.
+      RunError: the file cannot be written, or another process is writing it.
+    """
+    chosen, seed = _checked(SamplerConfig, settings, "baseline"), _seed(seed, "baseline")
+    path = path if path is None else _path(path, "baseline")
+    return baseline_run(sampler, action, chosen, seed=seed, path=path, progress=_progress(progress))
 
 
 def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Result:
@@ -246,19 +280,6 @@ def _check_lattices(flow: Flow, action: Action) -> None:
 
 def _progress(progress: Progress | bool) -> Progress:
     return progress if isinstance(progress, Progress) else Progress(quiet=not progress)
-
-
-def _strategy(flow: Flow, device: str) -> tf.distribute.Strategy:
-    strategy = choose_strategy(device)
-    here = {variable.device for variable in flow.variables}
-    if strategy.num_replicas_in_sync > 1 or not here <= set(strategy.extended.worker_devices):
-        raise DeviceError(
-            f"the flow was built on {', '.join(sorted(here))}, not on {device!r}. Build it there:\n"
-            f"    with lattice_flows.training.devices.choose_strategy({device!r}).scope():\n"
-            "        flow = ...\n"
-            "and leave out `device`: a flow is trained where it was built"
-        )
-    return strategy
 
 
 def _configuration(flow: Flow, action: Action, training: TrainingConfig, seed: int) -> RunConfig:

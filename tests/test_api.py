@@ -1,4 +1,4 @@
-"""Python first: four calls, without a folder or with one."""
+"""Python first: five calls, without a folder or with one."""
 
 from pathlib import Path
 
@@ -54,6 +54,15 @@ def test_a_chain_and_its_numbers(trained, capsys):
     assert abs(result.chain["acceptance"] - summary.acceptance) < 5 * np.sqrt(2 * 0.25 / 3000)
     assert result.chain["length"] == 3000 and result.seed == 2 and result.sampler == "independence"
     assert result.observables["phi_squared"].estimate.value == pytest.approx(np.mean(ensemble.phi.astype(float) ** 2), rel=1e-5)
+
+
+def test_a_sampler_to_compare_with(tmp_path):
+    ensemble = lf.baseline(ACTION, chains=8, updates=40, thinning=4, thermalisation=20, seed=2, progress=False)
+    assert ensemble.phi.shape == (10, 8, 4, 4) and ensemble.attributes["sampler"] == "hmc" and ensemble.attributes["seed"] == 2
+    with pytest.raises(ConfigError, match="baseline: unknown key 'trajectory'"):
+        lf.baseline(ACTION, chains=8, trajectory=40)
+    with pytest.raises(ConfigError, match="needs a trained flow"):
+        lf.baseline(ACTION, "independence")
 
 
 def test_an_ensemble_on_disk(trained, tmp_path):

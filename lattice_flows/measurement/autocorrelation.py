@@ -1,10 +1,12 @@
-"""Autocorrelation of chains from their accept decisions alone."""
+"""Autocorrelation of chains, from their accept decisions or from what is measured on them."""
 
 import numpy as np
 
-from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.errors import Estimate, analysed, primary
 
-__all__ = ["acceptance_autocorrelation", "rejection_runs", "repeats"]
+__all__ = ["acceptance_autocorrelation", "autocorrelation_function", "rejection_runs", "repeats"]
+
+_BEYOND = 100  # configurations that the error of the autocorrelation function at t looks beyond t
 
 
 def repeats(accepted: np.ndarray) -> np.ndarray:
@@ -59,6 +61,37 @@ def acceptance_autocorrelation(accepted: np.ndarray, blocks: int = 50) -> Estima
     longest[-1] = len(counts) > 1
     error = max(spread / np.sqrt(max(blocks - 1, 1)), _tau_int(longest, len(accepted)) - 0.5)
     return Estimate(_tau_int(counts, len(accepted)), float(error))
+
+
+def autocorrelation_function(series: np.ndarray, longest: int) -> list[Estimate]:
+    """The normalised autocorrelation function `rho(t)` of what was measured along a chain, for t = 0 ... longest.
+
+    rho is that of pyerrors; its errors are those of hep-lat/0409106, eq. E.11, and do not know of each other.
+
+    ```python
+    from lattice_flows.measurement.autocorrelation import autocorrelation_function
+
+    rho = autocorrelation_function(np.random.default_rng(1).normal(size=1000), longest=5)
+    ```
+
+    Args:
+      series: `[n]`, or `[n, chains]` of independent chains.
+      longest: less than a quarter of n.
+
+    Raises:
+      ValueError: a series that is too short, or that never changes.
+    """
+    series = np.asarray(series, np.float64).reshape(len(series), -1)
+    if 4 * longest >= len(series):
+        raise ValueError(f"{len(series)} configurations are too few for an autocorrelation over {longest}: draw more")
+    if not np.any(series != series[0]):
+        raise ValueError("a series that never changes has no autocorrelation function")
+    rho, estimates = analysed(primary(series.T, "ensemble")).e_rho["ensemble"], []
+    for t in range(longest + 1):
+        k = np.arange(1, min(t + _BEYOND, len(rho) - t))
+        spread = rho[k + t] + rho[np.abs(k - t)] - 2 * rho[k] * rho[t]
+        estimates.append(Estimate(float(rho[t]), float(np.sqrt(np.sum(spread**2) / series.size)) if t else 0.0))
+    return estimates
 
 
 def _tau_int(counts: np.ndarray, length: int) -> float:

@@ -8,7 +8,7 @@ figure = lf.plots.zero_momentum_green(green, "E1")
 ```
 """
 
-from lattice_flows.plots.chains import autocorrelation_times, rejection_histogram
+from lattice_flows.plots.chains import autocorrelation_function, autocorrelation_times, rejection_histogram
 from lattice_flows.plots.configurations import configuration, configurations
 from lattice_flows.plots.correlators import effective_mass, zero_momentum_green
 from lattice_flows.plots.observables import against_coupling, errors_against_number, observables_against_extent
@@ -19,6 +19,7 @@ from lattice_flows.plots.weights import action_against_log_q, log_weight_histogr
 __all__ = [
     "action_against_log_q",
     "against_coupling",
+    "autocorrelation_function",
     "autocorrelation_times",
     "configuration",
     "configurations",

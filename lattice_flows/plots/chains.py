@@ -9,7 +9,7 @@ from matplotlib.ticker import LogFormatter, MaxNLocator, NullLocator, ScalarForm
 from lattice_flows.measurement.errors import Estimate, format_estimate
 from lattice_flows.plots.style import styled
 
-__all__ = ["autocorrelation_times", "rejection_histogram"]
+__all__ = ["autocorrelation_function", "autocorrelation_times", "rejection_histogram"]
 
 
 @styled
@@ -29,6 +29,26 @@ def rejection_histogram(samplers: Mapping[str, tuple[Sequence[int], int]], title
     axes.set(xlabel="rejections in a row", ylabel=r"runs in $10^6$ updates", title=title)
     if any(np.any(runs) for runs, _ in samplers.values()):
         axes.set_yscale("log")
+    axes.legend()
+    return figure
+
+
+@styled
+def autocorrelation_function(functions: Mapping[str, Sequence[Estimate]], unit: str, title: str = "") -> Figure:
+    """Normalised autocorrelation functions against the distance in the chain.
+
+    Args:
+      functions: label -> `rho(t)` for t = 0, 1, ... (see `measurement.autocorrelation.autocorrelation_function`).
+      unit: of t, such as "updates".
+      title: of the figure.
+    """
+    figure = Figure()
+    axes = figure.subplots()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for label, points in functions.items():
+        axes.errorbar(range(len(points)), [p.value for p in points], [p.error for p in points], linewidth=0.8, label=label)
+    axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+    axes.set(xlabel=rf"$t$ [{unit}]", ylabel=r"$\rho(t)$", title=title)
     axes.legend()
     return figure
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from lattice_flows.errors import UserError
 
-__all__ = ["DeviceError", "choose_strategy", "strategy_of"]
+__all__ = ["DeviceError", "choose_strategy", "strategy_of", "strategy_on"]
 
 
 class DeviceError(UserError, ValueError):
@@ -54,3 +54,20 @@ def strategy_of(variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
             return strategy
         return tf.distribute.OneDeviceStrategy(variable.device)
     return choose_strategy("cpu")
+
+
+def strategy_on(device: str, variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
+    """Returns the strategy for a device, as `choose_strategy`, that must hold the variables of a flow.
+
+    Raises:
+      DeviceError: it does not, or it is not available.
+    """
+    strategy, here = choose_strategy(device), {variable.device for variable in variables}
+    if strategy.num_replicas_in_sync > 1 or not here <= set(strategy.extended.worker_devices):
+        raise DeviceError(
+            f"the flow was built on {', '.join(sorted(here))}, not on {device!r}. Build it there:\n"
+            f"    with lattice_flows.training.devices.choose_strategy({device!r}).scope():\n"
+            "        flow = ...\n"
+            "and leave out `device`: a flow is trained where it was built"
+        )
+    return strategy

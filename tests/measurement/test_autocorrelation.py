@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lattice_flows.measurement.autocorrelation import acceptance_autocorrelation, rejection_runs
+from lattice_flows.measurement.autocorrelation import acceptance_autocorrelation, autocorrelation_function, rejection_runs
 from lattice_flows.measurement.errors import Estimate, pull
 
 
@@ -70,3 +70,28 @@ def sum_of_chains(accepted):
     for chain in each:
         counts[: len(chain)] += chain
     return counts
+
+
+def test_the_autocorrelation_function_of_a_known_process():
+    """x_n = a x_{n-1} + noise has rho(t) = a^t; pulls have unit variance, though they are correlated in t."""
+    a, n, chains = 0.8, 4000, 40
+    noise = np.random.default_rng(5).normal(size=(n, chains))
+    x = np.empty_like(noise)
+    x[0] = noise[0] / np.sqrt(1 - a * a)
+    for i in range(1, n):
+        x[i] = a * x[i - 1] + noise[i]
+    rho = autocorrelation_function(x, longest=20)
+    assert rho[0] == Estimate(1.0, 0.0)
+    pulls = np.array([pull(point, Estimate(a**t, 0.0)) for t, point in enumerate(rho) if t])
+    assert np.all(np.abs(pulls) < 4)
+    assert 0.9 < autocorrelation_function(x[:, 0], 1)[1].error / rho[1].error / np.sqrt(chains) < 1.1
+    # Of single chains, which are independent, the pulls at one distance.
+    single = np.array([pull(autocorrelation_function(x[:, chain], 5)[5], Estimate(a**5, 0.0)) for chain in range(chains)])
+    assert 0.6 < single.std() < 1.5  # four errors of a standard deviation of 40 numbers are 0.45
+
+
+def test_the_autocorrelation_function_refuses_what_has_none():
+    with pytest.raises(ValueError, match="never changes"):
+        autocorrelation_function(np.ones(100), 5)
+    with pytest.raises(ValueError, match="100 configurations are too few"):
+        autocorrelation_function(np.ones(100), 25)

@@ -21,6 +21,7 @@ def test_every_figure_is_written(tmp_path):
         "band": plots.effective_mass({"flow": points}, {"flow": points[0]}, "title"),
         "runs": plots.rejection_histogram({"flow": (np.array([0, 5, 3, 1]), 30), "HMC": ([0, 4], 30)}, "title"),
         "no_runs": plots.rejection_histogram({"flow": (np.array([0]), 30)}, "title"),
+        "rho": plots.autocorrelation_function({"flow": points, "HMC": points}, "updates", "title"),
         "weights": plots.action_against_log_q(np.array([1.0, 2.1, np.inf]), np.array([-3.0, -4.0, -5.0]), "title"),
         "log_weights": plots.log_weight_histogram({"flow": np.array([1.0, 2.0, -np.inf]), "none": np.array([np.nan])}, "title"),
         "field": plots.configuration(np.zeros((4, 4)), "title"),
