@@ -21,6 +21,7 @@ from lattice_flows.measurement.result import Correlation, ObservableResult, Resu
 from lattice_flows.measurement.series import measured
 from lattice_flows.measurement.stored import check_attributes, check_stored
 from lattice_flows.measurement.trust import checks_of_chain
+from lattice_flows.measurement.weight_variance import WeightVariance, weight_variance
 from lattice_flows.samplers import SAMPLERS
 
 __all__ = ["action_of", "measure", "measurements"]
@@ -82,13 +83,13 @@ def measurements(ensemble: Ensemble, action: Action) -> tuple[Measurements, Meas
     return Measurements(action, chain.finished()), Measurements(action, proposals.finished())
 
 
-def _in_parts(ensemble: Ensemble, action: Action, chains: int = 1) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """The series of the stored rows in order, with the number of the first row."""
+def _in_parts(ensemble: Ensemble, action: Action, chains: int = 1, first: int = 0) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """The series of the stored rows in order, from a row on, with the number of the first row of each part."""
     names = list(measured(ensemble.rows(0, 1), action))
     stored = [name for name in names if name in ensemble.series_names]
     rows = _CONFIGURATIONS if len(stored) == len(names) else min(_SITES // action.lattice.volume, _CONFIGURATIONS)
     rows = max(rows // chains, 1)
-    for start in range(0, ensemble.stored, rows):
+    for start in range(first, ensemble.stored, rows):
         found = ensemble.series_rows(start, start + rows, stored)
         if len(stored) < len(names):
             found = measured(ensemble.rows(start, start + rows), action) | found
@@ -116,7 +117,7 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
     _check_action(ensemble, action)
     check_stored(ensemble, action)
     chains, proposals = measurements(ensemble, action)
-    numbers, reweighted, accepted, log_weight = chains.estimates(), {}, ensemble.accepted, None
+    numbers, reweighted, accepted, log_weight, spread = chains.estimates(), {}, ensemble.accepted, None, None
     chain = dict(ensemble.attributes.get("diagnostics", {}))
     if proposals is None:
         chain["thermalisation_pull"] = diagnostics.thermalisation_pull(chains)
@@ -128,6 +129,7 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
         chain["non_finite_weights"] = int(np.count_nonzero(infinite))
         if chain["ess"] * len(log_weight) >= _FEWEST_EFFECTIVE:
             reweighted = proposals.estimates()
+        spread = _weight_variance(ensemble, action)
     chain["sign_flips"] = chains.sign_flips
     sampler, training = ensemble.attributes["sampler"], ensemble.attributes.get("training")
     exact = SAMPLERS[sampler].exact if sampler in SAMPLERS else {}
@@ -145,8 +147,16 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
         correlation=_correlation(chains, {name: number for name, number in numbers.items() if number is not None}),
         errors=diagnostics.errors_against_number(chains),
         rejection_runs=None if accepted is None else rejection_runs(accepted).tolist(),
+        weight_variance=spread,
         checks=checks_of_chain(chains, chain, accepted=accepted, log_weight=log_weight, training=training, exact=exact),
     )
+
+
+def _weight_variance(ensemble: Ensemble, action: Action) -> WeightVariance | None:
+    """Where the variance of the log weights sits, from the proposals after thermalisation that can be read at once."""
+    start, series = next(_in_parts(ensemble, action, first=ensemble.attributes["thermalisation"]))
+    log_weight = ensemble.log_weight[start : start + len(series["magnetization"])]
+    return weight_variance(series, log_weight, max(action.lattice.shape))
 
 
 def _check_action(ensemble: Ensemble, action: Action) -> None:

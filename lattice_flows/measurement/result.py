@@ -9,6 +9,7 @@ from lattice_flows.measurement.checks import BAD, Check, explained
 from lattice_flows.measurement.errors import Estimate, format_estimate
 from lattice_flows.measurement.observable_result import ObservableResult
 from lattice_flows.measurement.tables import text_table
+from lattice_flows.measurement.weight_variance import WeightVariance
 
 __all__ = ["LARGEST_PULL", "LONG_AND_SHORT", "WITH_TAU_INT", "Correlation", "ObservableResult", "Result"]
 
@@ -59,6 +60,7 @@ class Result:
       correlation: the correlation of the known observables.
       errors: "configurations", and for observables of short and long distances the errors from so many configurations.
       rejection_runs: how often r updates in a row were rejected; None where updates are not of the whole lattice.
+      weight_variance: of a flow: which functions of the field explain the variance of the log weights of its proposals.
       table: name of the ensemble in the paper's Table I.
       flow: name of the flow.
       target_acceptance: at which the training was to stop.
@@ -79,6 +81,7 @@ class Result:
     correlation: Correlation
     errors: Mapping[str, Sequence[float]]
     rejection_runs: Sequence[int] | None = None
+    weight_variance: WeightVariance | None = None
     table: str | None = None
     flow: str | None = None
     target_acceptance: float | None = None
@@ -183,8 +186,9 @@ class Result:
             },
             "errors": {name: list(map(_rounded, values)) for name, values in self.errors.items()},
             "rejection_runs": self.rejection_runs and list(self.rejection_runs),
+            "weight_variance": self.weight_variance and self.weight_variance.to_json(),
         }
-        optional = ("table", "command", "flow", "training", "rejection_runs")
+        optional = ("table", "command", "flow", "training", "rejection_runs", "weight_variance")
         return _finite({name: value for name, value in content.items() if value is not None or name not in optional})
 
     @classmethod
@@ -237,7 +241,8 @@ class Result:
         scalars = {name: value for name, value in self.chain.items() if isinstance(value, int | float)}
         lines = [f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}" for name, value in scalars.items()]
         header = ["observable", "value", "tau_int", "reweighted", "reference", "pull", "published", "pull"]
-        return "\n".join([title, ", ".join(lines), "", text_table(header, self.rows()), "", self.conclusion])
+        variance = [] if self.weight_variance is None else ["", str(self.weight_variance)]
+        return "\n".join([title, ", ".join(lines), "", text_table(header, self.rows()), *variance, "", self.conclusion])
 
     def rows(self) -> list[list[str]]:
         """The cells of a table: each observable, its estimate, tau_int, reweighted, reference, pull, published, pull."""
@@ -266,6 +271,7 @@ def _measured(content: Mapping[str, Any]) -> dict[str, Any]:
         "correlation": Correlation(**content["correlation"]),
         "errors": content["errors"],
         "rejection_runs": content.get("rejection_runs"),
+        "weight_variance": (found := content.get("weight_variance")) and WeightVariance.from_json(found),
     }
 
 

@@ -38,12 +38,19 @@ def ensemble_of(broken=(), n=200):
     return writer.ensemble
 
 
-def chain_of(n=400, length=600, thermalisation=20):
+def chain_of(n=400, length=600, thermalisation=20, weights=None):
     """A chain that holds every proposal about as often as the next, some of them never; its fields, and its weights."""
     rng = np.random.default_rng(8)
     phi, log_weight = rng.normal(scale=0.4, size=(n, 4, 4)).astype(np.float32), rng.normal(size=n)
+    log_weight = log_weight if weights is None else weights(phi, log_weight)
     index = np.sort(rng.integers(thermalisation - 5, n, length))
-    attributes = {"sampler": "independence", "lattice_shape": (4, 4), "action": ACTION.component, "thermalisation": thermalisation}
+    attributes = {
+        "sampler": "independence",
+        "lattice_shape": (4, 4),
+        "action": ACTION.component,
+        "seed": 1,
+        "thermalisation": thermalisation,
+    }
     stored = {name: values for name, values in measured(phi, ACTION).items() if name not in ("phi_4", "nearest")}
     with EnsembleWriter(None, attributes) as writer:
         accepted = np.diff(index, prepend=-1) > 0
@@ -96,3 +103,13 @@ def test_another_action_is_refused():
         measure(ensemble, ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.7))
     with pytest.raises(ConfigError, match=r"drawn on the lattice \(4, 4\), the action is on \(6, 6\)"):
         measure(ensemble, ScalarPhi4(Lattice((6, 6)), m2=1.0, lam=0.5))
+
+
+def test_the_variance_of_log_weights_is_taken_from_proposals_after_thermalisation():
+    """Log weights that are functions of the field there, to the rounding of stored fields, and anything before."""
+
+    def weights(phi, anything):
+        return np.where(np.arange(len(phi)) < 100, anything, np.sum(phi**4, axis=(1, 2)))
+
+    found = measure(chain_of(n=1500, length=1000, thermalisation=100, weights=weights)[0]).weight_variance
+    assert found.proposals == 1400 and found.alone["short_distances"].value == pytest.approx(1, abs=1e-6)

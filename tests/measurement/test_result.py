@@ -10,6 +10,7 @@ from lattice_flows.config import CONFIGS
 from lattice_flows.measurement.checks import judged
 from lattice_flows.measurement.errors import Estimate, format_estimate
 from lattice_flows.measurement.result import ObservableResult, Result
+from lattice_flows.measurement.weight_variance import GROUPS
 
 PAPER = CONFIGS.parent / "paper"
 STORED = sorted(path for path in (PAPER / "results").glob("*/*.json") if path.parent.name != "scan")  # those are curves
@@ -74,6 +75,16 @@ def test_it_prints_as_a_table_with_errors():
     assert len({len(line) for line in lines if line.startswith("|")}) == 1
     baseline = str(Result.from_entry("hmc", ENTRIES["E1"]["hmc"]))
     assert "reweighted" not in baseline and "exp_minus_dh: 1" in baseline
+
+
+def test_where_the_variance_of_log_weights_sits_is_kept_and_shown():
+    share = [0.05, 0.01]
+    groups = dict.fromkeys(GROUPS, share)
+    found = {"proposals": 65536, "variance": [0.048, 0.001], "alone": groups, "beyond_the_others": groups, "together": share}
+    stored = json.loads(STORED[0].read_text()) | {"weight_variance": found | {"tails": 0.1}}
+    result = Result.from_json(stored)
+    assert result.to_json()["weight_variance"] == stored["weight_variance"]
+    assert "Variance of log weights 0.0480(10). Explained by zero mode 5.0(1.0) %, low modes 5.0(1.0) %" in str(result)
 
 
 def test_a_result_passes_if_it_is_trusted_and_agrees():
