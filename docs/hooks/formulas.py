@@ -1,0 +1,23 @@
+"""Formulas: LaTeX becomes MathML when the site is built, which browsers show without scripts or fonts from elsewhere."""
+
+import html
+import re
+
+from latex2mathml.converter import convert
+
+__all__ = ["mathml", "on_page_content"]
+
+# As `pymdownx.arithmatex` marks them.
+_FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+# Functions without brackets, which need a thin space before their argument.
+_FUNCTION = re.compile(r"(<mi>(?:log|exp|sin|cos|tanh|det|min)</mi>)(?=<mi>|<msub>|<mfrac>|<mrow><mo [^>]*>&#x0007C;)")
+
+
+def on_page_content(page_content, page, config, files):
+    """Puts MathML in the place of LaTeX."""
+    return _FORMULA.sub(lambda match: mathml(html.unescape(match[3]), display=match[2] == "["), page_content)
+
+
+def mathml(latex: str, display: bool) -> str:
+    """A formula as a MathML element, on a line of its own or within a text."""
+    return _FUNCTION.sub(r'\1<mspace width="0.17em"/>', convert(latex.strip(), display="block" if display else "inline"))
