@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from lattice_flows.actions import ACTIONS, Action
 from lattice_flows.config import CONFIGS, Component, ConfigError, RunConfig, SamplerConfig, load, translated
-from lattice_flows.flows import FLOWS, Flow, load_weights, save_weights
+from lattice_flows.flows import FLOWS, Flow, for_action, load_weights, save_weights
 from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
@@ -20,6 +20,8 @@ from lattice_flows.resources import check_memory, lattice_bytes, training_bytes
 from lattice_flows.samplers import SAMPLERS
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.optimizers import OPTIMIZERS
+from lattice_flows.training.parts import TRAINING, stage_name, training_parts
+from lattice_flows.training.records import OpensBoard
 from lattice_flows.training.stages import WEIGHTS, weights_file
 from lattice_flows.training.state import Summary, recorded_summary
 from lattice_flows.training.trainer import Trainer
@@ -81,7 +83,7 @@ def build_model(config: RunConfig, strategy: tf.distribute.Strategy | None = Non
     lattice = Lattice(config.lattice.shape)
     check_memory(lattice_bytes(lattice.shape), f"the lattice {lattice.shape}", "use a smaller lattice")
     with strategy.scope() if strategy else contextlib.nullcontext():
-        return FLOWS.build(config.flow, lattice, config.seed), ACTIONS.build(config.action, lattice)
+        return FLOWS.build(for_action(config.flow, config.action), lattice, config.seed), ACTIONS.build(config.action, lattice)
 
 
 def _check_flow(config: RunConfig) -> None:
@@ -104,6 +106,7 @@ def train_run(
     progress: Progress | None = None,
     *,
     resume: bool = False,
+    board: OpensBoard | None = None,
 ) -> Trained:
     """Trains the flow of a configuration in a run folder of its own, or resumes it.
 
@@ -117,6 +120,7 @@ def train_run(
       strategy: the devices; None for TensorFlow's default.
       progress: where progress is shown; None for silence.
       resume: continue an earlier run in that folder.
+      board: opens what shows the training elsewhere, such as `lattice_flows.tensorboard.TensorBoard`.
 
     Returns:
       the run folder, the best model, the action, and what was done.
@@ -128,7 +132,7 @@ def train_run(
       TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
     """
     flow, action = build_model(config, strategy)
-    return train_model(flow, action, config, out, strategy, progress, resume=resume)
+    return train_model(flow, action, config, out, strategy, progress, resume=resume, board=board)
 
 
 def train_model(
@@ -140,6 +144,7 @@ def train_model(
     progress: Progress | None = None,
     *,
     resume: bool = False,
+    board: OpensBoard | None = None,
 ) -> Trained:
     """Trains a flow in a run folder: `train_run` for a flow and an action that have been built as the configuration says."""
     progress, config = progress or Progress(quiet=True), completed(config)
@@ -162,16 +167,19 @@ def train_model(
             )
 
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume, check=restore)
-    with _closed_after_errors(run):
+    with _closed_after_errors(run), progress.whole(training_parts(config)):
         if not restored:
             before = config.training.init_from
             for index, stage in enumerate(config.stage_configs(), 1):
-                progress.info(f"stage {index} of {len(config.stages)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
+                progress.info(f"{stage_name(index, config)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
                 stage = stage.model_copy(update={"training": stage.training.model_copy(update={"init_from": before})})
                 before = str(run.path / "stages" / str(index))
-                train_run(stage, before, strategy, progress, resume=resume).run.close()
+                with progress.part(stage_name(index, config)):
+                    train_run(stage, before, strategy, progress, resume=resume, board=board).run.close()
                 trainer.begin_with(before)
-        return Trained(run, flow, action, trainer.run(run, {"config": config.model_dump(mode="json"), "command": sys.argv}))
+        record = {"config": config.model_dump(mode="json"), "command": sys.argv}
+        with progress.part(TRAINING), board(run.path, action) if board else contextlib.nullcontext() as opened:
+            return Trained(run, flow, action, trainer.run(run, record, opened))
 
 
 def as_pretrained(config: RunConfig, weights: str | Path) -> RunConfig:

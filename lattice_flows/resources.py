@@ -1,6 +1,7 @@
 """Memory and disk that work needs, estimated before it begins: what cannot fit is refused while nothing is lost. No TensorFlow.
 
-The estimates of memory are low: what they refuse exceeds the machine by far, and what they let pass may still fail.
+The estimates of memory are low: what they refuse exceeds the machine by far, and what they let pass may still fail. Work is counted
+in fields that a flow draws, times their sites.
 """
 
 import math
@@ -15,6 +16,7 @@ from lattice_flows.errors import UserError
 __all__ = [
     "NotEnough",
     "chain_bytes",
+    "chain_work",
     "check_disk",
     "check_memory",
     "ensemble_bytes",
@@ -22,11 +24,14 @@ __all__ = [
     "lattice_bytes",
     "sampler_bytes",
     "training_bytes",
+    "training_work",
 ]
 
 _DOUBLE, _FLOAT = 8, 4
 # Sites of the fields that a gradient is computed of at once, see `training.chunks`, and bytes that it keeps for each, at least.
 _SITES_AT_ONCE, _OF_A_GRADIENT = 2**16, 256
+# How many fields a flow draws while it finds the gradient and Fisher's matrix of one: 4 to 15 for the flows in `paper/trained`.
+_FIELDS_OF_A_GRADIENT = 8
 
 
 class NotEnough(UserError):
@@ -117,3 +122,24 @@ def ensemble_bytes(rows: float, shape: Sequence[int], numbers: int) -> float:
       numbers: measured on a configuration; with its log weight and row, if it is a proposal of a flow.
     """
     return rows * (_FLOAT * math.prod(shape) + _DOUBLE * numbers)
+
+
+def training_work(shape: Sequence[int], gradients: float, samples: float) -> float:
+    """What a training takes.
+
+    Args:
+      shape: of the lattice.
+      gradients: number of fields that a gradient is computed of, in all steps together.
+      samples: number of fields in all evaluations together.
+    """
+    return math.prod(shape) * (_FIELDS_OF_A_GRADIENT * gradients + samples)
+
+
+def chain_work(shape: Sequence[int], length: float) -> float:
+    """What the chain of a flow takes.
+
+    Args:
+      shape: of the lattice.
+      length: number of proposals.
+    """
+    return math.prod(shape) * length

@@ -18,9 +18,10 @@ from lattice_flows.io.files import FolderInUse, RunError, write_text, writing
 from lattice_flows.io.locks import LOCK_FILES, lock_folder
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import completed, train_run
-from lattice_flows.progress import Progress
+from lattice_flows.progress import Part, Progress
 from lattice_flows.reading import parse_yaml, reading
 from lattice_flows.training.judgement import doubts
+from lattice_flows.training.parts import training_parts
 from lattice_flows.training.state import Summary
 from lattice_flows.training.stopping import TrainingDiverged
 
@@ -145,12 +146,20 @@ def sweep(
     with lock_folder(out):
         _check_folder(out, resume)
         _write(out, planned, [])
-        for number, point in enumerate(planned, 1):
-            progress.info(f"training {number} of {len(planned)}: {_described(point.values)}")
-            ended.append(_trained(point, strategy, progress, resume))
-            _write(out, planned, ended)
+        with progress.whole([part for point in planned for part in _parts(point)]):
+            for number, point in enumerate(planned, 1):
+                progress.info(f"training {number} of {len(planned)}: {_described(point.values)}")
+                ended.append(_trained(point, strategy, progress, resume))
+                _write(out, planned, ended)
     progress.info(f"{_table(planned, ended)}\n\nin {out / _NAME}.md, .csv, .png and .pdf")
     return ended
+
+
+def _parts(point: Point) -> list[Part]:
+    try:
+        return training_parts(point.config, _described(point.values))
+    except ConfigError:  # of a stage, which its row will say
+        return []
 
 
 def _trained(point: Point, strategy: tf.distribute.Strategy | None, progress: Progress, resume: bool) -> Point:

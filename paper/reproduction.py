@@ -20,12 +20,16 @@ from lattice_flows.paper.references import baselines, samplers
 from lattice_flows.paper.tables import agreement_table, case_table, dimensions_table, exponents_table, summary
 from lattice_flows.pipeline import Trained, as_pretrained, completed, start_from_pretrained, train_run
 from lattice_flows.production import ENSEMBLE, measure_run, sample_run
-from lattice_flows.progress import Progress
+from lattice_flows.progress import Part, Progress
 from lattice_flows.report.figures import Captioned
+from lattice_flows.resources import chain_work
+from lattice_flows.training.parts import training_parts
 
 __all__ = ["reproduce", "reproduce_case", "show_stored"]
 
 _BASELINES = ("hmc", "metropolis")
+# Parts of what is done, beside those of trainings.
+_SAMPLING, _MEASURING, _DRAWING = "sampling", "measuring", "drawing"
 
 
 def reproduce(
@@ -81,19 +85,24 @@ def reproduce(
         for sampler, result in samplers(config.lattice.shape, config.action.model_dump()).items()
     }
     _check_baselines(figures, known)
-    flows = {
-        case: reproduce_case(case, config, name, out, strategy, progress, weights=weights, resume=resume)
-        for case, config, name, weights in plans
-    }
-    parts = Ingredients(flows, known)
-    drawn = _draw(figures, parts, out / "figures", progress)
+    steps = [part for case, config, _, weights in plans for part in _parts(case, config, is_trained=weights is not None)]
+    with progress.whole([*steps, Part(_DRAWING, 0.0)] if figures or with_report else steps):
+        flows = {
+            case: reproduce_case(case, config, name, out, strategy, progress, weights=weights, resume=resume)
+            for case, config, name, weights in plans
+        }
+        parts = Ingredients(flows, known)
+        with progress.part(_DRAWING):
+            drawn = _draw(figures, parts, out / "figures", progress)
+            if with_report:
+                with progress.working("writing the report"):
+                    report.write(out / "report.html", out, parts, drawn)
     ends = parts.fully_trained()
     if ends:
         progress.info(summary(ends))
     if any(result.table in {table for table, _ in known} for result in ends):
         progress.info(agreement_table(ends, known))
     if with_report:
-        report.write(out / "report.html", out, parts, drawn)
         progress.info(f"report in {out / 'report.html'}")
     return all(result.passed is not False for result in flows.values())
 
@@ -133,11 +142,20 @@ def reproduce_case(
         return _sampled(case, config, flow_name, trained, progress)
 
 
+def _parts(case: Case, config: RunConfig, *, is_trained: bool) -> list[Part]:
+    """What is done for one run."""
+    of = case.table if case.stop is None else f"{case.table} at {100 * case.stop:.0f} %"
+    sampling = Part(_SAMPLING, chain_work(config.lattice.shape, config.chain.length), of)
+    return [*([] if is_trained else training_parts(config, of)), sampling, Part(_MEASURING, 0.0, of)]
+
+
 def _sampled(case: Case, config: RunConfig, flow_name: str, trained: Trained, progress: Progress) -> Result:
     """Samples with a trained flow, measures, and writes everything into its run folder."""
     run, action, training = trained.run, trained.action, trained.summary._asdict()
     how = {"seed": config.seed, "path": run.path / ENSEMBLE, "training": training, "progress": progress}
-    with sample_run(trained.flow, action, config.chain, **how) as ensemble:
+    with progress.part(_SAMPLING):
+        ensemble = sample_run(trained.flow, action, config.chain, **how)
+    with progress.part(_MEASURING), ensemble:
         measured = measure_run(ensemble, action, progress)
     result = dataclasses.replace(
         compared(measured),
@@ -149,7 +167,8 @@ def _sampled(case: Case, config: RunConfig, flow_name: str, trained: Trained, pr
     run.write_json("result.json", result.to_json())
     text = case_table(result) + ("" if result.compared_with else f"\n\n{_without_reference(case, config)}")
     run.write_text("table.md", text + "\n")
-    run_figures.save(run.path, result)
+    with progress.working("drawing figures"):
+        run_figures.save(run.path, result)
     progress.info(text)
     progress.info(f"results in {run.path}")
     return result
@@ -221,9 +240,11 @@ def _check_baselines(numbers: Iterable[int], known: Mapping[tuple[str, str], Res
 
 def _draw(numbers: Sequence[int], parts: Ingredients, folder: Path, progress: Progress) -> dict[int, Captioned]:
     """Draws and saves figures of the paper with their captions."""
-    drawn = {n: draw(n, parts) for n in numbers}
-    for n, one in drawn.items():
-        plots.save(one.figure, folder, f"figure_{n}")
+    drawn = {}
+    for n in numbers:
+        with progress.working(f"drawing figure {n}"):
+            drawn[n] = draw(n, parts)
+            plots.save(drawn[n].figure, folder, f"figure_{n}")
     if drawn:
         captions = "\n".join(f"**Figure {n}.** {one.caption}\n" for n, one in drawn.items())
         write_text(folder / "captions.md", captions)

@@ -13,7 +13,7 @@ from lattice_flows.command_line import shared
 
 FLAGS = (
     *shared("config", "resume", "lattice_size", "shape", "m2", "lam", "flow", "seed", "steps", "evaluate_every"),
-    *shared("target_acceptance", "max_minutes", "init_from", "forward_samples", "out", "device"),
+    *shared("target_acceptance", "max_minutes", "init_from", "forward_samples", "out", "tensorboard", "device"),
 )
 
 
@@ -25,7 +25,13 @@ def main(flags) -> int:
     from lattice_flows.training.devices import choose_strategy
     from lattice_flows.training.judgement import doubts
 
-    trained = train_run(config, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume)
+    board = None
+    if flags.tensorboard:
+        from lattice_flows import tensorboard
+
+        tensorboard.check()
+        board = tensorboard.TensorBoard
+    trained = train_run(config, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume, board=board)
     trained.run.close()
     return command_line.NOT_TRUSTWORTHY if doubts(trained.summary) else command_line.AGREED
 

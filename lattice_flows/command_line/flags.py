@@ -114,6 +114,7 @@ _SHARED = (
         ["updates", "trajectories"],
     ),
     Flag("out", "output", "output folder", required=True),
+    Flag("tensorboard", "output", "also write what TensorBoard shows, into the folder tensorboard of the run", bool, False),
     Flag("device", "device", "cpu, gpu, gpu:1, a list such as gpu:0,gpu:1, or all", default="cpu"),
 )
 

@@ -11,7 +11,7 @@ quantiles and the variance of w prefer models that are evenly bad.
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ __all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metric
 # The default batch of the Markov chain too, so that one compiled sampler serves both.
 _BATCH = 512
 _FINER_SAMPLES = 1024
+_SHOWN = 2048
 # The model that is kept is judged once more by so many times the samples of an evaluation.
 _FINAL = 4
 
@@ -116,17 +117,28 @@ class Evaluator:
         log_weight = self._sampler.log_weights(self._samples, "evaluation", start)
         return log_weight, self._finer and self._finer.log_weights(_FINER_SAMPLES, "evaluation", start)
 
+    def fields(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the first 2048 fields of evaluation number `index`, `[2048, *shape]`, and their log weights."""
+        start = index * -(-self._samples // _BATCH)
+        phi, log_weight = zip(*self._sampler.batches(_SHOWN, "evaluation", start), strict=True)
+        return np.concatenate(phi), np.concatenate(log_weight)
+
     def forward_log_weights(self) -> np.ndarray | None:
         """Returns the log weights of the samples of the target; None if there are none."""
         return self._forward and self._forward.log_weights(self._flow)
 
-    def judgement(self, best: Evaluation) -> Evaluation:
+    def judgement(self, best: Evaluation, couplings: Iterable[float]) -> Evaluation:
         """The best evaluation with what more samples say, none of which was drawn for an evaluation.
 
         They are four times as many; for a conditioned flow as many at each of its couplings.
+
+        Args:
+          best: the evaluation.
+          couplings: of a conditioned flow, which has each when that is yielded; see `Conditions.each`.
         """
         samples = self._samples * (_FINAL if self._flow.condition is None else 1)
-        return best._replace(**judged(self._sampler.log_weights(samples, "judgement")))
+        found = [best._replace(condition=each, **judged(self._sampler.log_weights(samples, "judgement"))) for each in couplings]
+        return with_forward(worst(found), self.forward_log_weights())
 
 
 def evaluate(log_weight: np.ndarray, *, losses: Sequence[float], **recorded: float) -> Evaluation:

@@ -1,20 +1,38 @@
 """What a training writes into its run folder."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
+import numpy as np
+
+from lattice_flows.actions import Action
 from lattice_flows.flows import Flow, save_weights
 from lattice_flows.io.arrays import Checkpoints
 from lattice_flows.io.histories import METRICS, StepLog
 from lattice_flows.io.runs import RunDirectory
-from lattice_flows.training.evaluation import metrics_table
+from lattice_flows.training.evaluation import Evaluation, Evaluator, metrics_table
 from lattice_flows.training.stages import WEIGHTS
 from lattice_flows.training.state import Summary, TrainingState
 
-__all__ = ["CHECKPOINTS", "Records"]
+__all__ = ["CHECKPOINTS", "Board", "OpensBoard", "Records"]
 
 CHECKPOINTS = "checkpoints"
+
+
+class Board(Protocol):
+    """Shows a training elsewhere, such as in TensorBoard."""
+
+    def step(self, step: int, loss: float) -> None:
+        """Shows the loss of a step; NaN where its samples are not those of the flow."""
+
+    def evaluation(self, evaluation: Evaluation, phi: np.ndarray, log_weight: np.ndarray) -> None:
+        """Shows an evaluation, and some of its fields with their log weights."""
+
+
+OpensBoard = Callable[[Path, Action], contextlib.AbstractContextManager[Board]]
+"""Opens a board for the folder of a run and its action."""
 
 
 class Records:
@@ -23,13 +41,14 @@ class Records:
     Args:
       run: its folder; None writes nothing.
       record: what `weights.npz` keeps besides the weights.
+      board: shows the training elsewhere.
 
     Raises:
       RunError: a file cannot be written; so do all methods.
     """
 
-    def __init__(self, run: RunDirectory | None, record: Mapping[str, Any] | None = None):
-        self._run, self._record, self._log = run, record or {}, None
+    def __init__(self, run: RunDirectory | None, record: Mapping[str, Any] | None = None, board: Board | None = None):
+        self._run, self._record, self._board, self._log = run, record or {}, board, None
 
     @contextlib.contextmanager
     def of_steps(self, done: int) -> Iterator[None]:
@@ -45,13 +64,17 @@ class Records:
         """Keeps a step, see `StepLog.add`."""
         if self._log:
             self._log.add(step, loss, seconds)
+        if self._board:
+            self._board.step(step, loss)
 
-    def evaluation(self, state: TrainingState) -> None:
-        """Writes the evaluations and the state after the last of them."""
+    def evaluation(self, state: TrainingState, evaluator: Evaluator) -> None:
+        """Writes the evaluations and the state after the last of them, which the evaluator has made."""
         if self._run:
             self._run.write_text(METRICS, metrics_table(state.evaluations))
             self._log.flush()  # a training that goes on from this checkpoint finds all steps before it
             self.checkpoint(state)
+        if self._board:
+            self._board.evaluation(state.evaluations[-1], *evaluator.fields(len(state.evaluations) - 1))
 
     def checkpoint(self, state: TrainingState) -> None:
         """Writes the state."""

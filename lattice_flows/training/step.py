@@ -1,6 +1,7 @@
 """One optimisation step, compiled, on one or several devices."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError, TrainingConfig
 from lattice_flows.flows import Flow
+from lattice_flows.progress import Progress
 from lattice_flows.training.chunks import in_chunks
 from lattice_flows.training.objectives import ESTIMATORS, LOSSES, forward_kl
 from lattice_flows.training.optimizers import OPTIMIZERS, Optimizer
@@ -107,6 +109,14 @@ class TrainingStep:
             return mean
 
         self._step = step
+
+    def prepare(self, losses: Iterable[str], seed: np.ndarray, progress: Progress) -> None:
+        """Makes a step with each of some losses, and shows that it is traced and compiled. It changes the weights."""
+        for loss in losses:
+            with progress.working(f"tracing the training step (loss {loss})"):
+                self._step.get_concrete_function(tf.constant(seed), loss)
+            with progress.working(f"compiling the training step (loss {loss})"):
+                self(seed, loss)
 
     def __call__(self, seed: np.ndarray, loss: str | None = None) -> float:
         """Makes one step.

@@ -1,10 +1,12 @@
 """When a training ends: reasons to stop, and losses that are no longer finite."""
 
+import math
+
 from lattice_flows.config import TrainingConfig
 from lattice_flows.errors import UserError
 from lattice_flows.training.state import TrainingState
 
-__all__ = ["TrainingDiverged", "check_finite", "check_halvings", "reason_to_stop"]
+__all__ = ["TrainingDiverged", "check_finite", "check_halvings", "reason_to_stop", "seconds_left"]
 
 _MOST_HALVINGS = 4
 
@@ -30,6 +32,11 @@ def reason_to_stop(settings: TrainingConfig, state: TrainingState) -> str | None
     if best is not None and settings.max_minutes is not None and state.seconds >= 60 * settings.max_minutes:
         return f"time limit of {settings.max_minutes:g} minutes reached"
     return None
+
+
+def seconds_left(settings: TrainingConfig, state: TrainingState) -> float:
+    """The time after which a training ends whatever else happens, up to its next evaluation."""
+    return math.inf if settings.max_minutes is None else 60 * settings.max_minutes - state.seconds
 
 
 def check_finite(loss: float, settings: TrainingConfig, state: TrainingState) -> None:

@@ -20,12 +20,12 @@ from lattice_flows.training.evaluation import Evaluator, described, evaluate, wi
 from lattice_flows.training.forward import ForwardSamples
 from lattice_flows.training.judgement import conclusion, fall_of_ess
 from lattice_flows.training.optimizers import Optimizer
-from lattice_flows.training.records import CHECKPOINTS, Records
+from lattice_flows.training.records import CHECKPOINTS, Board, Records
 from lattice_flows.training.refinement import check_integration, halve_the_step
 from lattice_flows.training.stages import begin_with
 from lattice_flows.training.state import Summary, TrainingState
 from lattice_flows.training.step import FORWARD_KL, TrainingStep, loss_at, losses_from
-from lattice_flows.training.stopping import check_finite, check_halvings, reason_to_stop
+from lattice_flows.training.stopping import check_finite, check_halvings, reason_to_stop, seconds_left
 
 __all__ = ["Trainer", "train"]
 
@@ -136,14 +136,14 @@ class Trainer:
         self._progress.info(f"resuming at step {state.step}{changes}")
         return True
 
-    def run(self, run: RunDirectory | None = None, record: Mapping[str, Any] | None = None) -> Summary:
-        """Trains until there is a reason to stop. For arguments, results and errors see `train`."""
+    def run(self, run: RunDirectory | None = None, record: Mapping[str, Any] | None = None, board: Board | None = None) -> Summary:
+        """Trains until there is a reason to stop, and shows that on a board. For arguments, results and errors see `train`."""
         state, settings = self._state, self._settings
         if not state.evaluations:
             state.take(self._flow, self._train_step.optimizer)
             state.best_weights = state.weights
         stopped = reason_to_stop(settings, state)
-        self._records = Records(run, record)
+        self._records = Records(run, record, board)
         if stopped is None:
             with self._records.of_steps(state.step):
                 stopped = self._train()
@@ -153,7 +153,7 @@ class Trainer:
         """Makes steps, and returns the reason to stop."""
         state, settings, losses, stopped = self._state, self._settings, [], None
         self._prepare()
-        with self._progress.bar("training", settings.steps, state.step) as bar:
+        with self._progress.bar("training", settings.steps, state.step, at_most=seconds_left(settings, state)) as bar:
             start = time.perf_counter() - state.seconds
             while stopped is None:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
@@ -166,7 +166,8 @@ class Trainer:
                 bar.advance(status=self._status(loss))
                 if state.step % settings.evaluate_every == 0 or state.step == settings.steps:
                     state.seconds, compiled = time.perf_counter() - start, state.compile_seconds
-                    self._evaluate(losses)
+                    with self._progress.meanwhile("evaluating"):
+                        self._evaluate(losses)
                     losses = []
                     start += state.compile_seconds - compiled
                     state.seconds = time.perf_counter() - start
@@ -179,9 +180,8 @@ class Trainer:
         state, optimizer = self._state, self._train_step.optimizer
         before = TrainingState()
         before.take(self._flow, optimizer)
-        for loss in losses_from(self._settings, state.step):
-            with self._progress.working(f"compiling the training step (loss {loss})"):
-                self._train_step(sub_seed(self._seed, "compilation"), loss)
+        losses = losses_from(self._settings, state.step)
+        self._train_step.prepare(losses, sub_seed(self._seed, "compilation"), self._progress)
         before.give(self._flow, optimizer)
         self._prepare_evaluator()
         state.compile_seconds += time.perf_counter() - start
@@ -207,7 +207,7 @@ class Trainer:
         state.record(row)
         if fall := fall_of_ess(state.evaluations):
             self._progress.info(f"at step {state.step}, {fall}")
-        self._records.evaluation(state)
+        self._records.evaluation(state, self._evaluator)
         if not self._progress.is_live:
             self._progress.info(f"step {state.step}: {self._status(row.loss)}, {state.seconds:.0f} s")
 
@@ -245,8 +245,8 @@ class Trainer:
         if state.judgement is None:
             if self._evaluator is None:
                 self._prepare_evaluator()
-            found = [self._evaluator.judgement(state.best._replace(condition=coupling)) for coupling in self._conditions.each()]
-            state.judgement = with_forward(worst(found), self._evaluator.forward_log_weights())
+            with self._progress.meanwhile("judging the best model by fresh samples"):
+                state.judgement = self._evaluator.judgement(state.best, self._conditions.each())
             self._records.checkpoint(state)
         summary = state.summary(self._flow.number_of_parameters(), stopped)
         self._records.weights(self._flow, summary)
