@@ -17,7 +17,7 @@ def hook(name):
     return module
 
 
-tables, includes, formulas = map(hook, ("tables", "includes", "formulas"))
+tables, includes, formulas, notebooks = map(hook, ("tables", "includes", "formulas", "notebooks"))
 
 DOCUMENT = """# Title
 
@@ -113,3 +113,8 @@ def test_formulas_become_mathml():
     text = formulas.on_page_content(r'a <span class="arithmatex">\(\log x &lt; 1\)</span> b', None, None, None)
     assert re.fullmatch(r"a <math .*?<mi>log</mi><mspace [^>]*><mi>x</mi>.*</math> b", text) and 'display="inline"' in text
     assert 'display="block"' in formulas.on_page_content(r'<div class="arithmatex">\[x\]</div>', None, None, None)
+
+
+def test_cells_of_a_notebook_become_text_and_code():
+    text = "# ---\n# jupyter: {}\n# ---\n\n# %% [markdown]\n# # Title\n#\n# Text, $x$.\n\n# %%\nimport numpy\n\n# %%\n"
+    assert notebooks.as_markdown(text) == "# Title\n\nText, $x$.\n\n```python\nimport numpy\n```\n"
