@@ -1,4 +1,4 @@
-"""What README.md and CONTRIBUTING.md tell users to write can be written."""
+"""What README.md, CONTRIBUTING.md and the pages of the documentation tell users to write can be written."""
 
 import dataclasses
 import importlib
@@ -12,7 +12,8 @@ from lattice_flows.command_line import COMMANDS, Flag, UsageError, parse
 from lattice_flows.config import CONFIGS
 
 README = (CONFIGS.parent / "README.md").read_text()
-DOCUMENTS = (README, (CONFIGS.parent / "CONTRIBUTING.md").read_text())
+PAGES = sorted((CONFIGS.parent / "docs").rglob("*.md"))
+DOCUMENTS = (README, *(page.read_text() for page in (CONFIGS.parent / "CONTRIBUTING.md", *PAGES)))
 COMMAND = re.compile(r"(?:\bscripts/(\w+)\.py|\blattice-flows (\w+))(?: +(.*))?$")
 
 

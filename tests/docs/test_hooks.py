@@ -101,6 +101,13 @@ def test_a_section_ends_at_the_next_heading_of_its_level():
         includes.section(DOCUMENT, "Third")
 
 
+def test_the_sections_that_pages_include_exist():
+    for page in HOOKS.parent.rglob("*.md"):
+        for name, heading in re.findall(r"^\{\{ include (\S+)(?: (.+))? \}\}$", page.read_text(), re.MULTILINE):
+            text = (HOOKS.parents[1] / name).read_text()
+            assert includes.section(text, heading) if heading else text
+
+
 def test_links_go_to_pages_pictures_come_along_and_others_become_text():
     text = includes.linked(DOCUMENT, "paper/README.md", "checks.md")
     assert "with a link." in text
