@@ -68,5 +68,12 @@ class Training:
 
     @property
     def metrics(self):
-        rows = csv.DictReader((self.folder / "metrics.csv").read_text().splitlines())
+        return self._rows("metrics.csv")
+
+    @property
+    def steps(self):
+        return self._rows("steps.csv")
+
+    def _rows(self, name):
+        rows = csv.DictReader((self.folder / name).read_text().splitlines())
         return [{name: float(value) for name, value in row.items() if name != "seconds"} for row in rows]

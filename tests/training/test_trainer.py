@@ -11,6 +11,7 @@ from lattice_flows.flows import load_weights
 from lattice_flows.importance import WeightedSampler, expected_acceptance
 from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.training import stopping
+from lattice_flows.training import trainer as trainer_module
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.stages import begin_with
 from lattice_flows.training.step import TrainingStep
@@ -56,6 +57,36 @@ def test_a_training_improves_the_flow_and_tells(straight):
     assert f"acceptance {summary.acceptance:.3f}" in training.output
 
 
+def test_every_step_is_written_and_the_mean_loss_of_the_evaluations_is_theirs(straight):
+    training, _, _ = straight
+    assert [row["step"] for row in training.steps] == list(range(1, 41))
+    means = np.mean([row["loss"] for row in training.steps], where=[row["step"] > 30 for row in training.steps])
+    assert means == pytest.approx(training.metrics[-1]["loss"], rel=1e-12)
+
+
+def test_a_step_is_traced_once(monkeypatch):
+    trainer = Trainer(gaussian(), ACTION, settings(steps=10))
+    trainer.run()
+    assert trainer._train_step._step.experimental_get_tracing_count() == 1
+
+
+def test_steps_of_a_killed_process_are_made_again(straight, tmp_path, monkeypatch):
+    """It is killed after the evaluation at step 10 and before that at step 20."""
+    training = Training(tmp_path / "run")
+
+    def dies(loss, settings, state):
+        if state.step == 17:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer_module, "check_finite", dies)
+    with pytest.raises(KeyboardInterrupt):
+        training(gaussian())
+    assert training.steps[-1]["step"] == 17
+    monkeypatch.undo()
+    training(gaussian())
+    assert (training.steps, training.metrics) == (straight[0].steps, straight[0].metrics)
+
+
 def test_the_best_model_is_kept_in_the_flow_and_in_the_file(straight):
     training, weights, summary = straight
     best = min(training.metrics, key=lambda row: row["kl"])
@@ -83,7 +114,7 @@ def test_training_goes_on_where_it_was_interrupted(straight, tmp_path):
     stopped = interrupted(gaussian(), max_minutes=1e-9)
     assert stopped.steps == 10 and "time limit of" in stopped.stopped
     resumed = interrupted(flow := gaussian(), changed={"training.max_minutes": (1e-9, None)})
-    assert resumed.steps == 40 and interrupted.metrics == straight[0].metrics
+    assert resumed.steps == 40 and interrupted.metrics == straight[0].metrics and interrupted.steps == straight[0].steps
     assert "resuming at step 10, training.max_minutes None instead of 1e-09" in interrupted.output
     np.testing.assert_equal(weights_of(flow), straight[1])
 
