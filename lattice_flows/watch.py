@@ -17,12 +17,13 @@ from rich.live import Live
 from rich.text import Text
 
 from lattice_flows.io.files import RunError
-from lattice_flows.io.histories import METRICS, STEPS, Curve, curve, stage_folders
+from lattice_flows.io.histories import METRICS, STEPS, Curve, curves, stage_folders
 from lattice_flows.io.locks import is_locked
 
 __all__ = ["ITEMS", "chart", "watch"]
 
-_PAUSE = 0.5  # seconds from one look at the files to the next
+_PAUSE = 0.5  # seconds from one look at the files to the next, at least
+_SHARE = 5  # of the time that a chart takes, where histories are long
 _COLORS = ("blue", "orange", "green", "red", "magenta", "cyan")
 _MARKERS = ("*", "x", "o", "+", "#", "~")  # where there are no colours
 _SHORTEST = 8  # rows of a panel
@@ -77,28 +78,30 @@ def watch(runs: Sequence[Path], items: Sequence[str], *, once: bool = False, sta
     """
     if once or not sys.stdout.isatty():
         for run in runs:
-            if not any(curve(run, item).steps for item in items):
+            if not any(found.steps for found in curves(run, items).values()):
                 raise RunError(f"nothing to draw of {run}: {_state(run)}")
         print(chart(runs, items, *shutil.get_terminal_size(), colored=sys.stdout.isatty()))
         return
-    seen, text = None, Text()
+    seen, pause = None, _PAUSE
     with contextlib.suppress(KeyboardInterrupt), Live(console=Console(), screen=True, auto_refresh=False) as live:
         while seen is None or stay or not all(map(_is_over, runs)):
             size = shutil.get_terminal_size()
             if (now := (size, [_signs(run) for run in runs])) != seen:
-                seen, text = now, Text.from_ansi(chart(runs, items, *size))
-                live.update(text, refresh=True)
-            time.sleep(_PAUSE)
+                start = time.perf_counter()
+                seen = now
+                live.update(Text.from_ansi(chart(runs, items, *size)), refresh=True)
+                pause = max(_PAUSE, _SHARE * (time.perf_counter() - start))
+            time.sleep(pause)
     Console().print(Text.from_ansi(chart(runs, items, *shutil.get_terminal_size())))
 
 
 def chart(runs: Sequence[Path], items: Sequence[str], width: int, height: int, *, colored: bool = True) -> str:
     """One panel for each item, with a curve for each run, and a line on each run below them."""
-    curves = {run: {item: curve(run, item) for item in items} for run in runs}
+    found = {run: curves(run, items) for run in runs}
     looks = dict(zip(runs, itertools.cycle(_Look(*look) for look in zip(_COLORS, _MARKERS, strict=True)), strict=False))
     rows = max((height - len(runs) - 1) // len(items), _SHORTEST)
-    panels = [_panel(item, [(looks[run], found[item]) for run, found in curves.items()], width, rows, colored) for item in items]
-    lines = [f"{_mark(looks[run], colored)} {_described(run, found, width - 2)}" for run, found in curves.items()]
+    panels = [_panel(item, [(looks[run], known[item]) for run, known in found.items()], width, rows, colored) for item in items]
+    lines = [f"{_mark(looks[run], colored)} {_described(run, known, width - 2)}" for run, known in found.items()]
     return "\n".join([*panels, *lines])
 
 
@@ -111,24 +114,24 @@ def _mark(look: _Look, colored: bool) -> str:
     return str(plotext.colorize("━", look.color)) if colored else look.marker
 
 
-def _panel(item: str, curves: Sequence[tuple[_Look, Curve]], width: int, height: int, colored: bool) -> str:
+def _panel(item: str, histories: Sequence[tuple[_Look, Curve]], width: int, height: int, colored: bool) -> str:
     """The chart of one item."""
     title, is_logarithmic, falls = ITEMS[item]
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.limit_size(False, False)
     plotext.plot_size(width, height)
-    plotext.title(title if any(found.steps for _, found in curves) else f"{title}: nothing yet")
-    parts = [(look, steps, values) for look, found in curves for steps, values in _parts(found, 2 * width)]
+    plotext.title(title if any(found.steps for _, found in histories) else f"{title}: nothing yet")
+    parts = [(look, steps, values) for look, found in histories for steps, values in _parts(found, 2 * width)]
     positive = [value for *_, values in parts for value in values if value > 0]
     is_logarithmic &= bool(positive) and max(positive) > 10 * min(positive)
     if is_logarithmic:
         parts = [(look, steps, np.log10(np.maximum(values, min(positive)))) for look, steps, values in parts]
     for look, steps, values in parts:
-        marker = "dot" if len(steps) == 1 else "braille" if colored or len(curves) == 1 else look.marker
+        marker = "dot" if len(steps) == 1 else "braille" if colored or len(histories) == 1 else look.marker
         plotext.plot(list(steps), list(values), marker=marker, color=look.color)
     if parts:
-        for end in {end for _, found in curves for end in found.ends}:
+        for end in {end for _, found in histories for end in found.ends}:
             plotext.vline(end, "gray")
         late = np.concatenate([values[int(_DISCARDED * len(values)) if falls else 0 :] for *_, values in parts])
         low, high = float(np.min(late)), float(np.max(late))

@@ -5,13 +5,14 @@ whose evaluations are minutes apart.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from lattice_flows.io.files import write_text, writing
 from lattice_flows.reading import read_csv
 
-__all__ = ["METRICS", "STEPS", "Curve", "StepLog", "curve", "stage_folders"]
+__all__ = ["METRICS", "STEPS", "Curve", "StepLog", "curves", "stage_folders"]
 
 METRICS, STEPS = "metrics.csv", "steps.csv"
 _COLUMNS = ("step", "loss", "seconds")
@@ -85,27 +86,28 @@ def stage_folders(run: Path) -> list[Path]:
     return [*sorted(stages, key=lambda path: int(path.name)), run]
 
 
-def curve(run: Path, item: str) -> Curve:
-    """What a run has written so far of a quantity, step by step where it is known so, and otherwise by evaluations.
+def curves(run: Path, items: Sequence[str]) -> dict[str, Curve]:
+    """What a run has written so far of some quantities, step by step where they are known so, and otherwise by evaluations.
 
     Args:
       run: its folder.
-      item: a column of `steps.csv` or `metrics.csv`.
+      items: columns of `steps.csv` or `metrics.csv`.
 
     Raises:
       UnreadableFile: a damaged file.
     """
-    found, before = Curve([], [], []), 0.0
+    found, before = {item: Curve([], [], []) for item in items}, 0.0
     for folder in stage_folders(run):
         tables = [read_csv(folder / name, ("step",), growing=True) for name in (STEPS, METRICS) if (folder / name).exists()]
-        known = [table for table in tables if table.get(item)]
-        if known:
-            kept = [(before + step, value) for step, value in zip(known[0]["step"], known[0][item], strict=True) if value == value]
-            found.steps.extend(step for step, _ in kept)
-            found.values.extend(value for _, value in kept)
-        before += max((table["step"][-1] for table in tables if table["step"]), default=0.0)
-        if folder != run:
-            found.ends.append(before)
+        end = before + max((table["step"][-1] for table in tables if table["step"]), default=0.0)
+        for item, curve in found.items():
+            table = next((table for table in tables if table.get(item)), {"step": [], item: []})
+            known = [(before + step, value) for step, value in zip(table["step"], table[item], strict=True) if value == value]
+            curve.steps.extend(step for step, _ in known)
+            curve.values.extend(value for _, value in known)
+            if folder != run:
+                curve.ends.append(end)
+        before = end
     return found
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lattice_flows.io import histories
-from lattice_flows.io.histories import StepLog, curve, stage_folders
+from lattice_flows.io.histories import StepLog, curves, stage_folders
 from lattice_flows.reading import UnreadableFile
 
 
@@ -65,11 +65,12 @@ def run(tmp_path):
 
 def test_curves_go_through_the_stages_step_by_step_where_steps_are_known(run):
     assert [folder.name for folder in stage_folders(run)] == ["1", "10", run.name]
-    loss, ess = curve(run, "loss"), curve(run, "ess")
+    loss, ess = curves(run, ["loss", "ess"]).values()
     assert (loss.steps, loss.values) == ([1, 3, 6, 8, 9], [-1, -3, -5, -6, -1])
     assert (ess.steps, ess.values) == ([2, 4, 6, 8, 10, 12], [0.5, 0.6] * 3)
     assert loss.ends == ess.ends == [4, 8]
 
 
 def test_what_is_not_known_yet_has_no_values(run):
-    assert curve(run, "forward_ess").values == [] and curve(run / "nowhere", "loss") == ([], [], [])
+    assert curves(run, ["forward_ess"]) == {"forward_ess": ([], [], [4, 8])}
+    assert curves(run / "nowhere", ["loss"]) == {"loss": ([], [], [])}
