@@ -131,7 +131,8 @@ def _panel(item: str, histories: Sequence[tuple[_Look, Curve]], width: int, heig
         marker = "dot" if len(steps) == 1 else "braille" if colored or len(histories) == 1 else look.marker
         plotext.plot(list(steps), list(values), marker=marker, color=look.color)
     if parts:
-        for end in {end for _, found in histories for end in found.ends}:
+        last = max(steps[-1] for _, steps, _ in parts)
+        for end in {end for _, found in histories for end in found.ends if end < last}:
             plotext.vline(end, "gray")
         late = np.concatenate([values[int(_DISCARDED * len(values)) if falls else 0 :] for *_, values in parts])
         low, high = float(np.min(late)), float(np.max(late))
@@ -140,7 +141,6 @@ def _panel(item: str, histories: Sequence[tuple[_Look, Curve]], width: int, heig
         plotext.ylim(low, high)
         ticks = _round_numbers(low, high, height // 2, 1 if is_logarithmic else 0)
         plotext.yticks(ticks, [f"{10**tick if is_logarithmic else tick:.5g}" for tick in ticks])
-        last = max(steps[-1] for _, steps, _ in parts)
         plotext.xlim(0, last)
         plotext.xticks(ticks := _round_numbers(0, last, width // 12), [f"{tick:g}" for tick in ticks])
     text = plotext.build()
