@@ -9,8 +9,11 @@ __all__ = ["mathml", "on_page_content"]
 
 # As `pymdownx.arithmatex` marks them.
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
-# Functions without brackets, which need a thin space before their argument.
-_FUNCTION = re.compile(r"(<mi>(?:log|exp|sin|cos|tanh|det|min)</mi>)(?=<mi>|<msub>|<mfrac>|<mrow><mo [^>]*>&#x0007C;)")
+# Functions, which need a thin space behind their factor, and before an argument without brackets.
+_NAME = r"<mi>(?:log|exp|sin|cos|sinh|cosh|tanh|asinh|arccosh|det|min)</mi>"
+_BETWEEN = re.compile(
+    rf"(?<=</mi>|</mn>)(?={_NAME})|(?<=</msub>)(?={_NAME})|({_NAME})(?=<mi>|<msub>|<mfrac>|<mrow><mo [^>]*>&#x0007C;)"
+)
 
 
 def on_page_content(page_content, page, config, files):
@@ -20,4 +23,6 @@ def on_page_content(page_content, page, config, files):
 
 def mathml(latex: str, display: bool) -> str:
     """A formula as a MathML element, on a line of its own or within a text."""
-    return _FUNCTION.sub(r'\1<mspace width="0.17em"/>', convert(latex.strip(), display="block" if display else "inline"))
+    return _BETWEEN.sub(
+        lambda match: f'{match[1] or ""}<mspace width="0.17em"/>', convert(latex.strip(), display="block" if display else "inline")
+    )

@@ -34,6 +34,8 @@ _SECTIONS = {
     "chain": ("chain", configurations.ChainConfig),
     "sampler": ("samplers.hmc", configurations.SamplerConfig),
 }
+# Keys whose mappings have headings of their own.
+_ANCHORS = {name: name for name in ("lattice", "training", "chain", "samplers", "stages")} | {"schedule": "trainingschedule"}
 # Kind of a part -> the registry's module and name.
 REGISTRIES = {
     "action": ("lattice_flows.actions", "ACTIONS"),
@@ -62,9 +64,13 @@ def keys(section: str) -> str:
     for name, field in model.model_fields.items():
         key = f"{prefix}.{name}" if prefix else name
         default = "required" if field.is_required() else shown(field.get_default())
-        if isinstance(field.get_default(), pydantic.BaseModel) and field.annotation is not Component:
-            default = "see below"
-        rows.append([f"`{name}`", kind(_annotated(field)), default, meant.get(key, "")])
+        if field.annotation is Component:
+            values = f"[{name}](#{name}s): a name, or a mapping with `name`"
+        elif name in _ANCHORS:
+            values, default = f"[mapping](#{_ANCHORS[name]})", "required" if field.is_required() else "see there"
+        else:
+            values = kind(_annotated(field))
+        rows.append([f"`{name}`", values, default, meant.get(key, "")])
     return table(["key", "value", "default", "meaning"], rows)
 
 
