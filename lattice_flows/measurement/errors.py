@@ -10,12 +10,22 @@ __all__ = ["Estimate", "analysed", "estimate", "estimate_from_bins", "format_est
 
 
 class Estimate(NamedTuple):
-    """A number with its error. `tau_int` is in units of measured configurations, 1/2 for independent ones; None if unknown."""
+    """A number with its error. `tau_int` is in units of measured configurations, 1/2 for independent ones; None if unknown.
+
+    ```python
+    from lattice_flows.measurement.errors import Estimate
+
+    print(Estimate(1.0622, 0.0046))          # 1.0622(46)
+    ```
+    """
 
     value: float
     error: float
     tau_int: float | None = None
     tau_int_error: float | None = None
+
+    def __str__(self) -> str:
+        return format_estimate(self)
 
 
 def primary(series: np.ndarray, ensemble: str) -> pe.Obs:

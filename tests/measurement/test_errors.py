@@ -39,7 +39,7 @@ def test_errors_propagate_through_formulas():
     [(Estimate(1.06218, 0.00461), "1.0622(46)"), (Estimate(-0.2, 0.013), "-0.200(13)"), (Estimate(1.0, 0.0), "1")],
 )
 def test_format(number, text):
-    assert format_estimate(number) == text
+    assert format_estimate(number) == text == str(number)
 
 
 def test_power_law_with_its_errors():
