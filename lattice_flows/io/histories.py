@@ -101,7 +101,8 @@ def curves(run: Path, items: Sequence[str]) -> dict[str, Curve]:
         tables = [read_csv(folder / name, ("step",), growing=True) for name in (STEPS, METRICS) if (folder / name).exists()]
         end = before + max((table["step"][-1] for table in tables if table["step"]), default=0.0)
         for item, curve in found.items():
-            table = next((table for table in tables if table.get(item)), {"step": [], item: []})
+            nothing: dict[str, list[float]] = {"step": [], item: []}
+            table = next((table for table in tables if table.get(item)), nothing)
             known = [(before + step, value) for step, value in zip(table["step"], table[item], strict=True) if value == value]
             curve.steps.extend(step for step, _ in known)
             curve.values.extend(value for _, value in known)

@@ -29,7 +29,7 @@ class Activity:
     happens_once: bool = False
     interrupted: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.start, self.begun = time.perf_counter(), self.completed
 
     @property
@@ -53,7 +53,7 @@ class Activity:
     def __str__(self) -> str:
         if self.total is None:
             return f"{self.title} for {duration(self.seconds)}"
-        left = f", about {duration(self.left)} left" if self.left is not None else ""
+        left = "" if self.left is None else f", about {duration(self.left)} left"
         status = f", {self.status}" if self.status else ""
         return f"{self.title}: {self.completed} of {self.total}{status}, {duration(self.seconds)}{left}"
 

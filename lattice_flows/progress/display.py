@@ -121,8 +121,7 @@ class Progress:
 
     def _display(self) -> contextlib.AbstractContextManager:
         if self.is_live:
-            how = {"transient": True, "refresh_per_second": _FRAMES}
-            return Live(get_renderable=self._lines, console=self.console, **how)
+            return Live(get_renderable=self._lines, console=self.console, transient=True, refresh_per_second=_FRAMES)
         return contextlib.nullcontext() if self.console.quiet else self._signs_of_life()
 
     @contextlib.contextmanager
@@ -163,10 +162,12 @@ class Progress:
         for activity in list(self._activities):
             row = Table.grid(padding=(0, 1))
             left = "" if activity.left is None else f", about {duration(activity.left)} left"
-            steps = self._spinner, ""
-            if activity.total is not None:
-                steps = ProgressBar(activity.total, activity.completed, _WIDTH), f"{activity.completed}/{activity.total}"
-            row.add_row(Text(activity.title), *steps, duration(activity.seconds) + left)
+            seconds = duration(activity.seconds) + left
+            if activity.total is None:
+                row.add_row(Text(activity.title), self._spinner, seconds)
+            else:
+                bar = ProgressBar(activity.total, activity.completed, _WIDTH)
+                row.add_row(Text(activity.title), bar, f"{activity.completed}/{activity.total}", seconds)
             lines += [row, *([Text(f"  {activity.status}")] if activity.status else [])]
         return Group(*lines, *([Text(whole)] if (whole := self._of_the_whole()) else []))
 

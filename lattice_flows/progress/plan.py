@@ -45,7 +45,8 @@ class Plan:
     """
 
     def __init__(self, parts: Sequence[Part]):
-        self._parts, self.number, self.current = list(parts), 0, None
+        self._parts, self.number = list(parts), 0
+        self.current: Part | None = None
         self._work = self._seconds = self._once = 0.0  # of bars, and what happened once
         self._begun, self._has_bar_behind = 0, False
 
@@ -78,7 +79,7 @@ class Plan:
         Args:
           bar: of the part that goes on, if it is there.
         """
-        work, seconds = self._done(bar) if bar and self.current else (0.0, 0.0)
+        work, seconds = self._done(bar) if bar else (0.0, 0.0)
         work, seconds = work + self._work, seconds + self._seconds
         if not work:
             return None
@@ -92,7 +93,9 @@ class Plan:
 
     def _done(self, bar: Activity) -> tuple[float, float]:
         """Work that a bar has done, and its seconds."""
-        return self.current.work * (bar.completed - bar.begun) / max(bar.total, 1), bar.steady_seconds
+        if self.current is None or not bar.total:
+            return 0.0, 0.0
+        return self.current.work * (bar.completed - bar.begun) / bar.total, bar.steady_seconds
 
     def __str__(self) -> str:
         what = f" ({self.current})" if self.current is not None else ""

@@ -48,7 +48,8 @@ class Records:
     """
 
     def __init__(self, run: RunDirectory | None, record: Mapping[str, Any] | None = None, board: Board | None = None):
-        self._run, self._record, self._board, self._log = run, record or {}, board, None
+        self._run, self._record, self._board = run, record or {}, board
+        self._log: StepLog | None = None
 
     @contextlib.contextmanager
     def of_steps(self, done: int) -> Iterator[None]:
@@ -69,7 +70,7 @@ class Records:
 
     def evaluation(self, state: TrainingState, evaluator: Evaluator) -> None:
         """Writes the evaluations and the state after the last of them, which the evaluator has made."""
-        if self._run:
+        if self._run and self._log:
             self._run.write_text(METRICS, metrics_table(state.evaluations))
             self._log.flush()  # a training that goes on from this checkpoint finds all steps before it
             self.checkpoint(state)
