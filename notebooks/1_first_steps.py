@@ -18,9 +18,8 @@
 
 # %%
 # %matplotlib inline
-import numpy as np
-
 import lattice_flows as lf
+import numpy as np
 
 # %% [markdown]
 # ## The theory

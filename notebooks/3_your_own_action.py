@@ -21,10 +21,9 @@
 
 # %%
 # %matplotlib inline
+import lattice_flows as lf  # first, so that TensorFlow is quiet
 import numpy as np
 import tensorflow as tf
-
-import lattice_flows as lf
 
 
 # %%

@@ -19,10 +19,9 @@
 
 # %%
 # %matplotlib inline
+import lattice_flows as lf  # first, so that TensorFlow is quiet
 import numpy as np
 import tensorflow as tf
-
-import lattice_flows as lf
 
 # %% [markdown]
 # ## The idea
@@ -57,7 +56,8 @@ class PowerLaw:
 
 
 x = tf.linspace(tf.constant(-2.0, tf.float64), 2.0, 5)
-print(PowerLaw().forward(x, 0.0, -0.5, 0.0)[0].numpy().round(3))
+zero = tf.zeros_like(x)
+print(PowerLaw().forward(x, zero, zero - 0.5, zero)[0].numpy().round(3))
 
 # %% [markdown]
 # ## Is it right?

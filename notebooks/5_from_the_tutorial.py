@@ -8,6 +8,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # From the tutorial arXiv:2101.08176 to here
@@ -36,11 +37,10 @@
 import tempfile
 from pathlib import Path
 
+import lattice_flows as lf  # first, so that TensorFlow is quiet
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-
-import lattice_flows as lf
 
 # %% [markdown]
 # ## Action
@@ -92,7 +92,8 @@ def coupling(layer):
 
 layer = coupling(0)
 x = layer.forward(z)
-print("frozen sites unchanged:", np.array_equal(x[:, lattice.parity() == 1], z[:, lattice.parity() == 1]))
+frozen = lattice.parity() == 1
+print("frozen sites unchanged:", np.array_equal(x.numpy()[:, frozen], z.numpy()[:, frozen]))
 print("inverse:", np.abs(layer.inverse(tf.identity(x)) - z).max())
 print("log det:", layer.forward_log_det_jacobian(z, event_ndims=2)[:3].numpy())
 

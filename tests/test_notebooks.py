@@ -22,7 +22,7 @@ def test_there_are_six():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_text_with_a_title_and_uses_what_is_public(path):
     text = path.read_text(encoding="utf-8")
-    assert "format_name: percent" in text and re.search(r"^# %% \[markdown\]\n# # \w", text, re.MULTILINE)
+    assert "format_name: percent" in text and re.match(r"# ---\n(#   .*\n|# jupyter:\n)+# ---\n\n# %% \[markdown\]\n# # \w", text)
     for node in ast.walk(ast.parse(text)):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         modules += [node.module] if isinstance(node, ast.ImportFrom) else []
