@@ -17,7 +17,7 @@ Kernels depend on the displacement only through its class under the hypercubic g
 Convolutions are products in momentum space; see `fourier`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -26,7 +26,7 @@ from lattice_flows.bijectors.augmented import AugmentedBijector
 from lattice_flows.bijectors.kernels import Kernels
 from lattice_flows.bijectors.runge_kutta import INTEGRATORS, combined
 from lattice_flows.bijectors.sines import sines_and_cosines
-from lattice_flows.fourier import MomentumTransform
+from lattice_flows.fourier import momentum_transform
 from lattice_flows.lattice import Lattice
 
 __all__ = ["EquivariantODE"]
@@ -97,7 +97,7 @@ class EquivariantODE(AugmentedBijector):
         if pair_frequencies and pair_radius is not None and pair_radius < 1:
             raise ValueError(f"pair_radius must be 1 or more, or pair terms reach no other site, got {pair_radius}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
-        self._transform = MomentumTransform(lattice)
+        self._transform = momentum_transform(lattice)
         self._kernels = {"weights": Kernels(lattice, kernel_radius)}
         if pair_frequencies:
             self._kernels["pair_weights"] = Kernels(lattice, pair_radius, shortest=1)
@@ -159,7 +159,7 @@ class EquivariantODE(AugmentedBijector):
             of_odd, of_even = tf.split(terms["pair_weights"], [pairs + 1, pairs], axis=1)
             odd = tf.concat([modes[:pairs], modes[features : features + 1]], axis=0)
             forces += [_convolved(odd, of_odd), _convolved(modes[features + 1 :], of_even)]
-        forces = self._transform(tf.concat(forces, axis=0), tf.einsum)
+        forces = self._transform.inverse(tf.concat(forces, axis=0), tf.einsum)
         velocity = forces[0]
         divergence = tf.tensordot(here[:-1] * omega, _summed(cosines[:features]), 1) + here[-1] * self._lattice.volume
         if nu is not None:
@@ -174,12 +174,21 @@ class EquivariantODE(AugmentedBijector):
             divergence += tf.tensordot(c * omega, cosines, 1)
         return velocity, divergence
 
-    def _integrate(self, x: tf.Tensor, sign: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """The field at the other end of time and the log-determinant, from 0 to 1 (sign 1) or back (-1)."""
-        method, steps, dtype = self._method, self._steps, x.dtype
-        h = sign / steps
-        basis = tf.constant(self._basis, dtype)
-        keys = list(self._variables)
+    def trajectory(self, x: tf.Tensor) -> list[tf.Tensor]:
+        """The fields between x and `forward(x)`: x itself, and the field after every step."""
+        step, values = self._step(1, x.dtype), [self._value(key, 1, x.dtype) for key in self._variables]
+        fields = [tf.reshape(x, [-1, *self._transform.axes])]
+        for n in range(self._steps):
+            fields.append(step(n, fields[-1], *values)[0])
+        return [tf.reshape(phi, tf.shape(x)) for phi in fields]
+
+    def _step(self, sign: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """A step of the integration, from 0 to 1 (sign 1) or back (-1).
+
+        Its arguments are its number, the field and the values of the variables; it returns the field after it and the change of
+        the log-determinant.
+        """
+        method, h, basis, keys = self._method, sign / self._steps, tf.constant(self._basis, dtype), list(self._variables)
 
         def step(n, phi, *variables):
             values = dict(zip(keys, variables, strict=True))
@@ -193,6 +202,12 @@ class EquivariantODE(AugmentedBijector):
                 velocities.append(velocity)
                 divergences.append(divergence)
             return phi + h * combined(method.weights, velocities), h * combined(method.weights, divergences)
+
+        return step
+
+    def _integrate(self, x: tf.Tensor, sign: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """The field at the other end of time and the log-determinant, from 0 to 1 (sign 1) or back (-1)."""
+        steps, dtype, step = self._steps, x.dtype, self._step(sign, x.dtype)
 
         @tf.custom_gradient
         def flow(phi, *variables):
@@ -222,7 +237,7 @@ class EquivariantODE(AugmentedBijector):
             return (end, log_det), gradient
 
         flat = tf.reshape(x, [-1, *self._transform.axes])
-        end, log_det = flow(flat, *(self._value(key, sign, dtype) for key in keys))
+        end, log_det = flow(flat, *(self._value(key, sign, dtype) for key in self._variables))
         return tf.reshape(end, tf.shape(x)), tf.reshape(log_det, tf.shape(x)[: -self._lattice.d])
 
     def _value(self, key: str, sign: int, dtype: tf.DType) -> tf.Tensor:

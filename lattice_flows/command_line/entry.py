@@ -25,6 +25,7 @@ COMMANDS = {
     "sweep": "train over combinations of settings, and tabulate the flows",
     "sample": "draw a Markov chain from a trained flow",
     "measure": "measure the observables of a stored ensemble",
+    "animate": "draw how a flow makes fields of noise, as an animated GIF",
     "report": "write a page of HTML about one run, or about several side by side",
     "convert": "translate a configuration of GomalizingFlow.jl into one of this package",
     "baseline": "sample with HMC or local Metropolis, for comparison",

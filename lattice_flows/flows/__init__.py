@@ -4,6 +4,8 @@ from lattice_flows.flows.affine import affine
 from lattice_flows.flows.conditioned import conditioned
 from lattice_flows.flows.continuous import continuous
 from lattice_flows.flows.flow import Flow
+from lattice_flows.flows.intermediate import intermediate_fields
+from lattice_flows.flows.marginalized import for_action, marginalized
 from lattice_flows.flows.registry import FLOWS
 from lattice_flows.flows.symmetrized import symmetrized
 from lattice_flows.flows.weights import assign, load_weights, save_weights, transfer_weights
@@ -15,10 +17,21 @@ __all__ = [
     "assign",
     "conditioned",
     "continuous",
+    "for_action",
+    "intermediate_fields",
     "load_weights",
+    "marginalized",
     "save_weights",
     "symmetrized",
     "transfer_weights",
 ]
 
-FLOWS.update({"affine": affine, "conditioned": conditioned, "continuous": continuous, "symmetrized": symmetrized})
+FLOWS.update(
+    {
+        "affine": affine,
+        "conditioned": conditioned,
+        "continuous": continuous,
+        "marginalized": marginalized,
+        "symmetrized": symmetrized,
+    }
+)

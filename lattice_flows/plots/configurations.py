@@ -1,6 +1,6 @@
 """Pictures of fields."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,9 +11,11 @@ from matplotlib.ticker import MaxNLocator
 
 from lattice_flows.plots.style import styled
 
-__all__ = ["COLOUR_MAP", "configuration", "configurations", "draw_field", "scale"]
+__all__ = ["COLOUR_MAP", "colour_bar", "configuration", "configurations", "draw_field", "mosaic", "scale"]
 
 COLOUR_MAP = "RdBu_r"  # white at zero, as dark on both sides
+_WITHIN = 0.995  # of all values are within the scale
+_WIDTH = 6.8  # inches of a row
 _WIDE = 2  # pictures of this ratio of sides or more have a row for each
 
 
@@ -54,7 +56,7 @@ def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure
     height, width = max(picture.shape[0] for picture in pictures), max(picture.shape[1] for picture in pictures)
     columns = 1 if width > _WIDE * height else min(columns, len(fields))
     rows = -(-len(fields) // columns)
-    side = 6.4 if width > _WIDE * height else 1.7 if len(fields) > 1 else 3.6
+    side = 6.4 if width > _WIDE * height else min(1.7, _WIDTH / columns) if len(fields) > 1 else 3.6
     figure = Figure(figsize=(columns * side + 0.9, rows * (max(side * height / width, 0.6) + 0.5)))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (title, phi) in zip(panels.flat, fields.items(), strict=False):
@@ -62,22 +64,28 @@ def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure
         axes.set_title(title, fontsize=10)
     for axes in list(panels.flat)[len(fields) :]:
         axes.set_axis_off()
-    bar = figure.colorbar(image, ax=panels, shrink=0.8, aspect=15)
-    bar.set_label(r"$\phi$", rotation=0)
-    bar.solids.set_rasterized(True)
+    colour_bar(figure, image, panels)
     return figure
 
 
-def scale(fields) -> Normalize:
-    """A scale for the colours of fields that is symmetric around zero and holds all of their values.
+def colour_bar(figure: Figure, image: AxesImage, panels: np.ndarray) -> None:
+    """Adds the scale of the colours beside some panels."""
+    bar = figure.colorbar(image, ax=panels, shrink=0.8, aspect=15, extend="both")
+    bar.set_label(r"$\phi$", rotation=0)
+    bar.solids.set_rasterized(True)
+
+
+def scale(fields: Iterable[np.ndarray]) -> Normalize:
+    """A scale for the colours of fields that is symmetric around zero; the 0.5 % largest values have the colours of its ends.
 
     Raises:
       ValueError: a field that is not finite.
     """
-    largest = max(float(np.abs(phi).max()) for phi in fields)
-    if not np.isfinite(largest):
+    sizes = np.abs(np.concatenate([np.ravel(phi) for phi in fields]))
+    if not np.isfinite(sizes).all():
         raise ValueError("a field that is not finite cannot be drawn")
-    return Normalize(-(largest or 1.0), largest or 1.0)
+    largest = float(np.quantile(sizes, _WITHIN, method="higher")) or 1.0
+    return Normalize(-largest, largest)
 
 
 def draw_field(axes: Axes, phi: np.ndarray, norm: Normalize, *, labelled: bool = True) -> AxesImage:

@@ -62,9 +62,9 @@ def _of_an_ensemble(title: str, anchor: str, runs: Sequence[Run]) -> Section:
     shown = page.columns(page.figure(one.figure, f"{anchor}-{name}", one.caption) for name, one in drawn.items())
     facts = page.table(tables.overview(runs))
     if len(runs) == 1:
-        found, *others = _parts(runs[0]) or [None]
-        parts = [part for part in (found, Section("Curves", [shown]) if drawn else None, *others) if part is not None]
-        return Section(title, [*_judged(runs[0]), facts], anchor, parts)
+        parts, place = _parts(runs[0]), 0 if runs[0].result is None else 1  # behind the observables
+        parts[place:place] = [Section("Curves", [shown])] if drawn else []
+        return Section(title, [*_judged(runs[0]), facts], tables.anchor(runs[0]), parts)
     side_by_side = [facts]
     if sum(run.result is not None for run in runs) > 1:
         first = next(run.name for run in runs if run.result)

@@ -1,8 +1,9 @@
 """The figures of runs on one ensemble, each with its caption; the report shows them, and a reproduction saves them too."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from lattice_flows import plots
@@ -10,6 +11,8 @@ from lattice_flows.report.names import MINUS
 from lattice_flows.report.runs import Run
 
 __all__ = ["Captioned", "of_a_run", "of_an_ensemble"]
+
+_FRAMES = 5
 
 
 class Captioned(NamedTuple):
@@ -60,6 +63,11 @@ def of_an_ensemble(runs: Sequence[Run], title: str = "") -> dict[str, Captioned]
 def of_a_run(run: Run) -> dict[str, Captioned]:
     """Name -> figure, of what is not drawn together with other runs."""
     found: dict[str, Captioned] = {}
+    if run.film is not None:
+        at = np.linspace(0, len(run.film.labels) - 1, _FRAMES).astype(int)
+        frames = {run.film.labels[n]: run.film.fields[n] for n in at}
+        caption = "From noise to field: one sample of the flow on its way."
+        found["noise_to_field"] = Captioned(plots.configurations(frames, columns=_FRAMES), caption)
     if run.excerpt is None:
         return found
     if run.excerpt.action is not None:
@@ -68,10 +76,12 @@ def of_a_run(run: Run) -> dict[str, Captioned]:
             "the distance from it, below, is what decides between acceptance and rejection."
         )
         found["action_against_log_q"] = Captioned(plots.action_against_log_q(run.excerpt.action, run.excerpt.log_q), caption)
-    caption = "Configurations of the chain."
+    caption = "Configurations far apart in the chain."
     found["configurations"] = Captioned(plots.configurations(run.excerpt.fields), caption)
+    caption = "The first configurations of the chain, one after the other."
+    found["successive"] = Captioned(plots.configurations(run.excerpt.successive, columns=_FRAMES), caption)
     return found
 
 
-def _updates(chain) -> int:
+def _updates(chain: Mapping[str, Any]) -> int:
     return chain["length"] if "length" in chain else chain["chains"] * chain["updates"]

@@ -9,18 +9,21 @@ import numpy as np
 
 from lattice_flows.config import RunConfig, load
 from lattice_flows.errors import UserError
+from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.files import RunError
 from lattice_flows.io.histories import METRICS, stage_folders
 from lattice_flows.measurement.result import Result
+from lattice_flows.plots import Film
 from lattice_flows.reading import read_csv, read_json, reading
 
-__all__ = ["Excerpt", "Run", "read_run", "read_runs", "sampler_name"]
+__all__ = ["NOISE_TO_FIELD", "Excerpt", "Run", "read_run", "read_runs", "sampler_name"]
 
 _CONFIG, _RESULT, _ENVIRONMENT, _WEIGHTS = "config.yaml", "result.json", "environment.json", "weights.npz"
+NOISE_TO_FIELD = "noise_to_field.npz"  # the frames that `films` leaves
 _COLUMNS = ("step", "loss", "log_z", "acceptance", "ess")
 _PROPOSALS = 1500  # that are drawn as points
-_FIELDS = 4
+_FIELDS, _SUCCESSIVE = 4, 5
 _OF_A_FLOW = "independence"
 
 Found = TypeVar("Found")
@@ -30,13 +33,15 @@ class Excerpt(NamedTuple):
     """What is shown of an ensemble.
 
     Attributes:
-      fields: title -> configuration.
+      fields: title -> configuration, from all of the first chain.
+      successive: the same, the first ones of that chain.
       log_weight: of all proposals of a flow; None for other samplers.
       action: of some of the proposals, `[n]`; None where it was not measured.
       log_q: of the same.
     """
 
     fields: Mapping[str, np.ndarray]
+    successive: Mapping[str, np.ndarray]
     log_weight: np.ndarray | None = None
     action: np.ndarray | None = None
     log_q: np.ndarray | None = None
@@ -54,6 +59,7 @@ class Run:
       config: its settings.
       environment: what it ran on.
       excerpt: of its ensemble.
+      film: how its flow makes a field of noise, if that was drawn.
       missing: sentences, each about something that is not there, and how it is made.
     """
 
@@ -64,6 +70,7 @@ class Run:
     config: RunConfig | None = None
     environment: Mapping[str, Any] | None = None
     excerpt: Excerpt | None = None
+    film: Film | None = None
     missing: Sequence[str] = ()
 
     @property
@@ -97,10 +104,10 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
       RunError: one is not a run folder.
     """
     folders = list(dict.fromkeys(Path(path).resolve() for path in paths))
-    names = [folder.name for folder in folders]
+    names = [_name(folder) for folder in folders]
     return [
-        read_run(folder, folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}")
-        for folder in folders
+        read_run(folder, name if names.count(name) == 1 else f"{folder.parent.name}/{name}")
+        for folder, name in zip(folders, names, strict=True)
     ]
 
 
@@ -146,15 +153,21 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     if not any(begun) and (result is None or result.sampler == _OF_A_FLOW):
         missing.append("No training history: the flow was trained in another folder.")
     return Run(
-        name=name or path.resolve().name,
+        name=name or _name(path.resolve()),
         path=path,
         result=result,
         history=[metrics for metrics in history if metrics["step"]],
         config=read(_CONFIG, load),
         environment=read(_ENVIRONMENT, read_json, "No environment.json: versions, machine and command are not known."),
         excerpt=excerpt,
+        film=read(NOISE_TO_FIELD, _film),
         missing=missing,
     )
+
+
+def _name(folder: Path) -> str:
+    run = folder.parent.parent
+    return f"{run.name}, stage {folder.name}" if folder in stage_folders(run)[:-1] else folder.name
 
 
 def _check_folder(path: Path) -> None:
@@ -192,22 +205,33 @@ def _result(path: Path) -> Result:
         return Result.from_json(read_json(path))
 
 
+def _film(path: Path) -> Film:
+    arrays, described = read_arrays(path)
+    return Film(described["labels"], arrays["fields"])
+
+
 def _excerpt(path: Path) -> Excerpt:
     """A few configurations of the chain, and of the proposals of a flow their weights and actions."""
     with Ensemble(path) as ensemble, reading(path, "draw the ensemble again"):
         if not len(ensemble):
             raise ValueError("the ensemble is empty")
-        at = np.unique(np.linspace(0, len(ensemble) - 1, _FIELDS + 1).astype(int)[1:])
-        if ensemble.index is None:
-            thinning = ensemble.attributes.get("settings", {}).get("thinning", 1)
-            return Excerpt({f"update {(n + 1) * thinning}": ensemble.rows(n, n + 1)[0, 0] for n in at})
-        rows = ensemble.index[at]
-        fields = {f"update {n + 1}": ensemble.rows(row, row + 1)[0] for n, row in zip(at, rows, strict=True)}
+        length, flow = len(ensemble), ensemble.index is not None
+        thinning = 1 if flow else ensemble.attributes.get("settings", {}).get("thinning", 1)
+
+        def fields(updates: Sequence[int]) -> dict[str, np.ndarray]:
+            rows = ensemble.index[updates] if flow else updates
+            found = [ensemble.rows(row, row + 1)[0] if flow else ensemble.rows(row, row + 1)[0, 0] for row in rows]
+            return {f"update {(n + 1) * thinning}": phi for n, phi in zip(updates, found, strict=True)}
+
+        at = np.unique(np.linspace(0, length - 1, _FIELDS + 1).astype(int)[1:])
+        shown = fields(at), fields(np.arange(min(_SUCCESSIVE, length)))
+        if not flow:
+            return Excerpt(*shown)
         first = ensemble.attributes.get("thermalisation", 0)
         log_weight = ensemble.log_weight[first:]
         if "action_density" not in ensemble.series_names:
-            return Excerpt(fields, log_weight)
+            return Excerpt(*shown, log_weight)
         density = ensemble.series_rows(first, ensemble.stored, ["action_density"])["action_density"]
         every = slice(None, None, max(len(density) // _PROPOSALS, 1))
         action = density[every] * float(np.prod(ensemble.attributes["lattice_shape"]))
-        return Excerpt(fields, log_weight, action, -action - log_weight[every])
+        return Excerpt(*shown, log_weight, action, -action - log_weight[every])

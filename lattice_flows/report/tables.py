@@ -142,7 +142,10 @@ def variance(found: WeightVariance) -> Table:
 
 def different_settings(runs: Sequence[Run]) -> Table | None:
     """Settings that are not the same in all runs; None if there are none."""
-    first, *others = (run for run in runs if run.config is not None)
+    known = [run for run in runs if run.config is not None]
+    if len(known) < 2:
+        return None
+    first, *others = known
     found = [run.config.differences(first.config) for run in others]
     rows = []
     for key in sorted({key for differences in found for key in differences}):

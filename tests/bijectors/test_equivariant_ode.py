@@ -211,3 +211,13 @@ def test_both_transforms_make_the_same_map(monkeypatch):
         results.append((y, made.forward_log_det_jacobian(x, 2), *tape.gradient(total, made.trainable_variables)))
     for index, (one, other) in enumerate(zip(*results, strict=True)):
         np.testing.assert_allclose(one, other, rtol=1e-12 if index < 2 else 1e-4)
+
+
+def test_the_trajectory_leads_from_noise_to_the_field():
+    made, x = ode((4, 4), steps=3), tf.constant(fields((4, 4)))
+    on_the_way = made.trajectory(x)
+    assert len(on_the_way) == 4
+    np.testing.assert_array_equal(on_the_way[0], x)
+    np.testing.assert_allclose(on_the_way[-1], made.forward(x), rtol=1e-12)
+    distance = [float(tf.norm(phi - x)) for phi in on_the_way]
+    assert sorted(distance) == distance

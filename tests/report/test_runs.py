@@ -1,0 +1,96 @@
+"""What is read of run folders, complete or not."""
+
+import re
+
+import numpy as np
+import pytest
+
+from lattice_flows.io.arrays import write_arrays
+from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
+from lattice_flows.io.files import RunError
+from lattice_flows.paper.cases import Case
+from lattice_flows.paper.ingredients import stored
+from lattice_flows.report.runs import NOISE_TO_FIELD, read_run, read_runs
+
+
+def test_a_complete_run_lacks_nothing(make, tmp_path):
+    run = read_run(make.measured(tmp_path / "E1", stored("affine", Case("E1"))))
+    assert run.name == "E1" and not run.missing and run.kind == "affine flow"
+    assert run.result.table == "E1" and run.config.lattice.shape == (6, 6) and run.environment["commit"] is None
+    assert [list(metrics["step"]) for metrics in run.history] == [[50, 100]]
+
+
+@pytest.mark.parametrize(
+    ("made", "missing"),
+    [
+        ("begun", ["the training has not ended; the command below with --resume continues it", "No training history"]),
+        ("trained", [r"Not sampled: lattice-flows sample --run \S+/run --out \S+/run_ensemble draws"]),
+        ("sampled", [r"Not measured: lattice-flows measure \S+/run --out \S+/run/result.json does that"]),
+    ],
+)
+def test_what_a_run_lacks_is_said(make, tmp_path, made, missing):
+    run = read_run(getattr(make, made)(tmp_path / "run"))
+    assert run.result is None and run.ensemble == ((6, 6), (("name", "scalar_phi4"), ("m2", -4.0), ("lam", 6.975)))
+    assert len(run.missing) == len(missing)
+    for found, pattern in zip(run.missing, missing, strict=True):
+        assert re.search(pattern, found), found
+
+
+def test_a_baseline_has_no_history_and_lacks_none(make, tmp_path):
+    result = stored("affine", Case("E1"))
+    baseline = type(result)(**{**vars(result), "sampler": "hmc", "flow": None, "training": None})
+    run = read_run(make.measured(tmp_path / "hmc", baseline, chains=2))
+    assert run.kind == "HMC" and not run.missing and run.excerpt.log_weight is None
+    with Ensemble(tmp_path / "hmc" / ENSEMBLE) as ensemble:
+        phi = ensemble.phi
+    np.testing.assert_array_equal(run.excerpt.fields["update 400"], phi[39, 0])
+    np.testing.assert_array_equal(run.excerpt.successive["update 20"], phi[1, 0])
+
+
+def test_proposals_have_their_action_and_density(make, tmp_path):
+    run = read_run(make.sampled(tmp_path / "run"))
+    with Ensemble(tmp_path / "run" / ENSEMBLE) as ensemble:
+        log_weight, density, phi = ensemble.log_weight[4:], ensemble.series["action_density"][4:], ensemble.phi
+    np.testing.assert_allclose(run.excerpt.action, 36 * density)
+    np.testing.assert_allclose(-run.excerpt.action - run.excerpt.log_q, log_weight)
+    np.testing.assert_array_equal(run.excerpt.fields["update 36"], phi[35, 0])
+
+
+@pytest.mark.parametrize("name", ["result.json", "metrics.csv", ENSEMBLE, "environment.json", "config.yaml", NOISE_TO_FIELD])
+def test_a_damaged_file_is_named_and_the_rest_is_shown(make, tmp_path, name):
+    folder = make.measured(tmp_path / "run", stored("affine", Case("E1")))
+    (folder / name).write_text("{")
+    run = read_run(folder)
+    assert [sentence.split(" is there, but damaged: ")[0] for sentence in run.missing] == [name]
+    assert sum(part is not None for part in (run.result, run.excerpt, run.environment, run.config)) >= 3
+
+
+def test_stages_come_before_the_run_itself(make, tmp_path):
+    make.trained(tmp_path / "run")
+    for stage in ("10", "2"):
+        make.trained(tmp_path / "run" / "stages" / stage)
+    (tmp_path / "run" / "stages" / "2" / "metrics.csv").write_text("step,loss,ess,acceptance,log_z\n7,1,0.5,0.5,0\n")
+    assert [metrics["step"] for metrics in read_run(tmp_path / "run").history] == [[7], [50, 100], [50, 100]]
+    assert read_runs([tmp_path / "run" / "stages" / "2"])[0].name == "run, stage 2"
+
+
+def test_names_are_unique(make, tmp_path):
+    folders = [make.begun(tmp_path / place / "E1") for place in ("a", "b")]
+    assert [run.name for run in read_runs([*folders, folders[0]])] == ["a/E1", "b/E1"]
+
+
+def test_the_way_from_noise_to_field_is_found(make, tmp_path):
+    folder = make.trained(tmp_path / "run")
+    write_arrays(folder / NOISE_TO_FIELD, {"fields": np.ones((2, 6, 6))}, {"labels": ["noise", "t = 1"]})
+    film = read_run(folder).film
+    assert film.labels == ["noise", "t = 1"] and film.fields.shape == (2, 6, 6)
+
+
+def test_other_folders_are_refused(make, tmp_path):
+    with pytest.raises(RunError, match="there is no run folder"):
+        read_run(tmp_path / "nowhere")
+    with pytest.raises(RunError, match=r"is not a run folder: it holds no config.yaml"):
+        read_run(tmp_path)
+    make.begun(tmp_path / "E1")
+    with pytest.raises(RunError, match=r"is not a run folder: name some of the runs in it, such as \S+/E1"):
+        read_run(tmp_path)

@@ -1,0 +1,48 @@
+"""Films of runs: of flows from noise to field, of other samplers along their chain."""
+
+import numpy as np
+import pytest
+
+from lattice_flows import films
+from lattice_flows.config import Component
+from lattice_flows.flows import FLOWS
+from lattice_flows.io.files import RunError
+from lattice_flows.io.segments import EnsembleWriter
+from lattice_flows.lattice import Lattice
+
+
+def ensemble(data, **attributes):
+    with EnsembleWriter(None, {"sampler": "hmc", "lattice_shape": [2, 2]} | attributes) as writer:
+        writer.append(data)
+    return writer.ensemble
+
+
+def test_fields_are_made_one_after_the_other_with_a_pause():
+    flow = FLOWS.build(Component(name="continuous", features=2, knots=2, steps=3, integrator="rk4"), Lattice((4, 4)), 1)
+    made, first = films.of_a_flow(flow, seed=3)
+    assert first.fields.shape == (25, 4, 4) and first.labels[0] == "noise" and first.labels[-1] == "t = 1"
+    assert len(made.labels) == len(made.fields) == 3 * (4 + 24 + 10) and made.labels[:5] == ["noise"] * 4 + [first.labels[1]]
+    np.testing.assert_array_equal(made.fields[27], first.fields[24])
+    assert not np.array_equal(made.fields[38], made.fields[0])
+
+
+def test_the_chain_of_a_flow_stays_where_a_proposal_is_rejected():
+    phi = np.random.default_rng(1).normal(size=(4, 2, 2)).astype(np.float32)
+    index = np.array([1, 1, 3])
+    chain = ensemble({"phi": phi, "log_weight": np.zeros(4), "index": index, "accepted": index > 0})
+    film = films.of_a_chain(chain)
+    assert film.labels == ["update 1", "update 2", "update 3"]
+    np.testing.assert_array_equal(film.fields, phi[index])
+
+
+def test_the_first_of_some_chains_is_shown_with_its_updates():
+    phi = np.random.default_rng(1).normal(size=(150, 3, 2, 2)).astype(np.float32)
+    film = films.of_a_chain(ensemble({"phi": phi}, settings={"thinning": 10}))
+    assert film.labels[:2] == ["update 10", "update 20"]
+    np.testing.assert_array_equal(film.fields, phi[:100, 0])
+
+
+def test_a_run_with_neither_is_refused(tmp_path):
+    (tmp_path / "config.yaml").write_text("include: E1.yaml\n")
+    with pytest.raises(RunError, match=r"holds neither a trained flow nor an ensemble: name a run that does|include"):
+        films.film(tmp_path)
