@@ -62,6 +62,14 @@ def test_small_numbers_have_a_logarithmic_axis(run):
     assert "Kullback-Leibler divergence" in text and "0.1┤" in text and "0.01┤" in text
 
 
+def test_numbers_that_are_not_finite_are_left_out(run):
+    (run / "metrics.csv").write_text("step,kl\n10,inf\n20,0.5\n30,nan\n40,0.001\n")
+    text = chart([run], ["kl"], 80, 24, colored=False)
+    assert "0.1┤" in text and text.endswith("step 40, kl 0.001")
+    (run / "metrics.csv").write_text("step,kl\n10,inf\n")
+    assert "nothing yet" in chart([run], ["kl"], 80, 24)
+
+
 def test_runs_are_drawn_over_each_other_with_their_stages_divided_by_lines(run):
     other = written(run.parent / "E2", weights=False)
     written(other / "stages" / "1", 80)

@@ -4,6 +4,7 @@
 whose evaluations are minutes apart.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,7 +104,8 @@ def curves(run: Path, items: Sequence[str]) -> dict[str, Curve]:
         for item, curve in found.items():
             nothing: dict[str, list[float]] = {"step": [], item: []}
             table = next((table for table in tables if table.get(item)), nothing)
-            known = [(before + step, value) for step, value in zip(table["step"], table[item], strict=True) if value == value]
+            pairs = zip(table["step"], table[item], strict=True)
+            known = [(before + step, value) for step, value in pairs if math.isfinite(value)]
             curve.steps.extend(step for step, _ in known)
             curve.values.extend(value for _, value in known)
             if folder != run:
