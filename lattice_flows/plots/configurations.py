@@ -11,12 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from lattice_flows.plots.style import styled
 
-__all__ = ["COLOUR_MAP", "colour_bar", "configuration", "configurations", "draw_field", "mosaic", "scale"]
+__all__ = ["COLOUR_MAP", "WIDE", "colour_bar", "configuration", "configurations", "draw_field", "mosaic", "scale"]
 
 COLOUR_MAP = "RdBu_r"  # white at zero, as dark on both sides
 _WITHIN = 0.995  # of all values are within the scale
 _WIDTH = 6.8  # inches of a row
-_WIDE = 2  # pictures of this ratio of sides or more have a row for each
+WIDE = 2  # pictures of this ratio of sides or more have a row for each
 
 
 @styled
@@ -54,9 +54,9 @@ def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure
     norm = scale(fields.values())
     pictures = [mosaic(phi) for phi in fields.values()]
     height, width = max(picture.shape[0] for picture in pictures), max(picture.shape[1] for picture in pictures)
-    columns = 1 if width > _WIDE * height else min(columns, len(fields))
+    columns = 1 if width > WIDE * height else min(columns, len(fields))
     rows = -(-len(fields) // columns)
-    side = 6.4 if width > _WIDE * height else min(1.7, _WIDTH / columns) if len(fields) > 1 else 3.6
+    side = 6.4 if width > WIDE * height else min(1.7, _WIDTH / columns) if len(fields) > 1 else 3.6
     figure = Figure(figsize=(columns * side + 0.9, rows * (max(side * height / width, 0.6) + 0.5)))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (title, phi) in zip(panels.flat, fields.items(), strict=False):

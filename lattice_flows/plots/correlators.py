@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.plots.style import COLOURS, styled
 
 __all__ = ["effective_mass", "zero_momentum_green"]
+
+_DECADE = 10
 
 Curves = Mapping[str, Sequence[Estimate | None]]
 
@@ -28,6 +30,11 @@ def zero_momentum_green(curves: Curves, title: str = "") -> Figure:
     axes = figure.subplots()
     _correlators(axes, curves, 0)
     axes.set(xlabel=r"$t$", ylabel=r"$\tilde G_c(0, t)$", yscale="log", title=title)
+    low, high = axes.get_ylim()
+    if high < _DECADE * low:  # no power of ten need be among the ticks
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
     return figure
 
 

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lattice_flows.io.files import atomic_write
-from lattice_flows.plots.configurations import COLOUR_MAP, colour_bar, draw_field, mosaic, scale
+from lattice_flows.plots.configurations import COLOUR_MAP, WIDE, colour_bar, draw_field, mosaic, scale
 from lattice_flows.plots.style import styled
 
 __all__ = ["Film", "animation"]
 
+_SIDE, _LARGEST = 3.2, 8.0  # inches, of one film and of all
 _COLOURS, _GREYS = 224, 32  # of fields, and of letters and lines; a GIF has 256 at most
 
 
@@ -36,6 +37,8 @@ class Film(NamedTuple):
 def animation(path: Path, films: Mapping[str, Film], frames_per_second: float = 10.0) -> None:
     """Writes films beside each other as one GIF, which begins again at its end. Shorter films stop at their last frame.
 
+    Wide films, of the slices of three dimensions, stand below each other.
+
     Args:
       path: the file.
       films: title -> film.
@@ -45,12 +48,14 @@ def animation(path: Path, films: Mapping[str, Film], frames_per_second: float = 
       RunError: the file cannot be written.
       ValueError: a field that cannot be drawn, see `configuration`.
     """
-    norm = scale(film.fields for film in films.values())
+    norm = scale(_typical(film.fields) for film in films.values())
     first = [mosaic(film.fields[0]) for film in films.values()]
-    height, width = max(picture.shape[0] for picture in first), sum(picture.shape[1] for picture in first)
-    side = min(3.2 * len(films), 9.0)
-    figure = Figure(figsize=(side + 1.0, max(side * height / width, 0.8) + 0.8), dpi=80)
-    canvas, panels = FigureCanvasAgg(figure), figure.subplots(1, len(films), squeeze=False)[0]
+    height, width = max(picture.shape[0] for picture in first), max(picture.shape[1] for picture in first)
+    below = width > WIDE * height  # each other, and not beside
+    side = _LARGEST if below else min(_SIDE, _LARGEST / len(films))
+    rows, columns = (len(films), 1) if below else (1, len(films))
+    figure = Figure(figsize=(columns * side + 1.0, rows * (side * height / width + 0.9)), dpi=80)
+    canvas, panels = FigureCanvasAgg(figure), figure.subplots(rows, columns, squeeze=False).ravel()
     images = [draw_field(axes, film.fields[0], norm) for axes, film in zip(panels, films.values(), strict=True)]
     colour_bar(figure, images[-1], panels)
     made = []
@@ -69,6 +74,12 @@ def animation(path: Path, films: Mapping[str, Film], frames_per_second: float = 
         buffer, "GIF", save_all=True, append_images=made[1:], duration=round(1000 / frames_per_second), loop=0, optimize=True
     )
     atomic_write(path, lambda file: file.write(buffer.getvalue()))
+
+
+def _typical(fields: np.ndarray) -> np.ndarray:
+    """The frame whose largest value is in the middle of those of all frames: noise may be larger than fields, or smaller."""
+    largest = np.abs(fields).reshape(len(fields), -1).max(axis=1)
+    return fields[np.argsort(largest)[len(fields) // 2]]
 
 
 def _palette() -> Image.Image:

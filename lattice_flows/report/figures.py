@@ -65,7 +65,7 @@ def of_a_run(run: Run) -> dict[str, Captioned]:
     found: dict[str, Captioned] = {}
     if run.film is not None:
         at = np.linspace(0, len(run.film.labels) - 1, _FRAMES).astype(int)
-        frames = {run.film.labels[n]: run.film.fields[n] for n in at}
+        frames = {run.film.labels[n].replace(": ", "\n"): run.film.fields[n] for n in at}
         caption = "From noise to field: one sample of the flow on its way."
         found["noise_to_field"] = Captioned(plots.configurations(frames, columns=_FRAMES), caption)
     if run.excerpt is None:
