@@ -131,7 +131,9 @@ def train_run(
       CheckpointError: every checkpoint is damaged, or the weights to begin with are missing or do not fit.
       TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
     """
-    flow, action = build_model(config, strategy)
+    progress = progress or Progress(quiet=True)
+    with progress.meanwhile("building the flow"):
+        flow, action = build_model(config, strategy)
     return train_model(flow, action, config, out, strategy, progress, resume=resume, board=board)
 
 

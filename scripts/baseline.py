@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
+from lattice_flows.progress import Progress
 
 FLAGS = (
     Flag("sampler", "what to run", "hmc, metropolis, or another registered sampler", required=True),
@@ -25,17 +26,18 @@ def main(flags) -> int:
         raise UsageError("--name is that of an entry in a file of references: give --references too")
     config = command_line.configuration(flags.config, flags)
 
-    from lattice_flows.actions import ACTIONS
-    from lattice_flows.config import SamplerConfig
-    from lattice_flows.lattice import Lattice
-    from lattice_flows.paper import references
-    from lattice_flows.pipeline import start_run
-    from lattice_flows.production import ENSEMBLE, baseline_run, check_needs_no_flow, measure_run
-    from lattice_flows.progress import Progress
-    from lattice_flows.samplers import SAMPLERS
-    from lattice_flows.training.devices import choose_strategy
+    progress = Progress()
+    with progress.meanwhile("loading TensorFlow"):
+        from lattice_flows.actions import ACTIONS
+        from lattice_flows.config import SamplerConfig
+        from lattice_flows.lattice import Lattice
+        from lattice_flows.paper import references
+        from lattice_flows.pipeline import start_run
+        from lattice_flows.production import ENSEMBLE, baseline_run, check_needs_no_flow, measure_run
+        from lattice_flows.samplers import SAMPLERS
+        from lattice_flows.training.devices import choose_strategy
 
-    progress, strategy = Progress(), choose_strategy(flags.device)
+    strategy = choose_strategy(flags.device)
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     settings = config.sampler(flags.sampler)
     check_needs_no_flow(flags.sampler)

@@ -13,10 +13,10 @@ import sys
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
 from lattice_flows.paper.cases import DIMENSIONS, FIGURES, GROUPS, LARGER, TABLES, common_dimension, expanded
+from lattice_flows.progress import Progress
 
 _RUN = shared("resume", "lattice_size", "shape", "m2", "lam", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
 _RUN += shared("init_from", "forward_samples", "chain_length")
-_OF_RUNS = tuple(flag.name for flag in _RUN)
 _WHAT = f"ensembles: all, which is E1 to E5; {', '.join(LARGER)}; dimensions, which is {', '.join(DIMENSIONS)}; or some of these"
 _OF_ENSEMBLES = {
     "excludes": ("lattice_size", "shape", "m2", "lam", "target_acceptance"),
@@ -27,7 +27,7 @@ _OF_TRAINING = {
     "because": "nothing is trained then",
 }
 _NOT_OF_SCANS = ("flow", "init_from", "forward_samples", "report", "chain_length")
-_NOTHING = {"excludes": ("report", "quick", "pretrained", *_OF_RUNS), "because": "nothing is run then"}
+_NOTHING = {"excludes": ("report", "quick", "pretrained", *(flag.name for flag in _RUN)), "because": "nothing is run then"}
 FLAGS = (
     Flag("table", "what to run", _WHAT, list, [], choices=(*TABLES, *LARGER, *DIMENSIONS, *GROUPS)),
     Flag(
@@ -59,20 +59,20 @@ def main(flags) -> int:
         raise UsageError(f"--figure scan goes without --{given[0]}: every flow there grows from the last")
     figures = list(FIGURES) if flags.figure == "all" else [int(flags.figure)] if flags.figure in map(str, FIGURES) else []
     changes = command_line.overrides(flags, common_dimension(tables) if flags.lattice_size else 2)
-
-    from lattice_flows.paper import scan
-    from lattice_flows.paper.reproduction import reproduce, show_stored
-    from lattice_flows.progress import Progress
-    from lattice_flows.training.devices import choose_strategy
+    progress = Progress()
+    with progress.meanwhile("loading TensorFlow"):
+        from lattice_flows.paper import scan
+        from lattice_flows.paper.reproduction import reproduce, show_stored
+        from lattice_flows.training.devices import choose_strategy
 
     how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained}
     strategy = choose_strategy(flags.device)
     if scanning:
-        return exit_codes.of(scan.reproduce(changes, flags.out, strategy, Progress(), from_stored=flags.stored, **how))
+        return exit_codes.of(scan.reproduce(changes, flags.out, strategy, progress, from_stored=flags.stored, **how))
     if flags.stored:
-        return exit_codes.of(show_stored(tables, flags.flow, Progress()))
+        return exit_codes.of(show_stored(tables, flags.flow, progress))
     how["with_report"] = flags.report
-    return exit_codes.of(reproduce(tables, figures, changes, flags.flow, flags.out, strategy, Progress(), **how))
+    return exit_codes.of(reproduce(tables, figures, changes, flags.flow, flags.out, strategy, progress, **how))
 
 
 if __name__ == "__main__":

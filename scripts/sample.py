@@ -7,6 +7,7 @@ import sys
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, exit_codes, shared
+from lattice_flows.progress import Progress
 
 FLAGS = (
     Flag("run", "what to run", "folder of a finished training", required=True),
@@ -20,12 +21,13 @@ def main(flags) -> int:
     run, _ = RunDirectory.open(flags.run)
     config = command_line.configuration(run.path / "config.yaml", flags)
 
-    from lattice_flows.pipeline import open_trained, start_run
-    from lattice_flows.production import ENSEMBLE, measure_run, sample_run
-    from lattice_flows.progress import Progress
-    from lattice_flows.training.devices import choose_strategy
+    progress = Progress()
+    with progress.meanwhile("loading TensorFlow"):
+        from lattice_flows.pipeline import open_trained, start_run
+        from lattice_flows.production import ENSEMBLE, measure_run, sample_run
+        from lattice_flows.training.devices import choose_strategy
 
-    progress, strategy = Progress(), choose_strategy(flags.device)
+    strategy = choose_strategy(flags.device)
     _, flow, action, summary = open_trained(flags.run, strategy)
     with start_run(flags.out, config, strategy, resume=flags.resume) as out:
         how = {"seed": config.seed, "path": out.path / ENSEMBLE, "training": summary._asdict(), "progress": progress}

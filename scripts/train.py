@@ -10,6 +10,7 @@ import sys
 
 from lattice_flows import command_line
 from lattice_flows.command_line import shared
+from lattice_flows.progress import Progress
 
 FLAGS = (
     *shared("config", "resume", "lattice_size", "shape", "m2", "lam", "flow", "seed", "steps", "evaluate_every"),
@@ -20,10 +21,11 @@ FLAGS = (
 def main(flags) -> int:
     config = command_line.configuration(flags.config, flags)
 
-    from lattice_flows.pipeline import train_run
-    from lattice_flows.progress import Progress
-    from lattice_flows.training.devices import choose_strategy
-    from lattice_flows.training.judgement import doubts
+    progress = Progress()
+    with progress.meanwhile("loading TensorFlow"):
+        from lattice_flows.pipeline import train_run
+        from lattice_flows.training.devices import choose_strategy
+        from lattice_flows.training.judgement import doubts
 
     board = None
     if flags.tensorboard:
@@ -31,7 +33,7 @@ def main(flags) -> int:
 
         tensorboard.check()
         board = tensorboard.TensorBoard
-    trained = train_run(config, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume, board=board)
+    trained = train_run(config, flags.out, choose_strategy(flags.device), progress, resume=flags.resume, board=board)
     trained.run.close()
     return command_line.NOT_TRUSTWORTHY if doubts(trained.summary) else command_line.AGREED
 
