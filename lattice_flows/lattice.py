@@ -2,13 +2,13 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from lattice_flows.resources import check_memory
 
-__all__ = ["Lattice"]
+__all__ = ["Lattice", "OddSites"]
 
 
 class Lattice:
@@ -39,6 +39,29 @@ class Lattice:
 
     def __repr__(self) -> str:
         return f"Lattice({self.shape})"
+
+    @property
+    def whole(self) -> "Lattice":
+        """The lattice that these sites belong to: itself."""
+        return self
+
+    def like(self, whole: "Lattice") -> "Lattice":
+        """The same sites of another lattice: all of them."""
+        return whole
+
+    def mode_variance(self, spectrum: Callable[[np.ndarray], np.ndarray], momentum_squared: np.ndarray) -> np.ndarray:
+        """The variance of the modes of these sites, of a Gaussian field on the whole lattice.
+
+        Args:
+          spectrum: the variance of the field's modes, as a function of the momentum squared.
+          momentum_squared: of the modes.
+        """
+        return spectrum(momentum_squared)
+
+    @property
+    def largest_momentum_squared(self) -> float:
+        """Upper bound of the momentum squared of a mode, `4 d`."""
+        return 4.0 * self.d
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -113,3 +136,74 @@ class Lattice:
             representatives[:, axes] = np.sort(representatives[:, axes], axis=1)
         orbits, members = np.unique(np.hstack([keys, representatives]), axis=0, return_inverse=True)
         return orbits, members.reshape(-1)
+
+
+class OddSites(Lattice):
+    """The sites of one colour of the checkerboard, those whose coordinates have an odd sum, as a lattice of their own.
+
+    Its arrays have the shape of the whole lattice with half of the last extent: `[x_1, ..., x_{d-1}, j]` is the j-th odd site along
+    the last axis. Its symmetries are translations by even displacements and the hypercubic group. The modes of a field on odd
+    sites at p and p + (pi, ..., pi) differ in the sign alone, and those whose last component is below pi count. Displacements are
+    those of the whole lattice, the odd ones in no class.
+
+    ```python
+    sites = lf.lattice.OddSites(lf.Lattice((4, 6)))
+    print(sites.shape, sites.volume)                                    # (4, 3) 12
+    ```
+
+    Args:
+      whole: the whole lattice.
+
+    Raises:
+      ValueError: an odd extent.
+    """
+
+    def __init__(self, whole: Lattice):
+        whole.parity()  # needs every extent even
+        self._whole, self.d, self.volume = whole, whole.d, whole.volume // 2
+        self.shape = (*whole.shape[:-1], whole.shape[-1] // 2)
+
+    def __repr__(self) -> str:
+        return f"OddSites({self._whole!r})"
+
+    @property
+    def whole(self) -> Lattice:
+        """The lattice that these sites belong to."""
+        return self._whole
+
+    def like(self, whole: Lattice) -> "OddSites":
+        """The odd sites of another lattice."""
+        return OddSites(whole)
+
+    def mode_variance(self, spectrum: Callable[[np.ndarray], np.ndarray], momentum_squared: np.ndarray) -> np.ndarray:
+        """Half of the sum of those at p and p + (pi, ..., pi), where the momentum squared is `4 d` minus that at p."""
+        return (spectrum(momentum_squared) + spectrum(4 * self.d - momentum_squared)) / 2
+
+    @property
+    def largest_momentum_squared(self) -> float:
+        """Of every pair p and p + (pi, ..., pi), that of the smaller one counts: at most `2 d`."""
+        return 2.0 * self.d
+
+    def momentum_squared(self) -> np.ndarray:
+        """Of each mode, the smaller momentum squared of the pair p and p + (pi, ..., pi), of the shape of these sites."""
+        squared = self._whole.momentum_squared()[..., : self.shape[-1]]
+        return np.minimum(squared, 4 * self.d - squared)
+
+    def momentum_classes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Orbits of modes under the hypercubic group, as for the whole lattice: pairs p and p + (pi, ..., pi) of its orbits."""
+        momenta, members = self._whole.momentum_classes()
+        members = members.reshape(self._whole.shape)
+        shifted = np.roll(members, [extent // 2 for extent in self._whole.shape], range(self.d))
+        classes, members = np.unique(np.minimum(members, shifted)[..., : self.shape[-1]], return_inverse=True)
+        return momenta[classes], members.reshape(-1)
+
+    def displacement_classes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those orbits of displacements of the whole lattice that lead from odd sites to odd ones.
+
+        Returns:
+          A displacement of each class `[classes, d]`, with increasing length, and the class of each displacement of the whole
+          lattice, flattened, -1 for odd ones.
+        """
+        displacements, members = self._whole.displacement_classes()
+        even = displacements.sum(axis=1) % 2 == 0
+        return displacements[even], np.where(even, np.cumsum(even) - 1, -1)[members]

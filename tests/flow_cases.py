@@ -10,18 +10,19 @@ import tensorflow_probability as tfp
 
 from lattice_flows.bijectors import EquivariantODE, FourierScaling, SinhArcsinh
 from lattice_flows.config import CONFIGS, Component, ConfigError, Registry, load
-from lattice_flows.flows import FLOWS, Flow
+from lattice_flows.flows import FLOWS, Flow, for_action
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import normal
 
-SHAPES = [(4, 4), (2, 2, 4), (2, 2, 2, 2)]
+SHAPES = [(2, 4), (2, 2, 4), (2, 2, 2, 2)]
 INTEGRATION_STEPS = 4  # a step ends at every knot
 
 
 def presets() -> dict[str, Component]:
     """The flows of configs/flows."""
     paths = sorted((CONFIGS / "flows").glob("*.yaml"))
-    return {path.stem: load(CONFIGS / "E1.yaml", path).flow for path in paths}
+    configs = {path.stem: load(CONFIGS / "E1.yaml", path) for path in paths}
+    return {name: for_action(config.flow, config.action) for name, config in configs.items()}
 
 
 def parts() -> dict[str, Component]:

@@ -5,8 +5,15 @@ import pytest
 import tensorflow as tf
 
 from lattice_flows import fourier
-from lattice_flows.fourier import MomentumTransform, convolution_matrix, hartley, nearest_neighbours, propagator
-from lattice_flows.lattice import Lattice
+from lattice_flows.fourier import (
+    MomentumTransform,
+    convolution_matrix,
+    hartley,
+    momentum_transform,
+    nearest_neighbours,
+    propagator,
+)
+from lattice_flows.lattice import Lattice, OddSites
 
 SHAPES = [(4,), (4, 6), (3, 4), (2, 4, 3), (2, 2, 4, 2)]
 
@@ -75,6 +82,25 @@ def test_tensors_are_transformed_in_their_own_type(transform_of, dense, dtype):
     modes = transform(tf.constant(phi, dtype), tf.einsum)
     assert modes.dtype == dtype
     np.testing.assert_allclose(modes, transform(phi), atol=1e-6)
+
+
+@either_transform
+@pytest.mark.parametrize("shape", [(4,), (4, 6), (2, 4, 2), (2, 2, 4, 2)])
+def test_odd_sites_are_transformed_like_a_field_that_is_zero_at_even_sites(monkeypatch, shape, dense):
+    monkeypatch.setattr(fourier, "DENSE", 10**6 if dense else 0)
+    lattice, rng = Lattice(shape), np.random.default_rng(4)
+    transform, whole = momentum_transform(OddSites(lattice)), momentum_transform(lattice)
+    phi = np.zeros(shape)
+    odd = lattice.parity() == 1
+    phi[odd] = on_odd = rng.normal(size=np.count_nonzero(odd))  # in the order of the odd sites along the last axis
+    modes = transform(on_odd.reshape(transform.axes))
+    kept = whole(phi.reshape(whole.axes)).reshape(shape)[..., : shape[-1] // 2]
+    np.testing.assert_allclose(modes.reshape(kept.shape), np.sqrt(2) * kept, atol=1e-12)
+    np.testing.assert_allclose(transform.inverse(modes).ravel(), on_odd, atol=1e-12)
+    kernel = np.where(odd, 0, propagator(lattice, 0.3))  # of even displacements
+    eigenvalues = transform.eigenvalues(kernel.reshape(transform.kernel_axes))
+    convolution = np.fft.ifftn(np.fft.fftn(kernel) * np.fft.fftn(phi)).real
+    np.testing.assert_allclose(transform.inverse(eigenvalues * modes).ravel(), convolution[odd], atol=1e-12)
 
 
 def test_large_lattices_need_no_large_matrix():

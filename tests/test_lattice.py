@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from lattice_flows.lattice import Lattice
+from lattice_flows.lattice import Lattice, OddSites
 from lattice_flows.resources import NotEnough
 
 
@@ -105,3 +105,33 @@ def test_a_lattice_whose_field_exceeds_all_memory_is_refused(shape):
         NotEnough, match=r"a field on the lattice \(1000000, .* needs about (8|8e\+09) [TP]B .*: use a smaller lattice"
     ):
         Lattice(shape)
+
+
+@pytest.mark.parametrize(("shape", "count"), [((4,), 2), ((6, 6), 6), ((4, 6), 6), ((2, 4, 4), 6), ((2, 2, 2, 2), 3)])
+def test_odd_sites_have_half_of_the_modes_and_displacements(shape, count):
+    lattice = Lattice(shape)
+    odd = OddSites(lattice)
+    assert odd.shape == (*shape[:-1], shape[-1] // 2) and 2 * odd.volume == lattice.volume and odd.whole is lattice
+    momenta, classes = odd.momentum_classes()
+    assert momenta.shape == (count,) and np.all(np.diff(momenta) >= 0) and momenta[-1] <= odd.largest_momentum_squared
+    np.testing.assert_allclose(momenta[classes], odd.momentum_squared().ravel(), atol=1e-8)
+    displacements, members = odd.displacement_classes()
+    assert displacements.shape == (count, len(shape))
+    np.testing.assert_array_equal(members.reshape(shape) >= 0, lattice.parity() == 0)
+    np.testing.assert_array_equal(members.reshape(shape)[tuple(displacements.T)], np.arange(count))
+
+
+def test_modes_of_odd_sites_have_the_mean_variance_of_a_pair_of_momenta():
+    """The marginal distribution of a free field, by the inverse of its kernel on odd sites."""
+    lattice = Lattice((4, 6))
+    propagator = np.fft.ifftn(1 / (2 * (lattice.momentum_squared() + 0.7))).real
+    sites = np.argwhere(lattice.parity() == 1)
+    covariance = propagator[tuple((sites[:, np.newaxis] - sites).T)]
+    odd = OddSites(lattice)
+    variances = odd.mode_variance(lambda squared: 1 / (2 * (squared + 0.7)), odd.momentum_squared().ravel())
+    np.testing.assert_allclose(np.sort(np.linalg.eigvalsh(covariance)), np.sort(variances), atol=1e-12)
+
+
+def test_odd_sites_need_even_extents():
+    with pytest.raises(ValueError, match="every extent even"):
+        OddSites(Lattice((4, 3)))

@@ -127,6 +127,15 @@ class Action:
         phi = tf.constant(np.random.default_rng(1).normal(size=(16, *self.lattice.shape)))
         return bool(np.allclose(self(phi), self(-phi), rtol=1e-9, atol=0))
 
+    @property
+    def site_potential(self) -> tuple[float, float] | None:
+        """a and b, if the action depends on the field at each site x as `a phi_x^2 + b phi_x^4 - 2 h_x phi_x`.
+
+        h_x is the sum of the 2d neighbours. None if it depends on it in another way. With it, every other site can be integrated
+        out (`flows.marginalized`).
+        """
+        return None
+
     def time_series(self, phi: np.ndarray, general: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the action measures on each configuration; the mean of each series is an observable of the same name.
 

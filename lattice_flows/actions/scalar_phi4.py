@@ -43,6 +43,11 @@ class ScalarPhi4(Action):
         self.m2, self.lam = float(m2), float(lam)
         super().__init__(lattice, m2=self.m2, lam=self.lam)
 
+    @property
+    def site_potential(self) -> tuple[float, float]:
+        """`m2 + 2d` and lam."""
+        return self.m2 + 2 * self.lattice.d, self.lam
+
     def __call__(self, phi: tf.Tensor) -> tf.Tensor:
         """The action of each configuration.
 

@@ -3,9 +3,11 @@
 from lattice_flows.bijectors.affine_map import AffineMap
 from lattice_flows.bijectors.augmented import AugmentedBijector
 from lattice_flows.bijectors.equivariant_ode import EquivariantODE
+from lattice_flows.bijectors.even_sites import EvenSites
 from lattice_flows.bijectors.fourier_scaling import FourierScaling
 from lattice_flows.bijectors.inner_map import InnerMap
 from lattice_flows.bijectors.masked_coupling import MaskedCoupling
+from lattice_flows.bijectors.odd_sites import OnOddSites
 from lattice_flows.bijectors.rational_quadratic_spline import RationalQuadraticSpline
 from lattice_flows.bijectors.sinh_arcsinh import SinhArcsinh
 from lattice_flows.config import Registry
@@ -15,9 +17,11 @@ __all__ = [
     "AffineMap",
     "AugmentedBijector",
     "EquivariantODE",
+    "EvenSites",
     "FourierScaling",
     "InnerMap",
     "MaskedCoupling",
+    "OnOddSites",
     "RationalQuadraticSpline",
     "SinhArcsinh",
 ]

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from lattice_flows.bijectors.classes import ClassValues
-from lattice_flows.fourier import MomentumTransform
+from lattice_flows.fourier import momentum_transform
 from lattice_flows.lattice import Lattice
 
 __all__ = ["FourierScaling"]
@@ -53,7 +53,7 @@ class FourierScaling(tfp.bijectors.Bijector):
     ):
         parameters = dict(locals())
         momenta, classes = lattice.momentum_classes()
-        self._lattice, self._transform = lattice, MomentumTransform(lattice)
+        self._lattice, self._transform = lattice, momentum_transform(lattice)
         points = _points(lattice, trainable)
         self._interpolation = None
         if len(points) != len(momenta):
@@ -97,7 +97,7 @@ class FourierScaling(tfp.bijectors.Bijector):
         if self._key not in arrays:
             return {}
         array, trainable = arrays[self._key], self._log_scale.trainable
-        here, there = _points(self._lattice, trainable), _points(lattice, trainable)
+        here, there = (_points(sites, trainable) for sites in (self._lattice, self._lattice.like(lattice)))
         if np.array_equal(here, there) and len(array) == len(here):
             return {self._key: array}
         distinct, members = np.unique(there, return_inverse=True)
@@ -114,7 +114,7 @@ class FourierScaling(tfp.bijectors.Bijector):
         axes = self._transform.axes
         scale = tf.exp(sign * tf.reshape(self._of_momenta(self._values(x.dtype)), axes))
         modes = self._transform(tf.reshape(x, [-1, *axes]), tf.einsum) * scale
-        return tf.reshape(self._transform(modes, tf.einsum), tf.shape(x))
+        return tf.reshape(self._transform.inverse(modes, tf.einsum), tf.shape(x))
 
     def _forward(self, x: tf.Tensor) -> tf.Tensor:
         return self._scaled(x, 1)
@@ -134,4 +134,4 @@ def _points(lattice: Lattice, trainable: bool) -> np.ndarray:
     momenta, _ = lattice.momentum_classes()
     if len(momenta) <= _MOST_CLASSES or not trainable:
         return momenta
-    return 4 * lattice.d * np.linspace(0, 1, _KNOTS) ** 2
+    return lattice.largest_momentum_squared * np.linspace(0, 1, _KNOTS) ** 2

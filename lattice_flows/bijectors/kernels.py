@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from lattice_flows.bijectors.classes import ClassValues
-from lattice_flows.fourier import MomentumTransform
+from lattice_flows.fourier import momentum_transform
 from lattice_flows.lattice import Lattice
 
 __all__ = ["Kernels"]
@@ -14,7 +14,7 @@ class Kernels:
     """Kernels that depend on the displacement only through its class under the hypercubic group, `[..., classes]`.
 
     Args:
-      lattice: the lattice.
+      lattice: the lattice, or its odd sites.
       radius: length of the longest displacement; None for all.
       shortest: length of the shortest displacement; 1 leaves out the site itself.
 
@@ -30,16 +30,16 @@ class Kernels:
         self._displacements = list(map(tuple, displacements[first:end]))
         self._members = np.where((first <= members) & (members < end), members - first, -1)
         self._lattice, self._shortest, self.number = lattice, shortest, len(self._displacements)
-        self._transform, self._of_displacements = MomentumTransform(lattice), ClassValues(self._members, self.number)
+        self._transform, self._of_displacements = momentum_transform(lattice), ClassValues(self._members, self.number)
         self._matrix = None
         if self._of_displacements.matrix is not None:
-            self._matrix = self._transform.eigenvalues(self._of_displacements.matrix.reshape(-1, *self._transform.axes))
+            self._matrix = self._transform.eigenvalues(self._of_displacements.matrix.reshape(-1, *self._transform.kernel_axes))
 
     def spectra(self, kernels: tf.Tensor) -> tf.Tensor:
-        """Returns the eigenvalues `[..., *axes]` of kernels `[..., classes]`, with the axes of `MomentumTransform`."""
+        """Returns the eigenvalues `[..., *axes]` of kernels `[..., classes]`, with the axes of `momentum_transform`."""
         if self._matrix is not None:
             return tf.tensordot(kernels, tf.constant(self._matrix, kernels.dtype), 1)
-        shape = tf.concat([tf.shape(kernels)[:-1], self._transform.axes], axis=0)
+        shape = tf.concat([tf.shape(kernels)[:-1], self._transform.kernel_axes], axis=0)
         return self._transform.eigenvalues(tf.reshape(self._of_displacements(kernels), shape), tf.einsum)
 
     def transferred(self, kernels: np.ndarray, lattice: Lattice) -> np.ndarray:
@@ -49,7 +49,7 @@ class Kernels:
         lattice its class has more members, and the kernel is divided among them. Displacements beyond the radius of the other
         kernels get zero.
         """
-        other = Kernels(lattice, shortest=self._shortest)
+        other = Kernels(self._lattice.like(lattice), shortest=self._shortest)
         # Those within the radius of the other kernels come first.
         counterparts = {displacement: index for index, displacement in enumerate(other._displacements[: kernels.shape[-1]])}
         here = np.zeros([*kernels.shape[:-1], self.number], np.float32)

@@ -3,9 +3,10 @@
 from lattice_flows.config import Registry
 from lattice_flows.priors.free_field import free_field
 from lattice_flows.priors.normal import normal
+from lattice_flows.priors.odd_sites import NormalEvenSites
 from lattice_flows.priors.quartic import quartic
 from lattice_flows.priors.sign_symmetric import SignSymmetric
 
-__all__ = ["PRIORS", "SignSymmetric", "free_field", "normal", "quartic"]
+__all__ = ["PRIORS", "NormalEvenSites", "SignSymmetric", "free_field", "normal", "quartic"]
 
 PRIORS = Registry("prior", {"free_field": free_field, "normal": normal, "quartic": quartic})

@@ -29,5 +29,9 @@ def free_field(
     Raises:
       ValueError: a bridge without a mean field.
     """
-    spectrum = FourierScaling(lattice, lambda momentum_squared: -np.log(2 * (momentum_squared + m2)) / 2, learn_spectrum)
+
+    def log_width(momentum_squared: np.ndarray) -> np.ndarray:
+        return np.log(lattice.mode_variance(lambda squared: 1 / (2 * (squared + m2)), momentum_squared)) / 2
+
+    spectrum = FourierScaling(lattice, log_width, learn_spectrum)
     return around(mean_field, bridge, tfd.TransformedDistribution(normal(lattice), spectrum, name="free_field_prior"))

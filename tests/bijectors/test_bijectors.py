@@ -34,8 +34,10 @@ def ode():
 BIJECTORS = {
     "AffineCoupling": lambda: MaskedCoupling(conditioner(2), ACTIVE),
     "EquivariantODE": ode,
+    "EvenSites": lambda: bijectors.EvenSites(LATTICE, 0.0, 1.0),
     "FourierScaling": lambda: FourierScaling(LATTICE, lambda momenta: 0.3 - 0.1 * momenta),
     "MaskedCoupling": lambda: MaskedCoupling(conditioner(11), ACTIVE, RationalQuadraticSpline(bins=4)),
+    "OnOddSites": lambda: bijectors.OnOddSites(LATTICE, SinhArcsinh(2, width=0.6, tail=0.7)),
     "SinhArcsinh": lambda: SinhArcsinh(2, width=0.6, tail=0.7),
 }
 

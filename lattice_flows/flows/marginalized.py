@@ -1,0 +1,77 @@
+"""A flow of half of the field: the even sites are integrated out exactly.
+
+    S_odd(phi) = sum_odd [ (m2 + 2d) phi^2 + lam phi^4 ] - sum_even F(h_x),    log q = log q_odd + sum_even log p(phi_x | h_x)
+
+Even sites of a local action see odd ones alone. A flow models the distribution `exp(-S_odd) / Z` of the odd sites, and the even
+ones are drawn from their exact conditional distribution p; see `bijectors.site_conditional`. They drop out of the importance
+weights: `w = -S - log q = -S_odd - log q_odd`.
+"""
+
+from typing import Annotated
+
+import tensorflow_probability as tfp
+
+from lattice_flows.actions import ACTIONS
+from lattice_flows.bijectors import EvenSites, OnOddSites
+from lattice_flows.config import Component
+from lattice_flows.flows.components import recorded
+from lattice_flows.flows.flow import Flow
+from lattice_flows.flows.registry import FLOWS
+from lattice_flows.lattice import Lattice, OddSites
+from lattice_flows.priors import NormalEvenSites
+
+__all__ = ["for_action", "marginalized"]
+
+CONTINUOUS = Component(name="continuous")
+
+
+@recorded("marginalized")
+def marginalized(
+    lattice: Lattice,
+    seed: int = 1,
+    *,
+    of: Annotated[Component, FLOWS] = CONTINUOUS,
+    action: Annotated[Component | None, ACTIONS] = None,
+) -> Flow:
+    """Builds the flow whose odd sites are those of another one, and whose even sites follow exactly.
+
+    Weights have the names that they have in the other flow.
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=5.0)
+    flow = lf.flows.marginalized(action.lattice, action=action.component)
+    ```
+
+    Args:
+      lattice: the lattice; every extent must be even.
+      seed: master seed of the initial weights.
+      of: the flow of the odd sites, such as `continuous`.
+      action: whose even sites are integrated out; in a configuration, null stands for the configuration's own. Weights are exact
+        for every other action too, but not good.
+
+    Returns:
+      The flow.
+
+    Raises:
+      ConfigError: an unknown part or parameter.
+      ValueError: no action, or one whose sites are coupled otherwise, an odd extent, or a flow that cannot live on odd sites alone.
+    """
+    if action is None:
+        raise ValueError("action is missing: give the one whose even sites are integrated out, such as action=action.component")
+    target = ACTIONS.build(action, lattice)
+    if (site := target.site_potential) is None:
+        raise ValueError(f"the even sites of the action {target.name!r} cannot be integrated out: take another flow")
+    flow = FLOWS.build(of, OddSites(lattice), seed)
+    bijector = tfp.bijectors.Chain([EvenSites(lattice, *site), OnOddSites(lattice, flow.bijector)])
+    symmetries = {"even translation" if symmetry == "translation" else symmetry for symmetry in flow.equivariance}
+    return Flow(lattice, NormalEvenSites(flow.prior), bijector, frozenset(symmetries))
+
+
+def for_action(flow: Component, action: Component) -> Component:
+    """The flow with an action for every part that takes one and has none."""
+    parameters = dict(FLOWS.completed(flow).parameters)
+    if "action" in parameters and parameters["action"] is None:
+        parameters["action"] = action
+    if isinstance(of := parameters.get("of"), Component):
+        parameters["of"] = for_action(of, action)
+    return Component(name=flow.name, **parameters)
