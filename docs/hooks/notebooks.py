@@ -33,7 +33,7 @@ def as_markdown(notebook: str) -> str:
     _, *cells = re.split(r"^# %%", notebook, flags=re.MULTILINE)
     pages = []
     for kind, body in (cell.split("\n", 1) for cell in cells if "\n" in cell):
-        body = body.strip()
+        body = re.sub(r"^# %.*\n", "", body, flags=re.MULTILINE).strip()  # what is for Jupyter alone
         if "[markdown]" in kind:
             pages.append(re.sub(r"^# ?", "", body, flags=re.MULTILINE))
         elif body:

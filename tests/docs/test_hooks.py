@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -117,11 +118,30 @@ def test_links_go_to_pages_pictures_come_along_and_others_become_text():
 
 
 def test_formulas_become_mathml():
-    text = formulas.on_page_content(r'a <span class="arithmatex">\(\log x &lt; 1\)</span> b', None, None, None)
+    heading = SimpleNamespace(title=r"The action and \(-\log q\)", children=[])
+    page = SimpleNamespace(toc=[heading])
+    text = formulas.on_page_content(r'a <span class="arithmatex">\(\log x &lt; 1\)</span> b', page, None, None)
     assert re.fullmatch(r"a <math .*?<mi>log</mi><mspace [^>]*><mi>x</mi>.*</math> b", text) and 'display="inline"' in text
-    assert 'display="block"' in formulas.on_page_content(r'<div class="arithmatex">\[x\]</div>', None, None, None)
+    assert heading.title.startswith("The action and <math ") and "\\" not in heading.title
+    assert 'display="block"' in formulas.on_page_content(r'<div class="arithmatex">\[x\]</div>', page, None, None)
+
+
+NOTEBOOK = """# ---
+# jupyter: {}
+# ---
+
+# %% [markdown]
+# # Title
+#
+# Text, $x$.
+
+# %%
+# %matplotlib inline
+import numpy
+
+# %%
+"""
 
 
 def test_cells_of_a_notebook_become_text_and_code():
-    text = "# ---\n# jupyter: {}\n# ---\n\n# %% [markdown]\n# # Title\n#\n# Text, $x$.\n\n# %%\nimport numpy\n\n# %%\n"
-    assert notebooks.as_markdown(text) == "# Title\n\nText, $x$.\n\n```python\nimport numpy\n```\n"
+    assert notebooks.as_markdown(NOTEBOOK) == "# Title\n\nText, $x$.\n\n```python\nimport numpy\n```\n"
