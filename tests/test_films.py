@@ -18,7 +18,9 @@ def ensemble(data, **attributes):
 
 
 def test_fields_are_made_one_after_the_other_with_a_pause():
-    flow = FLOWS.build(Component(name="continuous", features=2, knots=2, steps=3, integrator="rk4"), Lattice((4, 4)), 1)
+    flow = FLOWS.build(
+        Component(name="continuous", features=2, knots=2, steps=3, integrator="rk4", prior={"name": "normal"}), Lattice((4, 4)), 1
+    )
     made, first = films.of_a_flow(flow, seed=3)
     assert first.fields.shape == (25, 4, 4) and first.labels[0] == "noise" and first.labels[-1] == "t = 1"
     assert len(made.labels) == len(made.fields) == 3 * (4 + 24 + 10) and made.labels[:5] == ["noise"] * 4 + [first.labels[1]]

@@ -34,6 +34,13 @@ class OnOddSites(AugmentedBijector):
         self._d, self._bijector = lattice.d, bijector
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
+    def trajectory(self, x: tf.Tensor) -> list[tf.Tensor]:
+        """The fields between x and `forward(x)`, as the bijector of the odd sites tells them."""
+        even, odd = split(x, self._d)
+        known = hasattr(self._bijector, "trajectory")
+        passed = self._bijector.trajectory(odd) if known else [odd, self._bijector.forward(odd)]
+        return [joined(even, y, self._d) for y in passed]
+
     def _augmented_forward(self, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         even, odd = split(x, self._d)
         y, fldj = self._bijector.forward(odd), self._bijector.forward_log_det_jacobian(odd, self._d)

@@ -42,8 +42,9 @@ def training_history(histories: Mapping[str, History], title: str = "") -> Figur
         before = 0
         for metrics in (metrics for metrics in history if len(metrics["step"])):
             steps = before + np.asarray(metrics["step"])
-            best = int(np.argmin(metrics["loss"]))  # its log Z is the best known
-            distance = np.asarray(metrics["loss"]) + metrics["log_z"][best]
+            loss = np.asarray(metrics["loss"], float)
+            best = int(np.argmin(np.where(np.isnan(loss), np.inf, loss)))  # its log Z is the best known
+            distance = loss + metrics["log_z"][best]
             for axes, values in zip(panels, (distance, metrics["acceptance"], metrics["ess"]), strict=True):
                 axes.plot(steps, values, label="" if before else label, **colour)
                 if before:

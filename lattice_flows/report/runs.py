@@ -77,10 +77,12 @@ class Run:
     def ensemble(self) -> tuple[tuple[int, ...], tuple[tuple[str, Any], ...]] | None:
         """Lattice and action, by which runs are compared; None where neither settings nor a result say them."""
         if self.result is not None:
-            return tuple(self.result.lattice_shape), tuple(self.result.action.items())
-        if self.config is not None:
-            return tuple(self.config.lattice.shape), tuple(self.config.action.model_dump().items())
-        return None
+            shape, action = self.result.lattice_shape, self.result.action
+        elif self.config is not None:
+            shape, action = self.config.lattice.shape, self.config.action.model_dump()
+        else:
+            return None
+        return tuple(shape), tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in action.items())
 
     @property
     def kind(self) -> str:

@@ -1,7 +1,7 @@
 """The tables of the report, as cells."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
@@ -190,7 +190,7 @@ def _facts(run: Run) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in (None, _NONE)}
 
 
-def _seconds(training) -> str | None:
+def _seconds(training: Mapping[str, Any]) -> str | None:
     return f"{training['seconds'] + training.get('earlier_seconds', 0.0):.0f}" if "seconds" in training else None
 
 
@@ -213,8 +213,14 @@ def extents(shape: Sequence[int]) -> str:
 
 def described(action: Sequence[tuple[str, Any]]) -> str:
     """An action in words: its name and parameters."""
-    name, *parameters = (f"{value}" if key == "name" else f"{key} = {value:g}" for key, value in action)
+    name, *parameters = (_parameter(key, value) for key, value in action)
     return ", ".join([name, *parameters]).replace("-", MINUS)
+
+
+def _parameter(key: str, value: Any) -> str:
+    if key == "name":
+        return str(value)
+    return f"{key} = {value:g}" if isinstance(value, int | float) else f"{key} = {value}"
 
 
 def _verdict(run: Run) -> Markup | str:
@@ -236,7 +242,7 @@ def _sigmas(value: float | None) -> Markup | str:
     return Markup('<span class="bad">{}</span>').format(text) if abs(value) > LARGEST_PULL else text
 
 
-def _with_error(chain, name: str) -> str | None:
+def _with_error(chain: Mapping[str, Any], name: str) -> str | None:
     if chain.get(f"{name}_error") is None:
         return None
     return format_estimate(Estimate(chain[name], chain[f"{name}_error"])).replace("-", MINUS)
