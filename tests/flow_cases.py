@@ -15,7 +15,7 @@ from lattice_flows.lattice import Lattice
 from lattice_flows.priors import normal
 
 SHAPES = [(2, 4), (2, 2, 4), (2, 2, 2, 2)]
-INTEGRATION_STEPS = 4  # a step ends at every knot
+INTEGRATION_STEPS = 2  # a step ends at every knot of depth 3
 
 
 def presets() -> dict[str, Component]:
