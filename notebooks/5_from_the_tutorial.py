@@ -103,7 +103,7 @@ print("log det:", layer.forward_log_det_jacobian(z, event_ndims=2)[:3].numpy())
 # Sixteen of them, alternating, over the prior. Bijectors are chained in TensorFlow Probability's order: the last one acts first.
 
 # %%
-by_hand = lf.Flow(lattice, prior, tfp.bijectors.Chain([coupling(layer) for layer in range(16)][::-1]))
+by_hand = lf.Flow(lattice, prior, tfp.bijectors.Chain([coupling(layer) for layer in range(16)][::-1], name="by_hand"))
 phi, log_q = by_hand.sample_and_log_prob(1000, seed=[1, 2])
 print(by_hand, phi.shape, log_q.shape)
 
