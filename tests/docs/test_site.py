@@ -69,6 +69,11 @@ def test_every_public_module_is_on_a_page_and_every_module_there_exists():
     assert modules <= {name.split(".")[1] for name in there}
 
 
+def test_every_flow_and_every_sampler_is_explained():
+    for page, registry in (("flows.md", lf.flows.FLOWS), ("samplers.md", lf.samplers.SAMPLERS)):
+        assert {name for name in registry if f"`{name}`" not in PAGES[page]} == set()
+
+
 @pytest.mark.parametrize("code", blocks("yaml"))
 def test_a_configuration_is_understood(code, tmp_path):
     (tmp_path / "block.yaml").write_text(code)
