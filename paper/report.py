@@ -16,7 +16,7 @@ from lattice_flows.report.tables import from_text
 
 __all__ = ["write"]
 
-_TITLE = "Flow-based sampling of lattice phi^4 theory"
+_TITLE = "Flow-based sampling of lattice \N{GREEK SMALL LETTER PHI}\N{SUPERSCRIPT FOUR} theory"
 _STOPPED = "Further rows of an ensemble are flows whose training was stopped at an acceptance of 50 % or 70 %."
 _ERRORS = (
     "Errors by the Gamma method; tau_int from the accept decisions, 1/2 for independent configurations. The paper's numbers for "

@@ -14,9 +14,7 @@ from lattice_flows import command_line
 from lattice_flows.command_line import Flag
 
 FLAGS = (
-    Flag(
-        "run", "what to run", "run folders, with a flow or an ensemble", required=True, positional=True, several=True
-    ),
+    Flag("run", "what to run", "run folders, with a flow or an ensemble", required=True, positional=True, several=True),
     Flag("seed", "physics", "of the noise", int, 1),
     Flag("out", "output", "the animation", default="field.gif"),
 )

@@ -16,6 +16,7 @@ __all__ = ["COLOUR_MAP", "WIDE", "colour_bar", "configuration", "configurations"
 COLOUR_MAP = "RdBu_r"  # white at zero, as dark on both sides
 _WITHIN = 0.995  # of all values are within the scale
 _WIDTH = 6.8  # inches of a row
+_APART = 0.15  # share of the width of a picture
 WIDE = 2  # pictures of this ratio of sides or more have a row for each
 
 
@@ -64,6 +65,8 @@ def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure
         axes.set_title(title, fontsize=10)
     for axes in list(panels.flat)[len(fields) :]:
         axes.set_axis_off()
+    if columns > 1 and max(map(np.ndim, fields.values())) > 2:  # further from each other than their slices are
+        figure.get_layout_engine().set(wspace=_APART)
     colour_bar(figure, image, panels)
     return figure
 

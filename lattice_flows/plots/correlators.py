@@ -54,8 +54,8 @@ def effective_mass(curves: Curves, pole_masses: Mapping[str, Estimate | None], t
         if mass is not None:
             colour = COLOURS[list(curves).index(label) % len(COLOURS)]
             low, high = mass.value - mass.error, mass.value + mass.error
-            axes.axhspan(low, high, color=colour, alpha=0.2, linewidth=0, label=rf"$m_p$, {label}")
-    axes.legend()
+            axes.axhspan(low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.legend(title="bands: $m_p$" if any(pole_masses.values()) else None)
     axes.set(xlabel=r"$t$", ylabel=r"$m_{\mathrm{eff}}(t)$", title=title)
     return figure
 
