@@ -155,20 +155,21 @@ def _sampled(case: Case, config: RunConfig, flow_name: str, trained: Trained, pr
     how = {"seed": config.seed, "path": run.path / ENSEMBLE, "training": training, "progress": progress}
     with progress.part(_SAMPLING):
         ensemble = sample_run(trained.flow, action, config.chain, **how)
-    with progress.part(_MEASURING), ensemble:
-        measured = measure_run(ensemble, action, progress)
-    result = dataclasses.replace(
-        compared(measured),
-        table=case.table,
-        flow=flow_name,
-        target_acceptance=config.training.target_acceptance,
-        training=training,
-    )
-    run.write_json("result.json", result.to_json())
-    text = case_table(result) + ("" if result.compared_with else f"\n\n{_without_reference(case, config)}")
-    run.write_text("table.md", text + "\n")
-    with progress.working("drawing figures"):
-        run_figures.save(run.path, result)
+    with progress.part(_MEASURING):
+        with ensemble:
+            measured = measure_run(ensemble, action, progress)
+        result = dataclasses.replace(
+            compared(measured),
+            table=case.table,
+            flow=flow_name,
+            target_acceptance=config.training.target_acceptance,
+            training=training,
+        )
+        run.write_json("result.json", result.to_json())
+        text = case_table(result) + ("" if result.compared_with else f"\n\n{_without_reference(case, config)}")
+        run.write_text("table.md", text + "\n")
+        with progress.working("drawing figures"):
+            run_figures.save(run.path, result)
     progress.info(text)
     progress.info(f"results in {run.path}")
     return result
