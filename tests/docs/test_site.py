@@ -2,10 +2,13 @@
 
 import importlib.util
 import inspect
+import json
 import re
 import subprocess
 import sys
 
+import h5py
+import numpy as np
 import pytest
 import yaml
 
@@ -13,6 +16,7 @@ import lattice_flows as lf
 from lattice_flows.command_line import main
 from lattice_flows.config import CONFIGS, RunConfig, SamplerConfig, ScheduleConfig, TrainingConfig, load
 from lattice_flows.config.schema import ChainConfig
+from lattice_flows.measurement.result import Result
 from lattice_flows.pipeline import completed
 
 ROOT = CONFIGS.parent
@@ -122,6 +126,25 @@ def folder(tmp_path_factory):
     main(["sample", f"--run={folder}/runs/my_flow", f"--out={folder}/runs/my_ensemble"])
     main(["baseline", "--sampler=hmc", f"--config={folder}/small.yaml", f"--out={folder}/runs/my_hmc"])
     return folder
+
+
+@pytest.mark.slow
+def test_every_file_of_a_run_and_all_that_is_in_it_is_described(folder):
+    described = {word for span in spans(PAGES["files.md"]) for word in re.findall(r"[\w.*]+", span)}
+    described |= set(Result.__dataclass_fields__)  # whose docstring is on the page
+    files = [path for path in (folder / "runs").rglob("*") if path.is_file()]
+    found = {re.sub(r"step_\d+", "step_*", path.name) for path in files}
+    for path in files:
+        if path.suffix == ".json":
+            content = json.loads(path.read_text())
+            found |= content.keys() - content.get("chain", {}).keys() - content.get("action", {}).keys()
+        if path.suffix == ".npz":
+            found |= json.loads(str(np.load(path)["__facts__"])).keys()
+        if path.suffix == ".h5":
+            with h5py.File(path) as file:
+                found |= file.attrs.keys() | file.keys()
+                found |= {re.sub("schwinger_dyson_.*", "schwinger_dyson_*", name) for name in file["series"]}
+    assert found - described == set()
 
 
 @pytest.mark.slow
