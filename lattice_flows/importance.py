@@ -5,6 +5,7 @@ import copy
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -94,7 +95,7 @@ class WeightedSampler:
         """
         # Drawn ahead in threads: XLA computes a small batch on one core, and the caller needs time for each, too.
         with ThreadPoolExecutor(_AHEAD) as pool:
-            coming: collections.deque[Future] = collections.deque()
+            coming: collections.deque[Future[tuple[np.ndarray, np.ndarray]]] = collections.deque()
             for number in range(batches := -(-n // self.batch_size)):
                 while len(coming) < _AHEAD and number + len(coming) < batches:
                     coming.append(pool.submit(self._batch, purpose, start + number + len(coming)))
@@ -143,7 +144,7 @@ class WeightedSampler:
 
 # By flow, then by action, batch size and integration steps. The values must not refer to the flow itself, or the flow would never
 # be freed.
-_COMPILED: weakref.WeakKeyDictionary[Flow, dict[tuple, Callable]] = weakref.WeakKeyDictionary()
+_COMPILED: weakref.WeakKeyDictionary[Flow, dict[tuple[Any, ...], Callable[..., Any]]] = weakref.WeakKeyDictionary()
 
 
 def _compiled_draw(flow: Flow, action: Action, batch_size: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
@@ -152,7 +153,7 @@ def _compiled_draw(flow: Flow, action: Action, batch_size: int) -> Callable[[tf.
     dtype = flow.density_dtype
 
     @tf.function(jit_compile=True)
-    def draw(seed):
+    def draw(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         phi, log_q = flow.sample_and_log_prob(batch_size, seed, dtype)
         return phi, -action(tf.cast(phi, tf.float64)) - log_q
 

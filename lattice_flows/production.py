@@ -142,9 +142,9 @@ def baseline_run(
     stretches = [Stretch(successive), Stretch(updates - successive, thinning)]
 
     def draw(writer: EnsembleWriter) -> dict[str, Any]:
-        how = {"thermalisation": settings.thermalisation, "seed": seed, "device": device}
-        drawing = Drawing(sampler, stretches, **how, saved=writer.state)
-        left = max(settings.thermalisation - drawing.updates, 0)
+        thermalisation = settings.thermalisation
+        drawing = Drawing(sampler, stretches, thermalisation=thermalisation, seed=seed, device=device, saved=writer.state)
+        left = max(thermalisation - drawing.updates, 0)
         with progress.working(f"compiling {name}, thermalising {settings.chains} chains with {left} updates"):
             drawing.begin()
         with progress.bar(name, updates, drawing.made) as bar:

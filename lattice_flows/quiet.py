@@ -13,7 +13,9 @@ import os
 import re
 import sys
 import tempfile
+import types
 from collections.abc import Iterator
+from typing import Any
 
 __all__ = ["quiet_tensorflow"]
 
@@ -36,7 +38,7 @@ def quiet_tensorflow() -> None:
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds TensorFlow once, as Python would, and wraps its execution."""
 
-    def find_spec(self, name, path=None, target=None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if name != "tensorflow":
             return None
         sys.meta_path.remove(self)
@@ -44,11 +46,11 @@ class _Finder(importlib.abc.MetaPathFinder):
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
-            def quietly(module):
+            def quietly(module: types.ModuleType) -> None:
                 with _log_lines_held_back():
                     execute(module)
 
-            spec.loader.exec_module = quietly
+            spec.loader.exec_module = quietly  # type: ignore[method-assign]
         return spec
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pydantic
+
 from lattice_flows.config import (
     CONFIGS,
     ChainConfig,
@@ -25,7 +27,7 @@ GROUPS = ("what to run", "physics", "training", "sampling", "output", "device")
 _FROM_CONFIGURATION = "from the configuration"
 # Flags that set the length of one sampler alone.
 _OF_ONE_SAMPLER = {"trajectories": "hmc", "configurations": "metropolis"}
-_SECTIONS = {"": RunConfig, "lattice": LatticeConfig, "training": TrainingConfig, "chain": ChainConfig}
+_SECTIONS: dict[str, type[pydantic.BaseModel]] = {"": RunConfig, "lattice": LatticeConfig, "training": TrainingConfig, "chain": ChainConfig}
 
 
 class UsageError(UserError):
@@ -149,7 +151,7 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
     for flag in _SHARED:
         value = getattr(flags, flag.name, None)
         if flag.key is not None and value is not None:
-            _check(flag, value)
+            _check(flag, flag.key, value)
             tree: Any = [value] * dimensions if flag.name == "lattice_size" else value
             for key in reversed(flag.key.format(sampler=chosen).split(".")):
                 tree = {key: tree}
@@ -157,9 +159,9 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
     return tuple(layers)
 
 
-def _check(flag: Flag, value: Any) -> None:
+def _check(flag: Flag, key: str, value: Any) -> None:
     """Checks the value of a flag against the schema's limits for its key."""
-    *sections, name = flag.key.split(".")
+    *sections, name = key.split(".")
     if sections == ["action"]:
         return
     model = _SECTIONS.get(".".join(sections), SamplerConfig)

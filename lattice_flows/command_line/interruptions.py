@@ -21,7 +21,7 @@ def interruptible() -> Iterator[None]:
         yield
         return
 
-    def interrupt(*_) -> None:
+    def interrupt(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Interrupted("SIGTERM")
 

@@ -111,8 +111,9 @@ def _define(values: absl_flags.FlagValues, flag: Flag) -> None:
 def _spelled(argument: str, names: Sequence[str]) -> str:
     """Known flags with one dash, or with dashes inside, in the spelling that the help shows."""
     match = re.fullmatch(r"--?(no)?([A-Za-z][\w-]+)(=.*)?", argument, re.DOTALL)
-    name = match and f"--{match[2].replace('-', '_')}"
-    return f"--{match[1] or ''}{name[2:]}{match[3] or ''}" if name in names else argument
+    if match is None or (name := match[2].replace("-", "_")) not in (known.removeprefix("--") for known in names):
+        return argument
+    return f"--{match[1] or ''}{name}{match[3] or ''}"
 
 
 def _explained(message: str) -> str:
@@ -155,7 +156,7 @@ def _integers(text: str) -> list[int]:
     return [_integer(part.strip()) for part in text.split(",")]
 
 
-_CONVERSIONS = {int: _integer, float: _number, bool: _boolean, list: _list, tuple: _integers}
+_CONVERSIONS: dict[Any, Callable[[str], Any]] = {int: _integer, float: _number, bool: _boolean, list: _list, tuple: _integers}
 
 
 def _among(choices: Sequence[str], convert: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -188,7 +189,8 @@ def _help(program: str, description: str, flags: Sequence[Flag]) -> str:
 def _described(flag: Flag) -> list[str]:
     if flag.positional:
         return _columns(flag.name.upper(), flag.help)
-    value = {bool: "", int: " N", float: " X", list: " LIST", tuple: " N,N,..."}.get(flag.type, f" {flag.name.upper()}")
+    known: dict[Any, str] = {bool: "", int: " N", float: " X", list: " LIST", tuple: " N,N,..."}
+    value = known.get(flag.type, f" {flag.name.upper()}")
     choices = "" if flag.type is list else "|".join(flag.choices)
     shown = flag.shown_default or (flag.default if flag.default else "no" if flag.type is bool else "none")
     remark = "required" if flag.required else f"default: {shown}"

@@ -1,6 +1,6 @@
 """Configurations that cannot be used, and how they are explained."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pydantic
@@ -46,8 +46,9 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ..."
 
 
-def _fields(model: type[pydantic.BaseModel], location: tuple) -> list[str]:
+def _fields(model: type[pydantic.BaseModel], location: Sequence[Any]) -> list[str]:
     """The keys known at a place in the tree of models."""
     for part in location:
-        model = model.model_fields[part].annotation
+        inner: Any = model.model_fields[part].annotation
+        model = inner
     return list(model.model_fields)

@@ -6,7 +6,7 @@ defaults, are its keys in a configuration, so that a new part needs no second de
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 
@@ -16,8 +16,10 @@ from lattice_flows.errors import nearest
 
 __all__ = ["Registry"]
 
+Part = TypeVar("Part")  # a class or a function
 
-class Registry(dict[str, Callable]):
+
+class Registry(dict[str, Any]):
     """Name -> constructor of all parts of one kind.
 
     A parameter that is a part itself is annotated with its registry, `prior: Annotated[Component, PRIORS]`. It is then checked and
@@ -40,11 +42,11 @@ class Registry(dict[str, Callable]):
       parts: the first entries.
     """
 
-    def __init__(self, kind: str, parts: Mapping[str, Callable] | None = None):
+    def __init__(self, kind: str, parts: Mapping[str, Any] | None = None):
         super().__init__(parts or {})
         self.kind = kind
 
-    def __setitem__(self, name: str, part: Callable) -> None:
+    def __setitem__(self, name: str, part: Any) -> None:
         """Registers a part. The same definition may be executed again, as in a notebook.
 
         Raises:
@@ -57,21 +59,21 @@ class Registry(dict[str, Callable]):
             )
         super().__setitem__(name, part)
 
-    def update(self, parts: Mapping[str, Callable]) -> None:
+    def update(self, parts: Mapping[str, Any]) -> None:  # type: ignore[override]  # a mapping alone
         """Registers several parts, as one by one."""
         for name, part in parts.items():
             self[name] = part
 
-    def register(self, name: str) -> Callable[[Callable], Callable]:
+    def register(self, name: str) -> Callable[[Part], Part]:
         """A decorator that registers the function or class below it."""
 
-        def add(part: Callable) -> Callable:
+        def add(part: Part) -> Part:
             self[name] = part
             return part
 
         return add
 
-    def find(self, name: str) -> Callable:
+    def find(self, name: str) -> Any:
         """What is registered under a name.
 
         Raises:
@@ -97,7 +99,7 @@ class Registry(dict[str, Callable]):
             for name, parameter in inspect.signature(self.find(component.name)).parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         }
-        fields = {name: (_annotation(parameter), _default(parameter, ...)) for name, parameter in known.items()}
+        fields: dict[str, Any] = {name: (_annotation(parameter), _default(parameter, ...)) for name, parameter in known.items()}
         model = pydantic.create_model(self.kind, __base__=Checked, **fields)
         given = {key: value for key, value in component.parameters.items() if key in known or key not in component.inherited}
         for name, parameter in known.items():
@@ -114,7 +116,7 @@ class Registry(dict[str, Callable]):
         component = self._component(component)
         return Component(name=component.name, **self.complete(component))
 
-    def build(self, component: Component | Mapping[str, Any] | str, *arguments) -> Any:
+    def build(self, component: Component | Mapping[str, Any] | str, *arguments: Any) -> Any:
         """Calls what is registered under the component's name with the arguments and its checked parameters.
 
         Raises:
@@ -136,7 +138,7 @@ class Registry(dict[str, Callable]):
             raise ConfigError(f"{self.kind}: {explain(error, Component)}") from None
 
 
-def _defined_as(part: Callable) -> Any:
+def _defined_as(part: Any) -> Any:
     """Where a part is defined; the part itself where that does not tell."""
     name = getattr(part, "__qualname__", "<")
     return part if name.endswith("<lambda>") or name == "<" else f"{part.__module__}.{name}"

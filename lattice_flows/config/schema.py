@@ -282,9 +282,11 @@ class RunConfig(Checked):
 def checked_field(model: type[BaseModel], name: str, value: Any, where: str) -> Any:
     """A value for a key of a model alone. Raises `ConfigError`, whose message begins with `where`."""
     field = model.model_fields[name]
-    one = pydantic.create_model(name, __base__=Checked, value=(field.annotation, field))
+    fields: dict[str, Any] = {"value": (field.annotation, field)}
+    one = pydantic.create_model(name, __base__=Checked, **fields)
     try:
-        return one.model_validate({"value": value}).value
+        checked: Any = one.model_validate({"value": value})
+        return checked.value
     except pydantic.ValidationError as error:
         raise ConfigError(f"{where} has the value {shown(value)}: {error.errors()[0]['msg'].lower()}") from None
 

@@ -31,7 +31,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], diagnostics: Mapping[str
     plain = {name: np.asarray(value) for name, value in arrays.items()}
     described = dict(diagnostics or {}) | {_MANIFEST: {name: _described(array) for name, array in plain.items()}}
     plain[_DIAGNOSTICS] = np.array(json.dumps(described))
-    atomic_write(path, lambda file: np.savez(file, **plain))
+    atomic_write(path, lambda file: np.savez(file, allow_pickle=False, **plain))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

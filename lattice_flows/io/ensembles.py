@@ -120,7 +120,7 @@ class Ensemble:
                 self._file.close()
                 raise
 
-    def _reading(self) -> AbstractContextManager:
+    def _reading(self) -> AbstractContextManager[None]:
         return reading(self._name, _ADVICE, EnsembleError)
 
     def _check_layout(self) -> None:
@@ -248,5 +248,5 @@ class Ensemble:
     def __enter__(self) -> "Ensemble":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

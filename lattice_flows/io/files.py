@@ -101,4 +101,4 @@ def writing(path: Path) -> Iterator[None]:
 
 def checksum(values: np.ndarray, before: int = 0) -> int:
     """The CRC-32 of the bytes of an array, or of all that came before and these."""
-    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8), before)
+    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data, before)

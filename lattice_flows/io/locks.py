@@ -64,7 +64,7 @@ class Lock:
     would otherwise not exclude one that makes a new file.
     """
 
-    def __init__(self, key: tuple, lock: filelock.BaseFileLock, note: Path):
+    def __init__(self, key: tuple[Path, int, int], lock: filelock.BaseFileLock, note: Path):
         self._key, self._lock, self._note, self._count = key, lock, note, 0
 
     def release(self) -> None:
@@ -79,11 +79,11 @@ class Lock:
     def __enter__(self) -> "Lock":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 
-_held: dict[tuple, Lock] = {}
+_held: dict[tuple[Path, int, int], Lock] = {}
 
 
 def _lock(path: Path, file: Path, wait: float = 0.0) -> Lock:

@@ -48,8 +48,8 @@ class RowWriter:
         self, path: Path | None, attributes: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[int, ...], int]] | None = None
     ):
         self._path, self._part, self._totals = path, path and temporary(path), dict[str, int]()
-        self._in_memory = path is None or shapes is None
-        if self._in_memory:
+        self._in_memory = self._part is None or shapes is None
+        if self._part is None or shapes is None:
             increment = _MEMORY_INCREMENT if path is None else _SEGMENT_INCREMENT
             self.file = h5py.File(str(uuid.uuid4()), "w", driver="core", backing_store=False, block_size=increment)
         else:
@@ -93,7 +93,7 @@ class RowWriter:
         """Writes the last rows, and gives the file its name. Raises `OSError` if that fails; nothing is left then."""
         try:
             self._flush()
-            if self._path is not None:
+            if self._path is not None and self._part is not None:
                 counted = {name: [len(self.file[name]), crc] for name, crc in self._checksums.items()}
                 self.describe({_CHECKSUMS: {"attributes": _of_attributes(self.file), "data": counted}})
                 if self._in_memory:
@@ -117,7 +117,7 @@ class RowWriter:
     def __enter__(self) -> "RowWriter":
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.complete()
         else:

@@ -79,8 +79,9 @@ class EnsembleWriter:
         self._attributes = {"layout": LAYOUT} | dict(attributes)
         self._notes: list[Mapping[str, np.ndarray]] = []
         self._start = self._closed = time.monotonic()
-        self.state: dict[str, np.ndarray] | None = None
-        self._whole, self._rows, self._size = True, None, 0
+        self.state: Mapping[str, Any] | None = None
+        self._rows: RowWriter | None = None
+        self._whole, self._size = True, 0
         if path is not None:
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -90,7 +91,7 @@ class EnsembleWriter:
             self._folder.mkdir(exist_ok=True)
             remove_unfinished(self._folder)
             self._refuse_another_chain()
-            self._segments = self._drawn_before()
+            self._segments = self._drawn_before(path.name)
 
     def _refuse_another_chain(self) -> None:
         """Raises `RunError` if a segment that can be read belongs to another chain: nothing of that is removed."""
@@ -103,7 +104,7 @@ class EnsembleWriter:
                         "use the same ones to go on with it, choose another name, or remove that folder"
                     )
 
-    def _drawn_before(self) -> list[Path]:
+    def _drawn_before(self, name: str) -> list[Path]:
         """The segments of an earlier process that can be used; what follows them is removed."""
         kept: list[Path] = []
         rows = 0
@@ -128,7 +129,7 @@ class EnsembleWriter:
             if path not in kept:
                 path.unlink()
         if kept:
-            self._info(f"{self._path.name}: going on after the {rows} rows that were drawn before")
+            self._info(f"{name}: going on after the {rows} rows that were drawn before")
         return kept
 
     def _of_chain(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -213,7 +214,7 @@ class EnsembleWriter:
     def __enter__(self) -> "EnsembleWriter":
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
                 self._complete()

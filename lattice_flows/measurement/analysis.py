@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyerrors as pe
@@ -52,15 +53,15 @@ def measurements(ensemble: Ensemble, action: Action) -> tuple[Measurements, Meas
       BrokenFlow: no proposal has a finite weight.
       EnsembleError: the index into the proposals does not ascend.
     """
-    index = ensemble.index
-    if index is None:
+    index, log_weight = ensemble.index, ensemble.log_weight
+    if index is None or log_weight is None:
         chains = Binning(len(ensemble), ensemble.rows(0, 1).shape[1])
         for _, series in _in_parts(ensemble, action, chains.shape[1]):
             chains.add(series)
         return Measurements(action, chains.finished()), None
     if (index[1:] < index[:-1]).any():
         raise EnsembleError("the index of the ensemble goes back to earlier proposals: the file is damaged, draw it again")
-    log_weight, first = ensemble.log_weight, ensemble.attributes["thermalisation"]
+    first = ensemble.attributes["thermalisation"]
     kept = np.isfinite(log_weight[first:])
     if not kept.any():
         raise BrokenFlow(len(kept))
@@ -117,19 +118,20 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
     _check_action(ensemble, action)
     check_stored(ensemble, action)
     chains, proposals = measurements(ensemble, action)
-    numbers, reweighted, accepted, log_weight, spread = chains.estimates(), {}, ensemble.accepted, None, None
-    chain = dict(ensemble.attributes.get("diagnostics", {}))
-    if proposals is None:
+    numbers, reweighted, accepted, log_weight, spread = chains.estimates(), {}, ensemble.accepted, ensemble.log_weight, None
+    chain: dict[str, Any] = dict(ensemble.attributes.get("diagnostics", {}))
+    if proposals is None or log_weight is None or accepted is None:
         chain["thermalisation_pull"] = diagnostics.thermalisation_pull(chains)
     else:
-        log_weight = ensemble.log_weight[ensemble.attributes["thermalisation"] :]
+        log_weight = log_weight[ensemble.attributes["thermalisation"] :]
         infinite = ~np.isfinite(log_weight)
         log_weight[infinite] = -np.inf
-        chain = {"length": len(ensemble)} | chain | diagnostics.of_proposals(log_weight, accepted, action.lattice.volume)
+        found = diagnostics.of_proposals(log_weight, accepted, action.lattice.volume)
+        chain = {"length": len(ensemble), **chain, **found}
         chain["non_finite_weights"] = int(np.count_nonzero(infinite))
         if chain["ess"] * len(log_weight) >= _FEWEST_EFFECTIVE:
             reweighted = proposals.estimates()
-        spread = _weight_variance(ensemble, action)
+        spread = _weight_variance(ensemble, action, log_weight)
     chain["sign_flips"] = chains.sign_flips
     sampler, training = ensemble.attributes["sampler"], ensemble.attributes.get("training")
     exact = SAMPLERS[sampler].exact if sampler in SAMPLERS else {}
@@ -152,11 +154,10 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
     )
 
 
-def _weight_variance(ensemble: Ensemble, action: Action) -> WeightVariance | None:
-    """Where the variance of the log weights sits, from the proposals after thermalisation that can be read at once."""
-    start, series = next(_in_parts(ensemble, action, first=ensemble.attributes["thermalisation"]))
-    log_weight = ensemble.log_weight[start : start + len(series["magnetization"])]
-    return weight_variance(series, log_weight, max(action.lattice.shape))
+def _weight_variance(ensemble: Ensemble, action: Action, log_weight: np.ndarray) -> WeightVariance | None:
+    """Where the variance of the log weights after thermalisation sits, from the proposals that can be read at once."""
+    _, series = next(_in_parts(ensemble, action, first=ensemble.attributes["thermalisation"]))
+    return weight_variance(series, log_weight[: len(series["magnetization"])], max(action.lattice.shape))
 
 
 def _check_action(ensemble: Ensemble, action: Action) -> None:
@@ -172,7 +173,7 @@ def _check_action(ensemble: Ensemble, action: Action) -> None:
 
 
 def _correlation(of: Measurements, known: Mapping[str, Estimate]) -> Correlation:
-    longest = max((number.tau_int for number in known.values()), default=0.5) / of.bin_size
+    longest = max((number.tau_int or 0.5 for number in known.values()), default=0.5) / of.bin_size
     matrix, bins = correlation([of.observable(name) for name in known], max(longest, 0.5))
     return Correlation(list(known), matrix.tolist(), bins)
 

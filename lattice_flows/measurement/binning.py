@@ -139,7 +139,8 @@ class Binning:
         self._bin_size, self._length, self._weighted = bin_size or smallest_bin(length, chains), length, weighted
         bins = length // self._bin_size
         self.shape = bins, chains
-        self._chains, self._done, self._columns = chains, 0, {}
+        self._chains, self._done = chains, 0
+        self._columns: dict[str, slice] = {}
         self._moved = None if weighted else np.ones((length, chains), bool)
         self._flips = None if weighted else np.zeros((bins, chains), np.int32)
 

@@ -46,4 +46,5 @@ def _is_known(result: Result, name: str) -> bool:
 def _sampled(result: Result, names: Sequence[str]) -> Sampled:
     at = [result.correlation.of.index(name) for name in names]
     matrix = np.asarray(result.correlation.matrix)[np.ix_(at, at)]
-    return Sampled([result.estimate(name) for name in names], matrix, result.correlation.bins)
+    numbers = [number for name in names if (number := result.estimate(name))]
+    return Sampled(numbers, matrix, result.correlation.bins)

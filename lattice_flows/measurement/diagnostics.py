@@ -27,7 +27,8 @@ def thermalisation_pull(measurements: Measurements) -> float | None:
     tenth = max(n // 10, _FEWEST)
     first, rest = measurements.part(0, tenth), measurements.part(tenth, n)
     pairs = [(first.known(name), rest.known(name)) for name in LONG_AND_SHORT]
-    return max((pull(*pair) for pair in pairs), key=abs) if all(map(all, pairs)) else None
+    known = [(start, end) for start, end in pairs if start and end]
+    return max((pull(start, end) for start, end in known), key=abs) if len(known) == len(pairs) else None
 
 
 def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
@@ -37,7 +38,8 @@ def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
       successive: measurements of configurations with one update between them.
     """
     found = {name: successive.known(name) for name in WITH_TAU_INT if name in successive.observables}
-    return {name: [round(number.tau_int, 4), round(number.tau_int_error, 4)] for name, number in found.items() if number}
+    known = {name: (number.tau_int, number.tau_int_error) for name, number in found.items() if number}
+    return {name: [round(tau, 4), round(error, 4)] for name, (tau, error) in known.items() if tau is not None and error is not None}
 
 
 def errors_against_number(measurements: Measurements) -> dict[str, list[float | None]]:

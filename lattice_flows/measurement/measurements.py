@@ -115,7 +115,8 @@ class Measurements:
         bin_size: int | None = None,
     ) -> "Measurements":
         """The same from series `[n, chains]` or `[n, chains, times]`, by name, of configurations that have been measured."""
-        binning = Binning(*series["magnetization"].shape, bin_size, weighted=weight is not None)
+        length, chains = series["magnetization"].shape
+        binning = Binning(length, chains, bin_size, weighted=weight is not None)
         binning.add(series, weight)
         return cls(action, binning.finished())
 

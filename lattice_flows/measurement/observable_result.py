@@ -1,7 +1,7 @@
 """One measured observable beside the numbers that it is compared with."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lattice_flows.measurement.errors import Estimate, pull
 
@@ -48,10 +48,11 @@ class ObservableResult(NamedTuple):
         """Reads the row of a `result.json`, or the list [value, error, tau_int, its error] of a reference file."""
         if not isinstance(row, Mapping):
             return cls(Estimate(*row))
-        own = None if row["value"] is None else Estimate(*(row.get(name) for name in _NUMBER))
+        known: dict[str, Any] = dict(row)
+        own = None if known["value"] is None else Estimate(*(known.get(name) for name in _NUMBER))
         others = {
-            kind: Estimate(row[kind], row[f"{kind}_error"])
+            kind: Estimate(known[kind], known[f"{kind}_error"])
             for kind in ("reference", "published", "reweighted")
-            if row.get(kind) is not None
+            if known.get(kind) is not None
         }
         return cls(own, **others)

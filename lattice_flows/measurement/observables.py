@@ -3,6 +3,9 @@
 Equation numbers are those of that paper. What an observable is, `measurement.measurements` says.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import autograd.numpy as anp
 import numpy as np
 import pyerrors as pe
@@ -95,7 +98,7 @@ def pole_mass(m: Measurements) -> pe.Obs:
     if len(green) == 3:
         return m.effective_mass[-1]
 
-    def cosh(parameters, t):
+    def cosh(parameters: Sequence[Any], t: Any) -> Any:
         return parameters[0] * anp.cosh(parameters[1] * (t - half))
 
     for point in green:

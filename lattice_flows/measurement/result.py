@@ -79,7 +79,7 @@ class Result:
     zero_momentum_green: Sequence[Estimate | None]
     effective_mass: Sequence[Estimate | None]
     correlation: Correlation
-    errors: Mapping[str, Sequence[float]]
+    errors: Mapping[str, Sequence[float | None]]
     rejection_runs: Sequence[int] | None = None
     weight_variance: WeightVariance | None = None
     table: str | None = None
@@ -195,7 +195,7 @@ class Result:
     def from_json(cls, content: Mapping[str, Any]) -> "Result":
         """Reads what `to_json` writes, and files of earlier versions, which know flows of scalar phi^4 alone."""
         action = content.get("action") or {"name": "scalar_phi4", "m2": content["m2"], "lam": content["lam"]}
-        own = {name: content.get(name) for name in ("table", "flow", "target_acceptance", "training", "command")}
+        own: dict[str, Any] = {name: content.get(name) for name in ("table", "flow", "target_acceptance", "training", "command")}
         measured = _measured(content)
         # Earlier versions compared with HMC and had no checks.
         references = [row.reference for row in measured["observables"].values() if row.reference]

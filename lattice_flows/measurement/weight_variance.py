@@ -148,7 +148,7 @@ def _percent(share: Estimate) -> str:
     return f"{format_estimate(Estimate(100 * share.value, 100 * share.error))} %"
 
 
-def _mapped(value: Any, change: Callable) -> Any:
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     """The same with every number that has an error changed."""
     if isinstance(value, Mapping):
         return {name: change(number) for name, number in value.items()}

@@ -102,7 +102,7 @@ def _gather_patches(x: tf.Tensor, axis: int, blocks_axis: int, radius: int) -> t
 
 def _scatter_patches(y: tf.Tensor, axis: int, blocks_axis: int, n: int, radius: int) -> tf.Tensor:
     """Adds the n + 2 radius sites of the patches along an axis to the n sites of the blocks they belong to."""
-    sites: list = [[] for _ in range(n)]
+    sites: list[list[tf.Tensor]] = [[] for _ in range(n)]
     for place, part in zip(range(-radius, n + radius), tf.split(y, n + 2 * radius, axis), strict=True):
         sites[place % n].append(tf.roll(part, place // n, blocks_axis))
     return tf.concat([tf.add_n(parts) for parts in sites], axis)

@@ -151,17 +151,17 @@ class Sampler:
         """Compiled once for chunks of all lengths, with and without thinning, in thermalisation and after it."""
 
         @tf.function(jit_compile=True, autograph=False)
-        def block(state, seed, first, rows, thinning, adapting, row_capacity, capacity):
+        def block(state: Any, seed: Any, first: Any, rows: Any, thinning: Any, adapting: Any, row_capacity: int, capacity: int) -> Any:
             known = tf.function(self.step, autograph=False).get_concrete_function(state, seed).structured_outputs[1]
             infos = [tf.TensorArray(spec.dtype, capacity, element_shape=spec.shape) for spec in known]
             kept = tf.TensorArray(state.phi.dtype, row_capacity, element_shape=state.phi.shape)
 
-            def update(n, end, state, infos):
+            def update(n: Any, end: Any, state: Any, infos: Any) -> Any:
                 state, info = self.step(state, tf.random.fold_in(seed, first + n))
                 state = _where(adapting, self.adapt(state, info), state)
                 return n + 1, end, state, [array.write(n, value) for array, value in zip(infos, info, strict=True)]
 
-            def to_next(row, n, state, kept, infos):
+            def to_next(row: Any, n: Any, state: Any, kept: Any, infos: Any) -> Any:
                 n, _, state, infos = tf.while_loop(lambda n, end, *_: n < end, update, (n, n + thinning, state, infos))
                 return row + 1, n, state, kept.write(row, state.phi), infos
 

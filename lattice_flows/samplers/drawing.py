@@ -60,8 +60,13 @@ class Drawing:
     @property
     def saved(self) -> dict[str, Any]:
         """All that the chain after the last chunk depends on, as arrays by name."""
-        leaves = {f"{number:03d}": leaf for number, leaf in enumerate(tf.nest.flatten(self._state.sampler))}
-        return {"updates": self._state.updates, "accepted": self._accepted, "decisions": self._decisions} | leaves
+        leaves = {f"{number:03d}": leaf for number, leaf in enumerate(tf.nest.flatten(self._reached.sampler))}
+        return {"updates": self.updates, "accepted": self._accepted, "decisions": self._decisions} | leaves
+
+    @property
+    def _reached(self) -> ChainState:
+        assert self._state is not None, "no chunk has been drawn yet"
+        return self._state
 
     @property
     def updates(self) -> int:
@@ -81,7 +86,7 @@ class Drawing:
     @property
     def diagnostics(self) -> dict[str, float]:
         """Parameters of the sampler."""
-        return self._sampler.diagnostics(self._state.sampler)
+        return self._sampler.diagnostics(self._reached.sampler)
 
     def begin(self) -> None:
         """Makes the first chunk, with all compilation."""
@@ -116,7 +121,7 @@ class Drawing:
                 if not left:
                     continue
                 thermalisation = max(self._thermalisation - (state.updates if state else 0), 0)
-                how = {"updates": left, "thinning": thinning, "thermalisation": thermalisation}
-                for chunk in run_chain(self._sampler, **how, seed=self._seed, state=state):
+                how: dict[str, Any] = {"updates": left, "thinning": thinning, "thermalisation": thermalisation, "seed": self._seed}
+                for chunk in run_chain(self._sampler, **how, state=state):
                     state = chunk.state
                     yield chunk

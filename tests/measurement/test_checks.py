@@ -54,3 +54,8 @@ def test_the_table_has_all_checks():
         "| halves | 1 | above 3 | above 4 | good | difference of the halves |",
         "| sign_flips | 0 | below 10 | below 1 | bad | difference of the halves |",
     ]
+
+
+def test_limits_that_were_not_finite_when_a_result_was_stored():
+    lines = checks_table([check(float("nan"), name="k_hat")._replace(doubtful=None, bad=None)]).splitlines()
+    assert [cell.strip() for cell in lines[-1].split("|")][2:5] == ["not finite", "unknown", "unknown"]
