@@ -2,17 +2,20 @@
 
 import pytest
 
-import lattice_flows  # noqa: F401  (before TensorFlow, so that its log lines stay away)
-
-import tensorflow as tf  # isort: skip
-
-# Two logical devices on any machine, so that data parallel training is tested without a GPU. Before anything else uses TensorFlow.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()]
-)
-
-
 from lattice_flows.config import CONFIGS, load
+
+
+def pytest_configure(config):
+    """Makes two logical devices on any machine, so that data parallel training is tested without a GPU.
+
+    Not in the process that only hands out tests to others, where importing TensorFlow would cost the start of every run.
+    """
+    if not config.getoption("numprocesses"):
+        import tensorflow as tf
+
+        (cpu, *_), device = tf.config.list_physical_devices("CPU"), tf.config.LogicalDeviceConfiguration()
+        tf.config.set_logical_device_configuration(cpu, [device, device])
+
 
 # The default flow and natural gradients take many seconds to compile, a small dense network and Adam do not.
 SMALL = {
@@ -41,3 +44,11 @@ SMALL = {
 def small_config():
     """A configuration that trains in seconds: `small_config(override, ...)`."""
     return lambda *overrides: load(CONFIGS / "E1.yaml", SMALL, *overrides)
+
+
+@pytest.fixture(scope="session")
+def small_model(small_config):
+    """The flow, untrained, and the action of `small_config()`: the same two for all tests, whose sampler is then compiled once."""
+    from lattice_flows.pipeline import build_model
+
+    return build_model(small_config())

@@ -35,10 +35,10 @@ def trained(tmp_path_factory):
 
 
 def test_the_first_five_lines(capsys):
-    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0)
-    flow = lf.flows.affine(action.lattice, layers=2)
-    lf.train(flow, action, steps=10)
-    ensemble = lf.sample(flow, action, 2000)
+    """With progress, of a flow and an optimizer that are compiled quickly; `scripts/reproduce.py` trains the default ones."""
+    flow = small_flow()
+    lf.train(flow, ACTION, steps=10, **{**QUICK, "progress": True})
+    ensemble = lf.sample(flow, ACTION, 2000)
     print(lf.measure(ensemble))
     output = capsys.readouterr().out
     assert "compiling the training step" in output and "two_point_susceptibility" in output

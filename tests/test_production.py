@@ -31,9 +31,9 @@ def progress():
 
 
 @pytest.fixture
-def drawn(tmp_path, progress, small_config):
+def drawn(tmp_path, progress, small_config, small_model):
     config, path = small_config(), tmp_path / "ensemble.h5"
-    flow, action = build_model(config)
+    flow, action = small_model
 
     def draw():
         return sample_run(flow, action, config.chain, seed=config.seed, path=path, progress=progress)
@@ -62,8 +62,9 @@ def test_a_flow_chain_is_made_once(drawn, progress):
     draw().close()
     assert path.read_bytes() == first and "up to date" in progress.console.file.getvalue()
     weights = flow.trainable_variables[0]
-    weights.assign(weights + 0.01)
+    weights.assign((before := weights.numpy()) + 0.01)
     draw().close()
+    weights.assign(before)
     assert path.read_bytes() != first
 
 
@@ -75,9 +76,8 @@ def test_a_file_of_an_earlier_layout_is_replaced(drawn, progress):
     assert "drawing the ensemble again: " in progress.console.file.getvalue()
 
 
-def test_what_cannot_be_written_fails_before_anything_is_drawn(tmp_path, small_config, monkeypatch):
-    config = small_config()
-    flow, action = build_model(config)
+def test_what_cannot_be_written_fails_before_anything_is_drawn(tmp_path, small_config, small_model, monkeypatch):
+    config, (flow, action) = small_config(), small_model
     with sample_run(flow, action, config.chain, path=tmp_path / "new" / "folder" / "x.h5") as ensemble:
         assert len(ensemble) == 2000
     (tmp_path / "file").write_text("not a folder")
@@ -99,9 +99,8 @@ def test_measuring_a_file_closes_it(drawn, monkeypatch):
     assert len(closed) == 1
 
 
-def test_the_chain_is_that_of_the_sampler(small_config):
-    config = small_config({"chain": {"batch_size": 300}})
-    flow, action = build_model(config)
+def test_the_chain_is_that_of_the_sampler(small_config, small_model):
+    config, (flow, action) = small_config({"chain": {"batch_size": 300}}), small_model
     ensemble = sample_run(flow, action, config.chain, seed=7)
     sampler = IndependenceMetropolis(flow_proposals(flow, action, batch_size=300, seed=7))
     chunks = list(run_chain(sampler, updates=2000, thermalisation=100, seed=7))
@@ -152,9 +151,8 @@ def test_reweighted_proposals_of_any_flow_have_the_exact_means(small_config):
 
 
 @pytest.mark.parametrize("name", ["hmc", "metropolis"])
-def test_a_baseline_on_disk_and_its_diagnostics(tmp_path, progress, small_config, name):
-    own = {"leapfrog_steps": 4} if name == "hmc" else {}
-    _, action = build_model(small_config())
+def test_a_baseline_on_disk_and_its_diagnostics(tmp_path, progress, small_model, name):
+    own, (_, action) = {"leapfrog_steps": 4} if name == "hmc" else {}, small_model
     settings, path = SamplerConfig(**ENOUGH, **own), tmp_path / "ensemble.h5"
     with baseline_run(name, action, settings, path=path, device="cpu:1", progress=progress) as ensemble:
         assert ensemble.phi.shape == (200, 16, 4, 4) and ensemble.attributes["sampler"] == name
@@ -179,8 +177,8 @@ def test_a_baseline_on_disk_and_its_diagnostics(tmp_path, progress, small_config
     assert abs(chain["exp_minus_dh"] - 1) < 4 * chain["exp_minus_dh_error"]
 
 
-def test_the_configurations_that_are_kept_are_those_of_the_thinned_chain(small_config):
-    _, action = build_model(small_config())
+def test_the_configurations_that_are_kept_are_those_of_the_thinned_chain(small_model):
+    _, action = small_model
     settings = SamplerConfig(**ENOUGH | {"updates": 105, "thinning": 7, "successive": 50})
     every = SamplerConfig(**ENOUGH | {"updates": 105, "thinning": 1, "successive": 105})
     kept, all_of_them = (baseline_run("metropolis", action, each).phi for each in (settings, every))
@@ -205,8 +203,8 @@ def test_a_baseline_is_refused_a_sampler_that_needs_a_flow(tmp_path, capsys):
     assert "the sampler 'independence' needs a trained flow" in capsys.readouterr().err
 
 
-def test_refusals(tmp_path, small_config):
-    _, action = build_model(small_config())
+def test_refusals(tmp_path, small_model):
+    _, action = small_model
     with pytest.raises(ConfigError, match="unknown sampler 'hcm': did you mean 'hmc'"):
         baseline_run("hcm", action, SamplerConfig())
     with pytest.raises(ConfigError, match="the sampler 'independence' needs a trained flow"):
@@ -220,8 +218,8 @@ def test_refusals(tmp_path, small_config):
         measure_run(tmp_path)
 
 
-def test_a_file_that_is_no_ensemble_is_not_replaced(tmp_path, small_config, monkeypatch):
-    flow, action = build_model(small_config())
+def test_a_file_that_is_no_ensemble_is_not_replaced(tmp_path, small_config, small_model, monkeypatch):
+    flow, action = small_model
     monkeypatch.setattr(production, "flow_proposals", None)
     (tmp_path / "note.txt").write_text("of somebody")
     with h5py.File(tmp_path / "weights.h5", "w") as file:

@@ -8,23 +8,32 @@ import pytest
 
 from lattice_flows import quiet
 
-USE_TENSORFLOW = "import lattice_flows, tensorflow as tf; tf.config.list_logical_devices(); print('done')"
+LINES = (
+    b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+    b"I0000 00:00:1795667641.383447   10784 port.cc:153] oneDNN custom operations are on.\n"
+    b"E0000 00:00:1795667646.556705   10784 cuda_platform.cc:52] failed call to cuInit\n"
+)
 
 
-def run(code, level=None):
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    environment |= {} if level is None else {"TF_CPP_MIN_LOG_LEVEL": level}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+@pytest.fixture
+def imported(tmp_path):
+    """Imports a module in TensorFlow's place, in a process whose user has set a level of log lines, or none."""
+
+    def run(module, level=None):
+        (tmp_path / "tensorflow.py").write_text(module)
+        code = "import lattice_flows, os, tensorflow; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+        environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+        environment |= {"PYTHONPATH": str(tmp_path)} | ({} if level is None else {"TF_CPP_MIN_LOG_LEVEL": level})
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+
+    return run
 
 
-def test_nothing_of_tensorflow_reaches_the_screen():
-    done = run(USE_TENSORFLOW)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
-
-
-def test_a_user_who_asks_for_log_lines_sees_them():
-    done = run(USE_TENSORFLOW, level="0")
-    assert done.returncode == 0 and "oneDNN custom operations" in done.stderr and "cpu_feature_guard" in done.stderr
+@pytest.mark.parametrize(("level", "then", "seen"), [(None, "3", ""), ("0", "0", LINES.decode())])
+def test_log_lines_stay_away_unless_the_user_asks_for_them(imported, level, then, seen):
+    """Those of TensorFlow itself are looked for in `test_packaging.py`."""
+    done = imported(f"import os; os.write(2, {LINES!r})", level)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{then}\n", seen)
 
 
 @pytest.fixture
@@ -44,13 +53,6 @@ def held(capfd):
     return seen
 
 
-LINES = (
-    b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
-    b"I0000 00:00:1795667641.383447   10784 port.cc:153] oneDNN custom operations are on.\n"
-    b"E0000 00:00:1795667646.556705   10784 cuda_platform.cc:52] failed call to cuInit\n"
-)
-
-
 def test_only_log_lines_are_held_back(held):
     assert held(lambda: os.write(2, LINES + b"UserWarning: something else\n")) == "UserWarning: something else\n"
 
@@ -59,8 +61,6 @@ def test_a_failing_import_shows_everything(held):
     assert held(lambda: os.write(2, LINES), ImportError("libcudart")) == LINES.decode()
 
 
-def test_the_traceback_of_a_failing_import_is_seen(tmp_path):
-    (tmp_path / "tensorflow.py").write_text("raise ImportError('wrong processor')")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import lattice_flows, tensorflow"
-    done = run(code)
+def test_the_traceback_of_a_failing_import_is_seen(imported):
+    done = imported("raise ImportError('wrong processor')")
     assert done.returncode == 1 and done.stderr.endswith("ImportError: wrong processor\n") and "Traceback" in done.stderr

@@ -4,6 +4,7 @@ Flows that are stored in `tests/data` propose. Seeds are fixed. The flows of the
 where they are sampled: of chains of 20,000 configurations about two in three are called bad, of 200,000 all.
 """
 
+import functools
 import json
 from pathlib import Path
 
@@ -31,13 +32,25 @@ class Proposals:
 
     def batches(self, n, purpose, start=0):
         for number in range(-(-n // self.batch_size)):
-            phi, log_q = self.flow.sample_and_log_prob(self.batch_size, tf.constant([self._seed, start + number]), tf.float32)
-            log_weight = (-self.action(tf.cast(phi, tf.float64)) - tf.cast(log_q, tf.float64)).numpy()
+            phi, log_weight = proposed(self.flow, self.action, self.batch_size, self._seed, start + number)
             wanted = n - number * self.batch_size
-            yield phi.numpy()[:wanted], self.changed(log_weight)[:wanted]
+            yield phi.copy()[:wanted], self.changed(log_weight.copy())[:wanted]
 
     def changed(self, log_weight):
         return log_weight
+
+
+@functools.cache
+def proposed(flow, action, n, seed, number):
+    """A batch of proposals and their log weights; most tests share them."""
+    phi, log_q = flow.sample_and_log_prob(n, tf.constant([seed, number]), tf.float32)
+    return phi.numpy(), (-action(tf.cast(phi, tf.float64)) - tf.cast(log_q, tf.float64)).numpy()
+
+
+@functools.cache
+def good():
+    """A flow whose chains can be trusted, and its action."""
+    return load("E1", "affine_50")
 
 
 def result_of(proposals, length, training=None, seed=1):
@@ -97,8 +110,7 @@ class OneAccepted(Proposals):
 
 
 def test_one_accepted_proposal_in_two_thousand():
-    flow, action = load("E1", "affine_50")
-    found = bad(result_of(OneAccepted(flow, action, 1), 2000))
+    found = bad(result_of(OneAccepted(*good(), 1), 2000))
     assert {"longest_run", "longest_run_squared", "independent_configurations"} <= found
 
 
@@ -109,8 +121,7 @@ class Stuck(Proposals):
 
 
 def test_a_chain_that_never_moves_has_no_errors_at_all():
-    flow, action = load("E1", "affine_50")
-    result = result_of(Stuck(flow, action, 1, batch_size=3000), 2000)
+    result = result_of(Stuck(*good(), 1, batch_size=3000), 2000)
     assert {"longest_run", "schwinger_dyson", "sign_flips"} <= bad(result)
     assert all(row.estimate is None for row in result.observables.values())
 
@@ -127,14 +138,12 @@ class NotANumber(Proposals):
 
 
 def test_fields_and_weights_that_are_not_numbers():
-    flow, action = load("E1", "affine_50")
-    result = result_of(NotANumber(flow, action, 1), 2000)
+    result = result_of(NotANumber(*good(), 1), 2000)
     assert {"non_finite_observables", "non_finite_weights", "schwinger_dyson"} <= bad(result)
     assert result.observables["phi_squared"].estimate is None
 
 
 def test_a_chain_of_a_good_flow_is_trusted():
     """Through the same path as those above, so that they are not bad because of it."""
-    flow, action = load("E1", "affine_50")
-    result = result_of(Proposals(flow, action, 1), 2000, {"ess": 0.456})
+    result = result_of(Proposals(*good(), 1), 2000, {"ess": 0.456})
     assert result.trusted and {check.verdict for check in result.checks} == {"good"}, result.conclusion
