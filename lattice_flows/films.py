@@ -52,8 +52,8 @@ def film(folder: Path, seed: int = 1, progress: Progress | None = None) -> Film:
 
 def of_a_flow(flow: Flow, seed: int = 1) -> tuple[Film, Film]:
     """Some fields that a flow makes of noise, one after the other, and the first of them alone."""
-    while not flow.exact and min(flow.integration_steps.values()) < _STEPS:
-        flow = flow.refined()
+    while (finer := flow.refined()) is not None and min(flow.integration_steps.values()) < _STEPS:
+        flow = finer
     fields = intermediate_fields(flow, _DRAWS, sub_seed(seed, "film"))
     steps = np.stack([phi.numpy() for phi in fields.values()], axis=1).astype(np.float32)
     labels = list(fields)

@@ -66,7 +66,7 @@ def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure
     for axes in list(panels.flat)[len(fields) :]:
         axes.set_axis_off()
     if columns > 1 and max(map(np.ndim, fields.values())) > 2:  # further from each other than their slices are
-        figure.get_layout_engine().set(wspace=_APART)
+        figure.set_layout_engine("constrained", wspace=_APART)
     colour_bar(figure, image, panels)
     return figure
 

@@ -58,7 +58,7 @@ def animation(path: Path, films: Mapping[str, Film], frames_per_second: float = 
     canvas, panels = FigureCanvasAgg(figure), figure.subplots(rows, columns, squeeze=False).ravel()
     images = [draw_field(axes, film.fields[0], norm) for axes, film in zip(panels, films.values(), strict=True)]
     colour_bar(figure, images[-1], panels)
-    made = []
+    made, palette = [], _palette()
     for number in range(max(len(film.labels) for film in films.values())):
         for axes, image, (title, film) in zip(panels, images, films.items(), strict=True):
             at = min(number, len(film.labels) - 1)
@@ -66,9 +66,8 @@ def animation(path: Path, films: Mapping[str, Film], frames_per_second: float = 
             axes.set_title(f"{title}\n{film.labels[at]}", fontsize=10)
         canvas.draw()
         figure.set_layout_engine("none")  # nothing moves but the fields
-        made.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-    palette = _palette()
-    made = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in made]
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+        made.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
     buffer = io.BytesIO()
     made[0].save(
         buffer, "GIF", save_all=True, append_images=made[1:], duration=round(1000 / frames_per_second), loop=0, optimize=True

@@ -69,17 +69,17 @@ def quality_against(key: str, lines: Mapping[str, Sequence[tuple[float | str, fl
     """
     figure = Figure(figsize=(5.0, 5.0))
     values = list(dict.fromkeys(value for points in lines.values() for value, *_ in points))
-    numbers = not any(isinstance(value, str) for value in values)
-    at = {value: value if numbers else place for place, value in enumerate(values)}
+    numbers = [value for value in values if not isinstance(value, str)]
+    at = {value: value if len(numbers) == len(values) else place for place, value in enumerate(values)}
     panels = figure.subplots(2, sharex=True)
     for axes, column, name in zip(panels, (1, 2), ("acceptance", "ESS"), strict=True):
         for label, points in lines.items():
             ordered = sorted(points, key=lambda point: at[point[0]])
             axes.plot([at[point[0]] for point in ordered], [point[column] for point in ordered], label=label)
         axes.set(ylabel=name, ylim=(0, 1))
-    if numbers and min(values) > 0 and max(values) >= _WIDE * min(values):
+    if len(numbers) == len(values) and min(numbers) > 0 and max(numbers) >= _WIDE * min(numbers):
         panels[1].set_xscale("log")
-    panels[1].set_xticks(list(at.values()), [f"{value:g}" if numbers else value for value in values])
+    panels[1].set_xticks(list(at.values()), [value if isinstance(value, str) else f"{value:g}" for value in values])
     panels[1].xaxis.set_minor_locator(NullLocator())
     panels[1].set_xlabel(key)
     if any(lines):

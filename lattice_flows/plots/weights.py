@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from lattice_flows.plots.style import styled
+from lattice_flows.plots.style import COLOURS, styled
 
 __all__ = ["action_against_log_q", "log_weight_histogram"]
 
@@ -63,9 +63,9 @@ def log_weight_histogram(log_weights: Mapping[str, np.ndarray], title: str = "")
         low = min(np.quantile(values, _TAIL) for values in centred.values())
         high = max(np.quantile(values, 1 - _TAIL) for values in centred.values())
         edges = np.linspace(low, max(high, low + 1e-9), _BINS + 1)
-        for label, values in centred.items():
+        for index, (label, values) in enumerate(centred.items()):
             density, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges, density=True)
-            axes.stairs(density, edges, linewidth=1.2, label=label, color=axes._get_lines.get_next_color())
+            axes.stairs(density, edges, linewidth=1.2, label=label, color=COLOURS[index % len(COLOURS)])
         axes.legend()
     axes.set(xlabel=r"$\log w$, from its mean", ylabel="density of proposals", title=title)
     return figure

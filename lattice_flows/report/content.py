@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lattice_flows import __version__
 from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, UNKNOWN
@@ -43,7 +44,7 @@ def write(path: str | Path, folders: Sequence[str | Path]) -> None:
 
 def sections(runs: Sequence[Run]) -> list[Section]:
     """The sections of a report: a summary of several runs, then the runs of one ensemble after the other."""
-    groups: dict[object, list[Run]] = {}
+    groups: dict[Any, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.ensemble, []).append(run)
     found = [Section("Summary", [page.table(tables.summary(runs))], "summary")] if len(runs) > 1 else []

@@ -70,7 +70,7 @@ def of_a_run(run: Run) -> dict[str, Captioned]:
         found["noise_to_field"] = Captioned(plots.configurations(frames, columns=_FRAMES), caption)
     if run.excerpt is None:
         return found
-    if run.excerpt.action is not None:
+    if run.excerpt.action is not None and run.excerpt.log_q is not None:
         caption = (
             f"Action against {MINUS}log q of {len(run.excerpt.action)} proposals. Those of a perfect flow would lie on the line; "
             "the distance from it, below, is what decides between acceptance and rejection."

@@ -137,4 +137,4 @@ def _after_the_point(cell: Any) -> str | None:
     text = Markup(cell).striptags() if isinstance(cell, Markup) else str(cell)
     if not text or not _NUMBER.fullmatch(text):
         return None
-    return text[len(re.match(rf"[+{MINUS}-]?\d*", text)[0]) :]
+    return text.lstrip(f"+{MINUS}-0123456789")

@@ -217,20 +217,21 @@ def _excerpt(path: Path) -> Excerpt:
     with Ensemble(path) as ensemble, reading(path, "draw the ensemble again"):
         if not len(ensemble):
             raise ValueError("the ensemble is empty")
-        length, flow = len(ensemble), ensemble.index is not None
-        thinning = 1 if flow else ensemble.attributes.get("settings", {}).get("thinning", 1)
+        length, index, log_weight = len(ensemble), ensemble.index, ensemble.log_weight
+        thinning = ensemble.attributes.get("settings", {}).get("thinning", 1) if index is None else 1
 
-        def fields(updates: Sequence[int]) -> dict[str, np.ndarray]:
-            rows = ensemble.index[updates] if flow else updates
-            found = [ensemble.rows(row, row + 1)[0] if flow else ensemble.rows(row, row + 1)[0, 0] for row in rows]
+        def fields(updates: np.ndarray) -> dict[str, np.ndarray]:
+            rows = updates if index is None else index[updates]
+            found = [ensemble.rows(row, row + 1)[0] for row in rows]
+            found = [chains[0] for chains in found] if index is None else found
             return {f"update {(n + 1) * thinning}": phi for n, phi in zip(updates, found, strict=True)}
 
         at = np.unique(np.linspace(0, length - 1, _FIELDS + 1).astype(int)[1:])
         shown = fields(at), fields(np.arange(min(_SUCCESSIVE, length)))
-        if not flow:
+        if log_weight is None:
             return Excerpt(*shown)
         first = ensemble.attributes.get("thermalisation", 0)
-        log_weight = ensemble.log_weight[first:]
+        log_weight = log_weight[first:]
         if "action_density" not in ensemble.series_names:
             return Excerpt(*shown, log_weight)
         density = ensemble.series_rows(first, ensemble.stored, ["action_density"])["action_density"]

@@ -33,7 +33,7 @@ def inline(figure: Figure, name: str, description: str) -> Markup:
     text = re.sub(r"<(metadata|style).*?</\1>", "", text, flags=re.DOTALL)
     text = re.sub(r'(id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda colour: _VARIABLES.get(colour[0], colour[0]), text)
-    width = _POINTS * float(re.search(r'width="([\d.]+)pt"', text)[1])
+    width = _POINTS * 72 * figure.get_figwidth()
     text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"|height="[\d.]+pt"|width="[\d.]+pt"', "", text, count=2)
     attributes = Markup('role="img" aria-label="{}" style="width: {:.0f}px"').format(description, width)
     return Markup(text.replace("<svg", f"<svg {attributes}", 1).strip())

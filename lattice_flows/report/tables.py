@@ -93,19 +93,17 @@ def observables(result: Result) -> Table:
 
 def compared(runs: Sequence[Run]) -> Table:
     """The observables of several runs on one ensemble, and how far each is from that of the first, in standard deviations."""
-    first, *others = (run for run in runs if run.result)
-    header, rows = ["observable", first.name], []
-    for other in others:
-        header += [other.name, "pull"]
-    for name in dict.fromkeys(name for run in (first, *others) for name in run.result.observables):
-        ours = first.result.estimate(name)
-        cells = [label(name), format_estimate(ours)]
-        for other in others:
-            theirs = other.result.estimate(name)
-            cells += [
-                format_estimate(theirs),
-                _sigmas(pull(theirs, ours) if ours and theirs and _has_error(ours, theirs) else None),
-            ]
+    measured = {run.name: run.result for run in runs if run.result}
+    (first, ours), *others = measured.items()
+    header, rows = ["observable", first], []
+    for name, _ in others:
+        header += [name, "pull"]
+    for observable in dict.fromkeys(observable for result in measured.values() for observable in result.observables):
+        number = ours.estimate(observable)
+        cells = [label(observable), format_estimate(number)]
+        for _, result in others:
+            other = result.estimate(observable)
+            cells += [format_estimate(other), _sigmas(_pull(other, number))]
         rows.append(cells)
     return Table(header, rows)
 
@@ -142,17 +140,17 @@ def variance(found: WeightVariance) -> Table:
 
 def different_settings(runs: Sequence[Run]) -> Table | None:
     """Settings that are not the same in all runs; None if there are none."""
-    known = [run for run in runs if run.config is not None]
+    known = {run.name: run.config for run in runs if run.config is not None}
     if len(known) < 2:
         return None
-    first, *others = known
-    found = [run.config.differences(first.config) for run in others]
+    first, *others = known.values()
+    found = [config.differences(first) for config in others]
     rows = []
     for key in sorted({key for differences in found for key in differences}):
         usual = next(differences[key][1] for differences in found if key in differences)
         values = [usual, *(differences[key][0] if key in differences else usual for differences in found)]
         rows.append([key, *("" if value is None else str(value) for value in values)])
-    return Table(["setting", *(run.name for run in (first, *others))], rows, text=range(1, len(others) + 2)) if rows else None
+    return Table(["setting", *known], rows, text=range(1, len(known) + 1)) if rows else None
 
 
 def anchor(run: Run) -> str:
@@ -165,9 +163,10 @@ def mark(verdict: str) -> Markup:
     return Markup('<span class="mark {0}">{0}</span>').format(verdict)
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _facts(run: Run) -> dict[Any, Any]:
     """Name of a quantity -> cell, of what a run knows."""
-    result, facts = run.result, {"sampler": run.kind}
+    result = run.result
+    facts: dict[Any, Any] = {"sampler": run.kind}
     if result is None:
         return facts
     training, chain = result.training or {}, result.chain
@@ -194,7 +193,7 @@ def _seconds(training: Mapping[str, Any]) -> str | None:
     return f"{training['seconds'] + training.get('earlier_seconds', 0.0):.0f}" if "seconds" in training else None
 
 
-def _largest_pull(result: Result) -> Markup | None:
+def _largest_pull(result: Result) -> Markup | str | None:
     pulls = [row.pull for row in result.observables.values() if row.pull is not None]
     return _sigmas(max(pulls, key=abs)) if pulls and result.compared_with else None
 
@@ -231,8 +230,9 @@ def _verdict(run: Run) -> Markup | str:
     return mark(next(verdict for verdict in (BAD, DOUBTFUL, GOOD, UNKNOWN) if verdict in found))
 
 
-def _has_error(one: Estimate, other: Estimate) -> bool:
-    return one.error > 0 or other.error > 0
+def _pull(one: Estimate | None, other: Estimate | None) -> float | None:
+    """The distance of two numbers in standard deviations; None for unknown ones, and for those without errors."""
+    return pull(one, other) if one and other and (one.error > 0 or other.error > 0) else None
 
 
 def _sigmas(value: float | None) -> Markup | str:
