@@ -64,29 +64,6 @@ def test_every_step_is_written_and_the_mean_loss_of_the_evaluations_is_theirs(st
     assert means == pytest.approx(training.metrics[-1]["loss"], rel=1e-12)
 
 
-def test_a_step_is_traced_once(monkeypatch):
-    trainer = Trainer(gaussian(), ACTION, settings(steps=10))
-    trainer.run()
-    assert trainer._train_step._step.experimental_get_tracing_count() == 1
-
-
-def test_steps_of_a_killed_process_are_made_again(straight, tmp_path, monkeypatch):
-    """It is killed after the evaluation at step 10 and before that at step 20."""
-    training = Training(tmp_path / "run")
-
-    def dies(loss, settings, state):
-        if state.step == 17:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(trainer_module, "check_finite", dies)
-    with pytest.raises(KeyboardInterrupt):
-        training(gaussian())
-    assert training.steps[-1]["step"] == 17
-    monkeypatch.undo()
-    training(gaussian())
-    assert (training.steps, training.metrics) == (straight[0].steps, straight[0].metrics)
-
-
 def test_the_best_model_is_kept_in_the_flow_and_in_the_file(straight):
     training, weights, summary = straight
     best = min(training.metrics, key=lambda row: row["kl"])
@@ -108,14 +85,26 @@ def test_training_needs_no_folder_and_no_progress(straight, capsys):
     np.testing.assert_equal(weights_of(flow), straight[1])
 
 
-def test_training_goes_on_where_it_was_interrupted(straight, tmp_path):
+def test_training_goes_on_where_it_was_interrupted(straight, tmp_path, monkeypatch):
+    """By its time limit at step 10, and by force after the evaluation at step 20."""
     interrupted = Training(tmp_path / "run")
     # The first evaluation after no time at all stops the training.
     stopped = interrupted(gaussian(), max_minutes=1e-9)
     assert stopped.steps == 10 and "time limit of" in stopped.stopped
-    resumed = interrupted(flow := gaussian(), changed={"training.max_minutes": (1e-9, None)})
-    assert resumed.steps == 40 and interrupted.metrics == straight[0].metrics and interrupted.steps == straight[0].steps
+
+    def dies(loss, settings, state):
+        if state.step == 27:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer_module, "check_finite", dies)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(gaussian(), changed={"training.max_minutes": (1e-9, None)})
     assert "resuming at step 10, training.max_minutes None instead of 1e-09" in interrupted.output
+    assert [row["step"] for row in interrupted.steps] == list(range(1, 28))  # those after the checkpoint are made again
+    monkeypatch.undo()
+    resumed = interrupted(flow := gaussian())
+    assert resumed.steps == 40 and "resuming at step 20" in interrupted.output
+    assert (interrupted.metrics, interrupted.steps) == (straight[0].metrics, straight[0].steps)
     np.testing.assert_equal(weights_of(flow), straight[1])
 
 
@@ -212,7 +201,9 @@ def test_training_may_begin_with_another_loss(monkeypatch):
     losses, step = [], TrainingStep.__call__
     monkeypatch.setattr(TrainingStep, "__call__", lambda self, seed, loss: losses.append(loss) or step(self, seed, loss))
     changes = {"steps": 20, "initial_loss": "absolute_error", "initial_loss_steps": 7, "gradient": "path"}
-    Trainer(gaussian(), ACTION, settings(**changes)).run()
+    trainer = Trainer(gaussian(), ACTION, settings(**changes))
+    trainer.run()
     assert losses[-20:] == ["absolute_error"] * 7 + ["reverse_kl"] * 13
-    # Both were compiled before the clock started.
+    # Both were compiled before the clock started, and traced once.
     assert sorted(losses[:-20]) == ["absolute_error", "reverse_kl"]
+    assert trainer._train_step._step.experimental_get_tracing_count() == 2
