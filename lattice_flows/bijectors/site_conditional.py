@@ -18,9 +18,11 @@ import tensorflow_probability as tfp
 __all__ = ["SiteConditional"]
 
 _DROP = 38.0  # of log p, from its largest value to where an integral ends
-_NODES = 32  # enough where V has one minimum
-_ACCURACY = 1e-14  # of x, relative to its size and to the width of p
-_MOST_ITERATIONS = 100
+_NODES = 24  # of an integral over a tail, where V has one minimum; twice as many over all x
+_LAST_STEP = 1e-5  # in units of the scale on which U changes: the error after a step is of the order of its third power
+_FIRST_STEP = 1e-2  # the same in float32
+_MOST_STEPS = 100
+_LOG_ROOT = math.log(2 * math.pi) / 2
 _NEWTON = 5  # steps for roots of polynomials, from starts within a factor of two
 
 
@@ -55,13 +57,17 @@ class SiteConditional:
         # Of a double well: its minima for h = 0 are at +-well, and so deep.
         self._well = math.sqrt(-a / (2 * b)) if a < 0 else 0.0
         depth = a * a / (4 * b) if a < 0 else 0.0
-        nodes, weights = np.polynomial.legendre.leggauss(_NODES + 16 * math.ceil(math.sqrt(depth)))
-        self._nodes, self._log_weights = (nodes + 1) / 2, np.log(weights / 2)
+        self._nodes = _NODES + 16 * math.ceil(math.sqrt(depth))
 
     def log_normalisation(self, h: tf.Tensor) -> tf.Tensor:
         """F(h), of the shape of h."""
-        value, mean = self._whole(h)
-        return _with_slopes(value, (h, 2 * mean))
+
+        @tf.custom_gradient
+        def function(h):
+            value, mean = self._whole(h)
+            return value, lambda to_value: 2 * mean * to_value
+
+        return function(h)
 
     def log_prob(self, x: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         """log p(x | h), of the shape of x and h."""
@@ -69,25 +75,44 @@ class SiteConditional:
 
     def from_normal(self, z: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         """x with as much probability below it as a unit normal variable has below z."""
-        # The tail of less than half of the probability, which is an upper one after reflection.
-        sign = _sign(z)
-        x = sign * self._upper_quantile(sign * z, sign * h)
-        return _with_slopes(x, *self._slopes(x, z, h, forward=True))
+
+        @tf.custom_gradient
+        def function(z, h):
+            # The tail of less than half of the probability, which is an upper one after reflection.
+            sign = _sign(z)
+            x = sign * self._upper_quantile(sign * z, sign * h)
+
+            def gradient(to_x):
+                of_z, of_h = self._slopes(x, z, h)
+                return to_x * of_z, to_x * of_h
+
+            return x, gradient
+
+        return function(z, h)
 
     def to_normal(self, x: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         """The inverse of `from_normal`."""
-        upper, lower, whole = self._tail(x, h)[0], self._tail(-x, -h)[0], self._whole(h)[0]
-        z = tf.where(upper < lower, _normal_quantile(upper - whole), -_normal_quantile(lower - whole))
-        return _with_slopes(z, *self._slopes(x, z, h, forward=False))
 
-    def _slopes(self, x: tf.Tensor, z: tf.Tensor, h: tf.Tensor, forward: bool) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """The variables of either map, each with the derivative with respect to it."""
+        @tf.custom_gradient
+        def function(x, h):
+            upper, lower, whole = self._tail(x, h)[0], self._tail(-x, -h)[0], self._whole(h)[0]
+            z = _sign(lower - upper) * _normal_quantile(tf.minimum(upper, lower) - whole)
+
+            def gradient(to_z):
+                of_z, of_h = self._slopes(x, z, h)
+                return to_z / of_z, -to_z * of_h / of_z
+
+            return z, gradient
+
+        return function(x, h)
+
+    def _slopes(self, x: tf.Tensor, z: tf.Tensor, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The derivatives of x with respect to z and to h."""
         sign, (whole, mean) = _sign(z), self._whole(h)
         tail, mean_of_tail = self._tail(sign * x, sign * h)
-        of_z = tf.exp(_log_normal(z) + self._potential(x, h) + whole)
         # p dx = 2 P(above) (mean above - mean) dh keeps the probability above x.
         of_h = 2 * tf.exp(tail + self._potential(x, h)) * (mean_of_tail - sign * mean)
-        return [(z, of_z), (h, of_h)] if forward else [(x, 1 / of_z), (h, -of_h / of_z)]
+        return tf.exp(-z * z / 2 - _LOG_ROOT + self._potential(x, h) + whole), of_h
 
     def _potential(self, x: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         squared = x * x
@@ -138,65 +163,65 @@ class SiteConditional:
         return t
 
     def _whole(self, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """F(h), and the mean of x. Constants, as below."""
-        x = self._minimum(h)
-        (upper, above), (lower, below) = self._tail(x, h), self._tail(-x, -h)
-        value = tf.math.reduce_logsumexp(tf.stack([upper, lower]), axis=0)
-        return value, tf.exp(upper - value) * above - tf.exp(lower - value) * below
+        """F(h), and the mean of x."""
+        lowest = self._minimum(h)
+        return self._integrated(-self._end(-lowest, -h, _DROP), self._end(lowest, h, _DROP), h, lowest, 2 * self._nodes)
 
     def _tail(self, x: tf.Tensor, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """log U(x, h), and the mean of x in the tail. Constants: their derivatives are known where they are needed."""
-        x, h = tf.stop_gradient(x), tf.stop_gradient(h)
-        length = self._end(x, h, _DROP) - x
-        y = x[..., tf.newaxis] + length[..., tf.newaxis] * self._nodes
-        terms = self._log_weights - self._potential(y, h[..., tf.newaxis])
-        largest = tf.reduce_max(terms, axis=-1, keepdims=True)
-        terms = tf.exp(terms - largest)
+        """log U(x, h), and the mean of x in the tail."""
+        lowest = tf.maximum(x, self._right_of_minima(h))
+        # In float32, a start for a calculation in float64.
+        nodes = self._nodes if x.dtype == tf.float64 else self._nodes // 2
+        return self._integrated(x, self._end(x, h, _DROP), h, lowest, nodes)
+
+    def _integrated(
+        self, start: tf.Tensor, end: tf.Tensor, h: tf.Tensor, lowest: tf.Tensor, nodes: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The logarithm of the integral of exp(-V) from start to end, and the mean of x there.
+
+        V is nowhere much smaller than at one of start and `lowest`, so that nothing overflows.
+        """
+        points, weights = (tf.constant(numbers, h.dtype) for numbers in np.polynomial.legendre.leggauss(nodes))
+        half = (end - start) / 2
+        x = start[..., tf.newaxis] + half[..., tf.newaxis] * (1 + points)
+        smallest = tf.minimum(self._potential(start, h), self._potential(lowest, h))
+        terms = weights * tf.exp(smallest[..., tf.newaxis] - self._potential(x, h[..., tf.newaxis]))
         total = tf.reduce_sum(terms, axis=-1)
-        return tf.math.log(total * length) + largest[..., 0], tf.reduce_sum(terms * y, axis=-1) / total
+        return tf.math.log(total * half) - smallest, tf.reduce_sum(terms * x, axis=-1) / total
 
     def _upper_quantile(self, z: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         """x with U(x, h) exp(-F(h)) equal to the probability that a unit normal variable is above z, which is not negative."""
-        z, h = tf.stop_gradient(z), tf.stop_gradient(h)
-        wanted = self._whole(h)[0] + _log_normal_tail(z)
-        lowest, half = self._minimum(h), z * z / 2
+        wanted, lowest, half = self._whole(h)[0] + _log_normal_tail(z), self._minimum(h), z * z / 2
         low, high = -self._end(-lowest, -h, _DROP), self._end(lowest, h, half + _DROP)
-        x, width = self._end(lowest, h, half + 1e-12), self._end(lowest, h, 0.5) - lowest
+        start, width = self._end(lowest, h, half + 1e-12), self._end(lowest, h, 0.5) - lowest
+        rough = self._solved(*(tf.cast(given, tf.float32) for given in (start, low, high, wanted, h, width)), _FIRST_STEP, 8)
+        rough = tf.cast(rough, tf.float64)
+        start = tf.where((rough > low) & (rough < high), rough, start)  # where float32 has not failed
+        return self._solved(start, low, high, wanted, h, width, _LAST_STEP, _MOST_STEPS)
+
+    def _solved(self, x, low, high, wanted, h, width, last_step: float, most_steps: int) -> tf.Tensor:
+        """x between low and high with `log U(x, h)` as wanted, by Halley's method, and bisection where that leaves the interval."""
 
         def unfinished(n, _x, _low, _high, done):
-            return (n < _MOST_ITERATIONS) & ~tf.reduce_all(done)
+            return (n < most_steps) & ~tf.reduce_all(done)
 
         def improved(n, x, low, high, _done):
-            tail, _ = self._tail(x, h)
+            tail, potential = self._tail(x, h)[0], self._potential(x, h)
             missing = tail - wanted
             low, high = tf.where(missing > 0, x, low), tf.where(missing < 0, x, high)
-            # Halley's step for log U = wanted; bisection where it leaves what is known to hold x.
-            slope = -tf.exp(-self._potential(x, h) - tail)
-            force = 2 * x * (self._a + 2 * self._b * x * x) - 2 * h
+            slope, force = -tf.exp(-potential - tail), 2 * x * (self._a + 2 * self._b * x * x) - 2 * h
             newton = missing / slope
             step = newton / (1 + tf.clip_by_value(newton * (slope + force) / 2, -0.5, 0.5))
-            after, done = x - step, tf.abs(step) <= _ACCURACY * (width + tf.abs(x))
+            after, done = x - step, tf.abs(step) <= last_step * tf.minimum(width, -1 / slope)
             after = tf.where(done | ((after > low) & (after < high)), after, (low + high) / 2)
             return n + 1, after, low, high, done
 
         start = (0, x, low, high, tf.zeros_like(x, tf.bool))
-        return tf.while_loop(unfinished, improved, start)[1]
-
-
-def _with_slopes(value: tf.Tensor, *slopes: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-    """The value, with the given derivatives with respect to the given variables."""
-    value = tf.stop_gradient(value)
-    for variable, slope in slopes:
-        value += tf.stop_gradient(slope) * (variable - tf.stop_gradient(variable))
-    return value
+        return tf.while_loop(unfinished, improved, start, maximum_iterations=most_steps)[1]
 
 
 def _sign(z: tf.Tensor) -> tf.Tensor:
     return tf.where(z < 0, -tf.ones_like(z), tf.ones_like(z))
-
-
-def _log_normal(z: tf.Tensor) -> tf.Tensor:
-    return -z * z / 2 - math.log(2 * math.pi) / 2
 
 
 def _log_normal_tail(z: tf.Tensor) -> tf.Tensor:
@@ -209,7 +234,7 @@ def _normal_quantile(log_tail: tf.Tensor) -> tf.Tensor:
     z = tf.sqrt(tf.maximum(-2 * (log_tail + math.log(2)), 0))  # at least the solution
     for _ in range(_NEWTON):
         tail = _log_normal_tail(z)
-        slope = -tf.exp(_log_normal(z) - tail)
+        slope = -tf.exp(-z * z / 2 - _LOG_ROOT - tail)
         newton = (tail - log_tail) / slope
         z -= newton / (1 + newton * (slope + z) / 2)
     return z
