@@ -110,9 +110,9 @@ def train_run(
 ) -> Trained:
     """Trains the flow of a configuration in a run folder of its own, or resumes it.
 
-    Writes `metrics.csv`, checkpoints and the weights of the best model, and in `stages/1`, `stages/2`, ... the runs of the
-    configuration's stages, each of which begins with the weights of the one before. Nothing is written until the configuration has
-    been checked.
+    Writes `metrics.csv`, `steps.csv`, checkpoints and the weights of the best model, and in `stages/1`, `stages/2`, ... the runs of
+    the configuration's stages, each of which begins with the weights of the one before. Nothing is written until the configuration
+    has been checked.
 
     Args:
       config: of the run.

@@ -59,7 +59,7 @@ def train(
       settings: of the training.
       seed: master seed.
       strategy: the devices; None for those that hold the flow. With several devices, build the flow under `strategy.scope()`.
-      run: where to write `metrics.csv`, checkpoints and `weights.npz`; one with checkpoints is resumed. None writes nothing.
+      run: where to write metrics, steps, checkpoints and `weights.npz`; one with checkpoints is resumed. None writes nothing.
       progress: where progress is shown; None for silence.
       record: what `weights.npz` keeps besides the weights, such as the configuration.
 
