@@ -3,6 +3,7 @@
 from lattice_flows.config import Registry
 from lattice_flows.samplers.chain import ChainState, Chunk, Sampler, run_chain
 from lattice_flows.samplers.drawing import Drawing, Stretch
+from lattice_flows.samplers.fourier_hmc import FourierHMC
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.independence import IndependenceMetropolis
 from lattice_flows.samplers.metropolis import LocalMetropolis
@@ -14,6 +15,7 @@ __all__ = [
     "ChainState",
     "Chunk",
     "Drawing",
+    "FourierHMC",
     "IndependenceMetropolis",
     "LocalMetropolis",
     "Sampler",
@@ -23,5 +25,12 @@ __all__ = [
 ]
 
 SAMPLERS = Registry(
-    "sampler", {"hmc": HMC, "metropolis": LocalMetropolis, "independence": IndependenceMetropolis, "tempering": Tempering}
+    "sampler",
+    {
+        "hmc": HMC,
+        "fourier_hmc": FourierHMC,
+        "metropolis": LocalMetropolis,
+        "independence": IndependenceMetropolis,
+        "tempering": Tempering,
+    },
 )

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-__all__ = ["mean_acceptance", "scaled"]
+__all__ = ["gain", "mean_acceptance", "scaled"]
 
 _DECAY = 0.6
 
@@ -19,8 +19,12 @@ def scaled(scale: tf.Tensor, acceptance: tf.Tensor, target: float, adaptations: 
       target: the wanted acceptance.
       adaptations: number of earlier adaptations, a scalar.
     """
-    gain = (1.0 + tf.cast(adaptations, scale.dtype)) ** -_DECAY
-    return scale * tf.exp(gain * (tf.cast(acceptance, scale.dtype) - target))
+    return scale * tf.exp(gain(adaptations, scale.dtype) * (tf.cast(acceptance, scale.dtype) - target))
+
+
+def gain(adaptations: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """The weight `(1 + n)^-0.6` of the next value, after n earlier adaptations."""
+    return (1.0 + tf.cast(adaptations, dtype)) ** -_DECAY
 
 
 def mean_acceptance(dh: tf.Tensor) -> tf.Tensor:

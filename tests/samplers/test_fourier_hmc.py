@@ -1,0 +1,84 @@
+"""What masses for every momentum change in HMC, and what they must not."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.fourier import hartley
+from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.errors import estimate, primary
+from lattice_flows.samplers import FourierHMC, run_chain
+from lattice_flows.samplers.fourier_hmc import State
+
+M2 = 0.1
+
+
+@pytest.fixture(scope="module")
+def free():
+    """A chain of the free field with a correlation length of three sites, and the sampler."""
+    hmc = FourierHMC(ScalarPhi4(Lattice((6, 4)), m2=M2, lam=0.0), chains=64, leapfrog_steps=4)
+    return hmc, list(run_chain(hmc, updates=300, thermalisation=200, seed=1))
+
+
+def test_the_masses_are_those_of_the_free_field(free):
+    hmc, chunks = free
+    diagnostics = hmc.diagnostics(chunks[-1].state.sampler)
+    # The mass follows from |phi_p|^2 of at most 64 x 200 configurations.
+    assert abs(diagnostics["momentum_m2"] / M2 - 1) < 0.15
+    assert diagnostics["trajectory_length"] == pytest.approx(np.pi / 2)
+    masses = hmc._masses(chunks[-1].state.sampler.spectrum).numpy().ravel()
+    np.testing.assert_allclose(masses, 2 * (hmc.action.lattice.momentum_squared().ravel() + M2), rtol=0.15)
+
+
+def test_a_trajectory_forgets_the_slowest_mode(free):
+    """Which takes one of many lengths with equal masses: its frequency is 1/8 of the fastest one's here."""
+    _, chunks = free
+    magnetization = np.concatenate([chunk.phi for chunk in chunks]).sum(axis=(2, 3))
+    squared = estimate(primary((magnetization**2).T, "chains"))
+    assert squared.tau_int < 0.6
+    assert abs(squared.value - 24 / (2 * M2)) < 4 * squared.error < 0.1 * squared.value
+
+
+def test_exp_minus_dh_averages_to_one(free):
+    hmc, chunks = free
+    series = np.concatenate([hmc.series(chunk.info)["exp_minus_dh"] for chunk in chunks])
+    mean = estimate(primary(series.T, "chains"))
+    assert hmc.exact == {"exp_minus_dh": 1.0} and abs(mean.value - 1) < 4 * mean.error < 0.01
+    assert np.std(series) > 0.01
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (2, 2, 4)])
+def test_trajectories_turn_back_and_keep_the_energy(shape):
+    hmc = FourierHMC(ScalarPhi4(Lattice(shape), m2=-4.0, lam=7.0), chains=5, leapfrog_steps=20)
+    rng = np.random.default_rng(3)
+    phi = tf.constant(0.4 * rng.normal(size=(5, *shape)))
+    start = hmc.init(1)._replace(phi=phi, spectrum=tf.constant([0.5, 0.2], tf.float64), step_size=tf.constant(0.01, tf.float64))
+    start = State(phi, *hmc._action_and_force(phi), *start[3:])
+    masses = hmc._masses(start.spectrum)
+    momenta = tf.sqrt(masses) * rng.normal(size=(5, *masses.shape))
+
+    def energy(action, momenta):
+        return action + np.sum(momenta**2 / (2 * masses), axis=tuple(range(1, len(momenta.shape))))
+
+    (there, action, force), after = hmc._trajectory(start, momenta, masses)
+    back, _ = hmc._trajectory(State(there, action, force, *start[3:]), -after, masses)
+    np.testing.assert_allclose(back[0], phi, atol=1e-12)
+    assert np.max(np.abs(there - phi)) > 0.05
+    np.testing.assert_allclose(energy(action, after), energy(start.action, momenta), atol=0.02)
+    # dphi/dt is the sum over p of cas(p x) pi_p / m_p.
+    tiny = start._replace(step_size=tf.constant(1e-7, tf.float64))
+    moved = (hmc._trajectory(tiny, momenta, masses)[0][0] - phi).numpy().reshape(5, -1) / (20 * 1e-7)
+    velocity = np.reshape(momenta / masses, [5, -1]) @ hartley(shape)
+    np.testing.assert_allclose(moved, velocity, atol=1e-4)
+
+
+def test_where_no_mass_can_be_told_all_momenta_have_nearly_the_same():
+    hmc = FourierHMC(ScalarPhi4(Lattice((8, 8)), m2=-4.0, lam=7.0))
+    no_propagation = tf.constant([0.3, 0.3], tf.float64)
+    assert hmc.diagnostics(hmc.init(1)._replace(spectrum=no_propagation))["momentum_m2"] == 8
+    masses = hmc._masses(no_propagation).numpy()
+    assert 0.5 / 0.3 < masses.min() < 1 / 0.3 < masses.max() < 2 / 0.3
+    # In the broken phase, M^2 is not that of two peaks.
+    two_peaks = hmc.init(1)._replace(spectrum=tf.constant([60.0, 0.3], tf.float64))
+    assert hmc.diagnostics(two_peaks)["momentum_m2"] == pytest.approx(0.4 * np.sin(np.pi / 8) ** 2)
