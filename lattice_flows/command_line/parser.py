@@ -192,7 +192,8 @@ def _described(flag: Flag) -> list[str]:
     known: dict[Any, str] = {bool: "", int: " N", float: " X", list: " LIST", tuple: " N,N,..."}
     value = known.get(flag.type, f" {flag.name.upper()}")
     choices = "" if flag.type is list else "|".join(flag.choices)
-    shown = flag.shown_default or (flag.default if flag.default else "no" if flag.type is bool else "none")
+    default = ",".join(flag.default) if flag.type is list and flag.default else flag.default
+    shown = flag.shown_default or default or ("no" if flag.type is bool else "none")
     remark = "required" if flag.required else f"default: {shown}"
     remark += "; not with " + ", ".join(f"--{name}" for name in flag.excludes) if flag.excludes else ""
     return _columns(f"--{flag.name}{' ' + choices if choices else value}", f"{flag.help} ({remark})")
