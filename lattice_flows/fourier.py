@@ -163,27 +163,40 @@ def _along_axes(x: Any, matrices: list[np.ndarray], einsum: Callable, before: in
 def nearest_neighbours(lattice: Lattice) -> np.ndarray:
     """Returns the kernel of the sum over nearest neighbours, of the lattice's shape: how often a displacement leads to one.
 
-    Its eigenvalues are `2 d - phat^2`. Along an extent of two, both neighbours are the same site, which counts twice.
+    Its eigenvalues are `2 d - phat^2`. Along an extent of two, both neighbours are the same site, which counts twice. Neighbours on
+    odd sites are those with an even site between them: the kernel is of the whole lattice's shape, and counts those sites.
     """
-    kernel = np.zeros(lattice.shape)
+    kernel = np.zeros(lattice.whole.shape)
     for axis in range(lattice.d):
         for step in (1, -1):
             kernel[tuple(step if other == axis else 0 for other in range(lattice.d))] += 1
-    return kernel
+    if lattice.whole is lattice:
+        return kernel
+    twice = np.fft.ifftn(np.fft.fftn(kernel) ** 2).real.round()
+    twice[(0,) * lattice.d] = 0
+    return twice
 
 
 def propagator(lattice: Lattice, m2: float) -> np.ndarray:
     """Returns the kernel of the free propagator, of the lattice's shape. Its eigenvalues are `1 / (phat^2 + m2)`.
+
+    That of odd sites is the same, of the whole lattice's shape, and zero where a displacement leads to an even site.
 
     Raises:
       ValueError: `m2` is not positive.
     """
     if m2 <= 0:
         raise ValueError(f"a propagator needs m2 > 0, got {m2}")
-    return np.fft.ifftn(1 / (lattice.momentum_squared() + m2)).real
+    kernel = np.fft.ifftn(1 / (lattice.whole.momentum_squared() + m2)).real
+    return kernel if lattice.whole is lattice else np.where(lattice.mask, 0.0, kernel)
 
 
-def convolution_matrix(kernel: np.ndarray) -> np.ndarray:
-    """Returns the matrix `k(x - y)`, `[V, V]`, of the convolution with a kernel of the lattice's shape. For small lattices only."""
-    sites = np.indices(kernel.shape).reshape(kernel.ndim, -1)
+def convolution_matrix(kernel: np.ndarray, lattice: Lattice) -> np.ndarray:
+    """Returns the matrix `k(x - y)` for all pairs of sites, `[sites, sites]`. For small lattices only.
+
+    Args:
+      kernel: of the shape of the whole lattice.
+      lattice: the lattice, or its odd sites.
+    """
+    sites = np.argwhere(lattice.mask).T
     return kernel[tuple(sites[:, :, np.newaxis] - sites[:, np.newaxis])]

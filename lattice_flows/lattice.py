@@ -45,6 +45,11 @@ class Lattice:
         """The lattice that these sites belong to: itself."""
         return self
 
+    @property
+    def mask(self) -> np.ndarray:
+        """Which sites of the whole lattice these are, a bool array of its shape: all."""
+        return np.ones(self.shape, bool)
+
     def like(self, whole: "Lattice") -> "Lattice":
         """The same sites of another lattice: all of them."""
         return whole
@@ -171,9 +176,22 @@ class OddSites(Lattice):
         """The lattice that these sites belong to."""
         return self._whole
 
+    @property
+    def mask(self) -> np.ndarray:
+        """Those with an odd sum of coordinates. Flattened, they have the order of these sites."""
+        return self._whole.parity() == 1
+
     def like(self, whole: Lattice) -> "OddSites":
         """The odd sites of another lattice."""
         return OddSites(whole)
+
+    def parity(self) -> np.ndarray:
+        """Colouring of the odd sites, the first coordinate modulo 2: in two dimensions, nearest ones have different colours."""
+        return self.stripes(0)
+
+    def stripes(self, axis: int) -> np.ndarray:
+        """Colouring by hyperplanes of the whole lattice."""
+        return (np.indices(self._whole.shape)[axis][self.mask] % 2).reshape(self.shape)
 
     def mode_variance(self, spectrum: Callable[[np.ndarray], np.ndarray], momentum_squared: np.ndarray) -> np.ndarray:
         """Half of the sum of those at p and p + (pi, ..., pi), where the momentum squared is `4 d` minus that at p."""

@@ -112,7 +112,7 @@ def test_large_lattices_need_no_large_matrix():
 def test_neighbours_sum_the_field_one_step_away(shape):
     phi = np.random.default_rng(2).normal(size=shape)
     expected = sum(np.roll(phi, step, axis) for axis in range(len(shape)) for step in (1, -1))
-    found = convolution_matrix(nearest_neighbours(Lattice(shape))) @ phi.ravel()
+    found = convolution_matrix(nearest_neighbours(Lattice(shape)), Lattice(shape)) @ phi.ravel()
     np.testing.assert_allclose(found, expected.ravel(), atol=1e-12)
 
 
@@ -126,8 +126,8 @@ def test_the_eigenvalues_of_the_neighbours_are_those_of_the_laplacian(shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_propagator_inverts_the_free_action(shape):
     lattice, m2 = Lattice(shape), 0.3
-    matrix = convolution_matrix(propagator(lattice, m2))
-    free_action = (2 * lattice.d + m2) * np.eye(lattice.volume) - convolution_matrix(nearest_neighbours(lattice))
+    matrix = convolution_matrix(propagator(lattice, m2), lattice)
+    free_action = (2 * lattice.d + m2) * np.eye(lattice.volume) - convolution_matrix(nearest_neighbours(lattice), lattice)
     np.testing.assert_allclose(matrix @ free_action, np.eye(lattice.volume), atol=1e-12)
 
 

@@ -45,7 +45,7 @@ def marginalized(
     Args:
       lattice: the lattice; every extent must be even.
       seed: master seed of the initial weights.
-      of: the flow of the odd sites, such as `continuous`.
+      of: the flow of the odd sites: `continuous`, or `affine` with `partitions: [stripes]`, every other row of the odd sites.
       action: whose even sites are integrated out; in a configuration, null stands for the configuration's own. Weights are exact
         for every other action too, but not good.
 
@@ -63,8 +63,15 @@ def marginalized(
         raise ValueError(f"the even sites of the action {target.name!r} cannot be integrated out: take another flow")
     flow = FLOWS.build(of, OddSites(lattice), seed)
     bijector = tfp.bijectors.Chain([EvenSites(lattice, *site), OnOddSites(lattice, flow.bijector)])
-    symmetries = {"even translation" if symmetry == "translation" else symmetry for symmetry in flow.equivariance}
-    return Flow(lattice, NormalEvenSites(flow.prior), bijector, frozenset(symmetries))
+    return Flow(lattice, NormalEvenSites(flow.prior), bijector, _of_lattice(flow.equivariance))
+
+
+def _of_lattice(symmetries: frozenset[str]) -> frozenset[str]:
+    """Symmetries of the whole lattice that a map of the odd sites has. Couplings of every other row of these have fewer of them."""
+    if "translation" in symmetries:
+        return symmetries - {"translation"} | {"even translation"}
+    left = {"even translation": {"translation by 2"}, "rotation": set()}
+    return frozenset().union(*(left.get(symmetry, {symmetry}) for symmetry in symmetries))
 
 
 def for_action(flow: Component, action: Component) -> Component:

@@ -88,7 +88,7 @@ class _BlockProduct:
     """
 
     def __init__(self, lattice: Lattice, active: np.ndarray, kernels: Sequence[np.ndarray]):
-        blocks = [fourier.convolution_matrix(kernel)[np.ix_(~active.ravel(), active.ravel())] for kernel in kernels]
+        blocks = [fourier.convolution_matrix(kernel, lattice)[np.ix_(~active.ravel(), active.ravel())] for kernel in kernels]
         self._matrix = np.concatenate([2 * lattice.d * k / np.max(k.sum(axis=0)) for k in blocks]).astype(np.float32)
 
     def __call__(self, sources: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -99,10 +99,10 @@ class _Spectra:
     """The same in momentum space, for large lattices."""
 
     def __init__(self, lattice: Lattice, active: np.ndarray, kernels: Sequence[np.ndarray]):
-        self._active, self._frozen, self._transform = Sites(active), Sites(~active), fourier.MomentumTransform(lattice)
+        self._active, self._frozen, self._transform = Sites(active), Sites(~active), fourier.momentum_transform(lattice)
         spectra = self._transform.eigenvalues(np.stack(kernels))
         frozen = self._transform((~active).astype(float))
-        largest = [np.max(self._transform(frozen * spectrum)[active]) for spectrum in spectra]
+        largest = [np.max(self._transform.inverse(frozen * spectrum)[active]) for spectrum in spectra]
         scales = 2 * lattice.d / np.array(largest)
         self._spectra = (scales.reshape(-1, *[1] * lattice.d) * spectra).astype(np.float32)
 
@@ -111,5 +111,5 @@ class _Spectra:
         together = tf.concat(sources, axis=1)
         fields = self._frozen.put(tf.reshape(together, [-1, together.shape[-1]]))
         modes = self._transform(tf.reshape(fields, [-1, number, *axes]), tf.einsum)
-        values = self._active.take(self._transform(tf.reduce_sum(modes * self._spectra, axis=1), tf.einsum))
+        values = self._active.take(self._transform.inverse(tf.reduce_sum(modes * self._spectra, axis=1), tf.einsum))
         return tf.unstack(tf.reshape(values, [-1, len(sources), len(self._active)]), axis=1)

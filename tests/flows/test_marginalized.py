@@ -114,3 +114,15 @@ def test_what_cannot_be_integrated_out(shape, parameters, message, monkeypatch):
     monkeypatch.setitem(ACTIONS, "coupled", Coupled)
     with pytest.raises(ConfigError, match=message):
         FLOWS.build(Component(name="marginalized", of=SMALL, **parameters), Lattice(shape), 1)
+
+
+def test_couplings_of_the_odd_sites():
+    """A round trip, and symmetries that log q has and that it lacks."""
+    of = {"name": "affine", "layers": 4}
+    flow = disturbed(marginalized(ACTION.lattice, of=of, action=ACTION.component))
+    phi, log_q = flow.sample_and_log_prob(4, [1, 2])
+    np.testing.assert_allclose(flow.log_prob(tf.identity(phi)), log_q, atol=1e-9)
+    assert flow.exact and flow.symmetries == {"translation by 2", "reflection", "sign"}
+    for other in (tf.roll(phi, 2, 1), tf.roll(phi, 2, 2), tf.roll(tf.reverse(phi, [2]), 1, 2), -phi):
+        np.testing.assert_allclose(flow.log_prob(other), log_q, rtol=1e-6)
+    assert np.all(np.abs(flow.log_prob(tf.roll(phi, (1, 1), (1, 2))) - log_q) > 1e-6)

@@ -7,8 +7,10 @@ import tensorflow as tf
 from lattice_flows import fourier
 from lattice_flows.config import Component
 from lattice_flows.fourier import convolution_matrix, nearest_neighbours
-from lattice_flows.lattice import Lattice
+from lattice_flows.lattice import Lattice, OddSites
 from lattice_flows.networks import NETWORKS
+
+ON_ODD_SITES = {f"odd {shape}": OddSites(Lattice(shape)) for shape in ((4, 6), (2, 4, 2))}
 
 
 def propagator_network(lattice, active):
@@ -19,18 +21,22 @@ def propagator_network(lattice, active):
     return network
 
 
-@pytest.mark.parametrize("shape", [(6,), (4, 2), (2, 4, 3)])
+@pytest.mark.parametrize("shape", [(6,), (4, 2), (2, 4, 3), "odd (4, 6)", "odd (2, 4, 2)"], ids=str)
 @pytest.mark.parametrize("dense", [True, False])
 def test_propagator_network_is_its_formula(monkeypatch, shape, dense):
     monkeypatch.setattr(fourier, "DENSE", 10**6 if dense else 0)
-    lattice = Lattice(shape)
-    active = lattice.stripes(0) == 1
+    lattice = ON_ODD_SITES[shape] if isinstance(shape, str) else Lattice(shape)
+    shape, active = lattice.shape, lattice.stripes(0) == 1
     network = propagator_network(lattice, active)
     variables = {variable.name: variable.numpy().astype(float) for variable in network.variables}
     field = np.random.default_rng(11).normal(size=shape)
-    neighbours = convolution_matrix(nearest_neighbours(lattice))
-    free_action = 2 * lattice.d * np.eye(lattice.volume) - neighbours
-    kernels = [neighbours, *(np.linalg.inv(free_action + m2 * np.eye(lattice.volume)) for m2 in (0.8, 0.2))]
+    whole = lattice.whole
+    neighbours = convolution_matrix(nearest_neighbours(whole), whole)
+    free_action = 2 * whole.d * np.eye(whole.volume) - neighbours
+    kernels = [neighbours, *(np.linalg.inv(free_action + m2 * np.eye(whole.volume)) for m2 in (0.8, 0.2))]
+    if lattice is not whole:
+        kernels[0] = neighbours @ neighbours * (1 - np.eye(whole.volume))  # the sites between
+        kernels = [kernel[lattice.mask.ravel()][:, lattice.mask.ravel()] for kernel in kernels]
     t, s = np.zeros(lattice.volume), np.zeros(lattice.volume)
     for x in np.flatnonzero(active):
         s[x] = variables["output_1/constant:0"]

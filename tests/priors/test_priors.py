@@ -38,7 +38,7 @@ def test_free_field_prior_is_a_multivariate_normal(shape):
     phi = prior.sample(5, seed=[1, 2])
     assert phi.shape == (5, *shape) and phi.dtype == tf.float64
     covariance = np.linalg.inv(
-        2 * ((2 * lattice.d + m2) * np.eye(lattice.volume) - convolution_matrix(nearest_neighbours(lattice)))
+        2 * ((2 * lattice.d + m2) * np.eye(lattice.volume) - convolution_matrix(nearest_neighbours(lattice), lattice))
     )
     expected = scipy.stats.multivariate_normal(cov=covariance).logpdf(tf.reshape(phi, [5, -1]))
     np.testing.assert_allclose(prior.log_prob(tf.identity(phi)), expected, atol=1e-5)
