@@ -119,14 +119,19 @@ def opinion(result: Result) -> tuple[str, str, str]:
 
 def _how_it_was_made(run: Run) -> list[Block]:
     environment = dict(run.environment or {})
-    command = run.result.command if run.result and run.result.command else None
-    if listed := environment.pop("command", None):
-        command = shlex.join(["python", *listed] if listed[0].endswith(".py") else ["lattice-flows", *listed[1:]])
+    listed = environment.pop("command", None)
+    command = run.result.command if run.result else None
+    if listed and isinstance(listed, list):
+        program, *arguments = map(str, listed)
+        command = shlex.join([*(["python", program] if program.endswith(".py") else ["lattice-flows"]), *arguments])
     blocks = [page.code(command)] if command else []
-    rows = [[name.replace("_", " "), ", ".join(value) if isinstance(value, list) else value] for name, value in environment.items()]
-    rows = [[name, "" if value is None else value] for name, value in rows]
+    rows = [[name.replace("_", " "), _listed(value)] for name, value in environment.items()]
     if rows:
         blocks.append(page.folded("Environment", page.table(tables.Table(["", ""], rows, text=(1,)))))
     if run.config is not None:
         blocks.append(page.folded("Settings", page.code(run.config.dump())))
     return blocks
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)

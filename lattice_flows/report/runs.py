@@ -1,6 +1,7 @@
 """What a run has left on disk, as far as it got. Nothing is computed here that the run did not compute."""
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +14,7 @@ from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.files import RunError
 from lattice_flows.io.histories import METRICS, stage_folders
+from lattice_flows.io.locks import is_locked
 from lattice_flows.measurement.result import Result
 from lattice_flows.plots import Film
 from lattice_flows.reading import read_csv, read_json, reading
@@ -82,7 +84,7 @@ class Run:
             shape, action = self.config.lattice.shape, self.config.action.model_dump()
         else:
             return None
-        return tuple(shape), tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in action.items())
+        return tuple(shape), _frozen(action)
 
     @property
     def kind(self) -> str:
@@ -92,6 +94,10 @@ class Run:
             return sampler_name(sampler)
         name = self.result.flow if self.result and self.result.flow else self.config and self.config.flow.name
         return f"{name} flow" if name else "flow"
+
+
+def _frozen(action: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in action.items())
 
 
 def sampler_name(registered: str) -> str:
@@ -183,15 +189,18 @@ def _check_folder(path: Path) -> None:
 
 
 def _not_sampled(path: Path, trained: bool) -> str:
+    goes_on = "The run is going on" if is_locked(path) else "The command below with --resume continues it"
     if (path / f"{ENSEMBLE}.segments").is_dir():
-        return "The ensemble is not complete: the command below with --resume continues it."
+        return f"The ensemble is not complete. {goes_on}."
     if trained:
-        return f"Not sampled: lattice-flows sample --run {path} --out {path}_ensemble draws an ensemble into a folder of its own."
-    return "No ensemble and no weights: the training has not ended; the command below with --resume continues it."
+        command = shlex.join(["lattice-flows", "sample", "--run", str(path), "--out", f"{path}_ensemble"])
+        return f"Not sampled: {command} draws an ensemble into a folder of its own."
+    return f"No ensemble and no weights: the training has not ended. {goes_on}."
 
 
 def _not_measured(path: Path) -> str:
-    return f"Not measured: lattice-flows measure {path} --out {path / _RESULT} does that."
+    command = shlex.join(["lattice-flows", "measure", str(path), "--out", str(path / _RESULT)])
+    return f"Not measured: {command} does that."
 
 
 def _metrics(path: Path, missing: list[str]) -> dict[str, list[float]]:
@@ -203,8 +212,13 @@ def _metrics(path: Path, missing: list[str]) -> dict[str, list[float]]:
 
 
 def _result(path: Path) -> Result:
+    """A result, of which everything that is shown has been looked at."""
     with reading(path, "measure the ensemble again"):
-        return Result.from_json(read_json(path))
+        result = Result.from_json(read_json(path))
+        if not isinstance(result.chain, dict) or not isinstance(result.training, dict | None):
+            raise ValueError("its diagnostics are not numbers with names")
+        str(result), hash((result.seed, result.sampler, result.flow, _frozen(result.action)))
+        return result
 
 
 def _film(path: Path) -> Film:

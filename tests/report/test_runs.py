@@ -1,5 +1,6 @@
 """What is read of run folders, complete or not."""
 
+import json
 import re
 
 import numpy as np
@@ -23,7 +24,7 @@ def test_a_complete_run_lacks_nothing(make, tmp_path):
 @pytest.mark.parametrize(
     ("made", "missing"),
     [
-        ("begun", ["the training has not ended; the command below with --resume continues it", "No training history"]),
+        ("begun", ["the training has not ended. The command below with --resume continues it", "No training history"]),
         ("trained", [r"Not sampled: lattice-flows sample --run \S+/run --out \S+/run_ensemble draws"]),
         ("sampled", [r"Not measured: lattice-flows measure \S+/run --out \S+/run/result.json does that"]),
     ],
@@ -94,3 +95,12 @@ def test_other_folders_are_refused(make, tmp_path):
     make.begun(tmp_path / "E1")
     with pytest.raises(RunError, match=r"is not a run folder: name some of the runs in it, such as \S+/E1"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"chain": [1.0]}, {"training": "short"}, {"seed": [1]}, {"observables": {"E": None}}])
+def test_a_result_that_cannot_be_shown_counts_as_damaged(make, tmp_path, wrong):
+    folder = make.measured(tmp_path / "run", stored("affine", Case("E1")))
+    content = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(content | wrong))
+    run = read_run(folder)
+    assert run.result is None and "result.json is there, but damaged: cannot read" in run.missing[0]
