@@ -75,7 +75,8 @@ print(f"ESS {summary.ess:.3f}, acceptance {summary.acceptance:.3f}, after {summa
 # %% [markdown]
 # ## Fields
 #
-# The noise, and what the trained flow makes of it:
+# The noise, and what the trained flow makes of it. The noise is not white: this flow draws a free field, whose spectrum is trained,
+# too.
 
 # %%
 z = flow.prior.sample(2, seed=[5, 6])
