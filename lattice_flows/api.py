@@ -21,6 +21,7 @@ from lattice_flows.config import (
     SamplerConfig,
     TrainingConfig,
     checked_field,
+    latent_settings,
     nearest,
 )
 from lattice_flows.config.errors import explain, shown
@@ -29,7 +30,7 @@ from lattice_flows.io.ensembles import Ensemble
 from lattice_flows.io.files import FolderInUse, RunError
 from lattice_flows.measurement.result import Result
 from lattice_flows.pipeline import build_model, open_trained, recorded_config, train_model
-from lattice_flows.production import baseline_run, measure_run, sample_run
+from lattice_flows.production import baseline_run, latent_run, measure_run, sample_run
 from lattice_flows.progress import Progress
 from lattice_flows.reading import reading
 from lattice_flows.training.devices import choose_strategy, strategy_on
@@ -105,6 +106,7 @@ def sample(
     action: Action,
     length: int = 100_000,
     *,
+    sampler: str = "independence",
     seed: int = 1,
     path: str | Path | None = None,
     progress: Progress | bool = True,
@@ -124,24 +126,27 @@ def sample(
     Args:
       flow: gives the proposals; usually a trained one.
       action: the distribution is `exp(-action(phi)) / Z`.
-      length: number of configurations, 1000 or more.
+      length: number of configurations, 1000 or more; of all chains together, if there are several.
+      sampler: "independence", or "flow_hmc" or "pcn", which move the latent variable of a flow that is rarely accepted.
       seed: master seed of all random numbers.
       path: a file to write, `*.h5`; a chain that was interrupted goes on there. None keeps the ensemble in memory.
       progress: whether to show progress, or where.
-      **settings: further keys of `lattice_flows.config.ChainConfig`: `batch_size`, `thermalisation`.
+      **settings: further keys of `lattice_flows.config.ChainConfig`: `batch_size`, `thermalisation`; else as for `baseline`.
 
     Returns:
-      the proposals with their weights, and which of them the chain holds after each update.
+      the proposals with their weights, and which of them the chain holds after each update; of other samplers the chains.
 
     Raises:
       ConfigError: an unknown key, or a value that cannot be used.
       RunError: the file cannot be written, or another process is writing it.
     """
-    chain, seed = _checked(ChainConfig, {"length": length, **settings}, "sample"), _seed(seed, "sample")
+    seed, file = _seed(seed, "sample"), path if path is None else _path(path, "sample")
     _check_lattices(flow, action)
-    return sample_run(
-        flow, action, chain, seed=seed, path=path if path is None else _path(path, "sample"), progress=_progress(progress)
-    )
+    if sampler != "independence":
+        chains = _checked(SamplerConfig, latent_settings(sampler, length, settings), "sample")
+        return latent_run(sampler, flow, action, chains, seed=seed, path=file, progress=_progress(progress))
+    chain = _checked(ChainConfig, {"length": length, **settings}, "sample")
+    return sample_run(flow, action, chain, seed=seed, path=file, progress=_progress(progress))
 
 
 def baseline(

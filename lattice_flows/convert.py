@@ -20,9 +20,9 @@ import yaml
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from lattice_flows.config import ConfigError, RunConfig, Sizes
+from lattice_flows.config.components import Checked
 from lattice_flows.config.errors import explain, shown
 from lattice_flows.config.merging import on_top
-from lattice_flows.config.schema import Checked
 from lattice_flows.reading import read_toml
 
 __all__ = ["Conversion", "convert"]

@@ -1,21 +1,30 @@
 """Draws a Markov chain with the exact distribution from a trained flow, and prints the observables.
 
 python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E1_ensemble
+python scripts/sample.py --run runs/my_E1 --sampler flow_hmc --chains 128 --updates 5000 --out runs/my_E1_flow_hmc
 """
 
 import sys
 
 from lattice_flows import command_line
-from lattice_flows.command_line import Flag, exit_codes, shared
+from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
 from lattice_flows.progress import Progress
 
+INDEPENDENCE = "independence"
+OF_CHAINS = ("chains", "updates", "thinning")
 FLAGS = (
     Flag("run", "what to run", "folder of a finished training", required=True),
-    *shared("resume", "seed", "chain_length", "out", "device"),
+    Flag("sampler", "what to run", "independence, or parallel chains of flow_hmc or pcn", default=INDEPENDENCE),
+    *shared("resume", "seed", "chain_length", "chains", "updates", "thinning", "out", "device"),
 )
 
 
 def main(flags) -> int:
+    alone = flags.sampler == INDEPENDENCE
+    for name in OF_CHAINS if alone else ("chain_length",):
+        if getattr(flags, name) is not None:
+            instead = "--chain_length" if alone else ", ".join(f"--{each}" for each in OF_CHAINS)
+            raise UsageError(f"--{name} is not for --sampler {flags.sampler}: use {instead}")
     from lattice_flows.io.runs import RunDirectory
 
     run, _ = RunDirectory.open(flags.run)
@@ -24,14 +33,19 @@ def main(flags) -> int:
     progress = Progress()
     with progress.meanwhile("loading TensorFlow"):
         from lattice_flows.pipeline import open_trained, start_run
-        from lattice_flows.production import ENSEMBLE, measure_run, sample_run
+        from lattice_flows.production import ENSEMBLE, check_moves_a_flow, latent_run, measure_run, sample_run
         from lattice_flows.training.devices import choose_strategy
 
+    check_moves_a_flow(flags.sampler)
     strategy = choose_strategy(flags.device)
     _, flow, action, summary = open_trained(flags.run, strategy)
     with start_run(flags.out, config, strategy, resume=flags.resume) as out:
-        how = {"seed": config.seed, "path": out.path / ENSEMBLE, "training": summary._asdict(), "progress": progress}
-        with sample_run(flow, action, config.chain, **how) as ensemble:
+        how = {"seed": config.seed, "path": out.path / ENSEMBLE, "progress": progress}
+        if alone:
+            ensemble = sample_run(flow, action, config.chain, training=summary._asdict(), **how)
+        else:
+            ensemble = latent_run(flags.sampler, flow, action, config.sampler(flags.sampler), **how)
+        with ensemble:
             result = measure_run(ensemble, action, progress)
         out.write_json("result.json", result.to_json())
     progress.info(str(result))

@@ -11,13 +11,13 @@ from exact import two_sites_in_every_direction
 from rich.console import Console
 
 import lattice_flows as lf
-from lattice_flows import command_line, production, resources
+from lattice_flows import command_line, resources
 from lattice_flows.config import CONFIGS, ConfigError, SamplerConfig
 from lattice_flows.errors import UserError
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError
 from lattice_flows.pipeline import build_model
-from lattice_flows.production import baseline_run, flow_proposals, measure_run, sample_run
+from lattice_flows.production import baseline_run, flow_proposals, measure_run, proposals, sample_run
 from lattice_flows.progress import Progress
 from lattice_flows.resources import NotEnough
 from lattice_flows.samplers import IndependenceMetropolis, run_chain
@@ -81,8 +81,8 @@ def test_what_cannot_be_written_fails_before_anything_is_drawn(tmp_path, small_c
     with sample_run(flow, action, config.chain, path=tmp_path / "new" / "folder" / "x.h5") as ensemble:
         assert len(ensemble) == 2000
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(production, "Drawing", None)
-    monkeypatch.setattr(production, "flow_proposals", None)
+    monkeypatch.setattr(proposals, "Drawing", None)
+    monkeypatch.setattr(proposals, "flow_proposals", None)
     with pytest.raises(RunError, match=r"cannot write .*file/x.h5: File exists; what was there before is untouched"):
         sample_run(flow, action, config.chain, path=tmp_path / "file" / "x.h5")
     with pytest.raises(RunError, match=r"cannot write .*new: Is a directory"):
@@ -220,7 +220,7 @@ def test_refusals(tmp_path, small_model):
 
 def test_a_file_that_is_no_ensemble_is_not_replaced(tmp_path, small_config, small_model, monkeypatch):
     flow, action = small_model
-    monkeypatch.setattr(production, "flow_proposals", None)
+    monkeypatch.setattr(proposals, "flow_proposals", None)
     (tmp_path / "note.txt").write_text("of somebody")
     with h5py.File(tmp_path / "weights.h5", "w") as file:
         file["x"] = np.zeros(3)

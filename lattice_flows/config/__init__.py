@@ -1,21 +1,19 @@
 """Configurations of runs, typed and checked. No TensorFlow."""
 
 from lattice_flows.config.aliases import translated
+from lattice_flows.config.components import Component, Numbers, Probability, Sizes
 from lattice_flows.config.errors import ConfigError
 from lattice_flows.config.loader import CONFIGS, TRAINED, find, load
 from lattice_flows.config.registry import Registry
 from lattice_flows.config.schema import (
     ChainConfig,
-    Component,
     LatticeConfig,
-    Numbers,
-    Probability,
     RunConfig,
     SamplerConfig,
     ScheduleConfig,
-    Sizes,
     TrainingConfig,
     checked_field,
+    latent_settings,
 )
 from lattice_flows.errors import nearest
 
@@ -36,6 +34,7 @@ __all__ = [
     "TrainingConfig",
     "checked_field",
     "find",
+    "latent_settings",
     "load",
     "nearest",
     "translated",

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import pydantic
 
+from lattice_flows.config.components import Checked, Component
 from lattice_flows.config.errors import ConfigError, explain
-from lattice_flows.config.schema import Checked, Component
 from lattice_flows.errors import nearest
 
 __all__ = ["Registry"]

@@ -7,108 +7,45 @@ parameters of the registered constructor. A `Registry` checks them against the c
 second description here.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
-from pydantic_core import PydanticCustomError
 
 from lattice_flows.config.aliases import translated, with_updates
-from lattice_flows.config.errors import OUT_OF_RANGE, ConfigError, explain, shown
+from lattice_flows.config.components import (
+    BELOW,
+    Checked,
+    Component,
+    NonNegativeInt,
+    PositiveInt,
+    Probability,
+    Sizes,
+    check_numbers,
+)
+from lattice_flows.config.errors import ConfigError, explain, shown
 from lattice_flows.config.merging import on_top
 
 __all__ = [
     "ChainConfig",
-    "Checked",
-    "Component",
     "LatticeConfig",
-    "Numbers",
-    "Probability",
     "RunConfig",
     "SamplerConfig",
     "ScheduleConfig",
-    "Sizes",
     "TrainingConfig",
     "checked_field",
+    "latent_settings",
 ]
 
-# Larger numbers overflow in TensorFlow and NumPy.
-_BELOW = 2**31
-PositiveInt = Annotated[int, Field(gt=0, lt=_BELOW)]
-NonNegativeInt = Annotated[int, Field(ge=0, lt=_BELOW)]
-Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML has lists, a checked configuration has tuples
-Numbers = Annotated[tuple[PositiveFloat, ...], Field(strict=False)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
-
 _FEWEST_CONFIGURATIONS = 10  # of a chain; fewer have no error estimate
-
-
-class Checked(BaseModel):
-    """Refuses unknown keys and values of another type; a checked configuration is immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
-    """Dotted keys and numbers in nested mappings and lists."""
-    if isinstance(value, int | float):
-        yield key, value
-    elif isinstance(value, Mapping | list | tuple):
-        for name, entry in value.items() if isinstance(value, Mapping) else enumerate(value):
-            yield from _numbers(entry, f"{key}.{name}" if key else str(name))
-
-
-def _check_numbers(parameters: Mapping[str, Any]) -> None:
-    for key, number in _numbers(parameters):
-        if not (math.isfinite(number) if isinstance(number, float) else abs(number) < _BELOW):
-            context = {"key": key, "value": shown(number)}
-            raise PydanticCustomError(OUT_OF_RANGE, "it must be a finite number, an integer below 2^31", context)
-
-
-class Component(BaseModel):
-    """A registered name and the parameters of what is registered under it; `Registry.build` checks them.
-
-    A plain string is short for a name without parameters.
-
-    Attributes:
-      name: the registered name.
-      inherited: parameters that were written for a component of another name; those that this one does not take are dropped.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
-    name: str
-    inherited: Annotated[tuple[str, ...], Field(strict=False)] = ()
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @pydantic.model_validator(mode="after")
-    def _within_range(self) -> "Component":
-        _check_numbers(self.parameters)
-        return self
-
-    @pydantic.model_serializer(mode="wrap")
-    def _without_empty_mark(self, serialize: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
-        tree = serialize(self)
-        if not self.inherited:
-            del tree["inherited"]
-        return tree
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Everything but the name."""
-        return dict(self.__pydantic_extra__ or {})
 
 
 class LatticeConfig(Checked):
     """Periodic hypercubic lattice with spacing 1."""
 
-    shape: Annotated[tuple[Annotated[int, Field(ge=2, lt=_BELOW)], ...], Field(strict=False, min_length=1, max_length=4)]
+    shape: Annotated[tuple[Annotated[int, Field(ge=2, lt=BELOW)], ...], Field(strict=False, min_length=1, max_length=4)]
 
 
 class ScheduleConfig(Checked):
@@ -132,7 +69,7 @@ class TrainingConfig(Checked):
     optimizer: Component = Component(name="natural_gradient")
     schedule: ScheduleConfig = ScheduleConfig()
     evaluate_every: PositiveInt = 50
-    evaluation_samples: Annotated[int, Field(ge=8192, lt=_BELOW)] = 8192
+    evaluation_samples: Annotated[int, Field(ge=8192, lt=BELOW)] = 8192
     target_acceptance: Probability | None = None
     max_minutes: PositiveFloat | None = None
     init_from: str | None = None
@@ -163,7 +100,7 @@ class TrainingConfig(Checked):
 class ChainConfig(Checked):
     """The independence Metropolis chain drawn from the trained flow."""
 
-    length: Annotated[int, Field(ge=1000, lt=_BELOW)] = 1_000_000
+    length: Annotated[int, Field(ge=1000, lt=BELOW)] = 1_000_000
     batch_size: PositiveInt = 512
     thermalisation: NonNegativeInt = 1000
 
@@ -176,11 +113,11 @@ class SamplerConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
     chains: PositiveInt = 256
-    updates: Annotated[int, Field(ge=_FEWEST_CONFIGURATIONS, lt=_BELOW)] = 39_100
+    updates: Annotated[int, Field(ge=_FEWEST_CONFIGURATIONS, lt=BELOW)] = 39_100
     thinning: PositiveInt = 10
-    thermalisation: Annotated[int, Field(ge=10, lt=_BELOW)] = 1000
+    thermalisation: Annotated[int, Field(ge=10, lt=BELOW)] = 1000
     target_acceptance: Probability = 0.7
-    successive: Annotated[int, Field(ge=_FEWEST_CONFIGURATIONS, lt=_BELOW)] = 2000
+    successive: Annotated[int, Field(ge=_FEWEST_CONFIGURATIONS, lt=BELOW)] = 2000
 
     @pydantic.field_validator("thinning")
     @classmethod
@@ -196,7 +133,7 @@ class SamplerConfig(BaseModel):
     @pydantic.model_validator(mode="after")
     def _within_range(self) -> "SamplerConfig":
         own = self.__pydantic_extra__ or {}
-        _check_numbers(own)
+        check_numbers(own)
         if taken := own.keys() & Component.model_fields.keys():
             raise ValueError(f"a sampler has no parameter {taken.pop()!r}")
         return self
@@ -211,6 +148,9 @@ _SAMPLERS: dict[str, dict[str, int]] = {
     "hmc": {"leapfrog_steps": 10},
     "metropolis": {"thermalisation": 2000, "successive": 4000},
 }
+# Of samplers that move the latent variable of a flow: an update costs more, and forgets more.
+_OF_A_FLOW = {"updates": 4000, "thinning": 1, "thermalisation": 100}
+_OTHERS: dict[str, dict[str, Any]] = {"flow_hmc": _OF_A_FLOW, "pcn": _OF_A_FLOW | {"target_acceptance": 0.4}}
 
 
 class RunConfig(Checked):
@@ -222,7 +162,7 @@ class RunConfig(Checked):
     flow: Component
     training: TrainingConfig = TrainingConfig()
     chain: ChainConfig = ChainConfig()
-    samplers: Annotated[dict[str, SamplerConfig], Field(validate_default=True)] = {}
+    samplers: Annotated[dict[str, SamplerConfig], Field(default={}, validate_default=True)]
     stages: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
 
     @pydantic.field_validator("samplers", mode="before")
@@ -232,7 +172,8 @@ class RunConfig(Checked):
             return value
         if "metropolis" in value:
             value = {**value, "metropolis": with_updates(value["metropolis"], SamplerConfig.model_fields["thinning"].default)}
-        given = {name: settings for name, settings in value.items() if name not in _SAMPLERS}
+        others = {name: settings for name, settings in value.items() if name not in _SAMPLERS}
+        given = {name: _with_defaults(_OTHERS.get(name, {}), settings) for name, settings in others.items()}
         known = {name: _with_defaults(settings, value.get(name, {})) for name, settings in _SAMPLERS.items()}
         return known | given
 
@@ -261,7 +202,7 @@ class RunConfig(Checked):
 
     def sampler(self, name: str) -> SamplerConfig:
         """The settings of a sampler, or the defaults where the configuration does not mention it."""
-        return self.samplers.get(name, SamplerConfig())
+        return self.samplers.get(name, SamplerConfig(**_OTHERS.get(name, {})))
 
     def dump(self) -> str:
         """YAML text that `load` reads back to an equal configuration."""
@@ -289,6 +230,25 @@ def checked_field(model: type[BaseModel], name: str, value: Any, where: str) -> 
         return checked.value
     except pydantic.ValidationError as error:
         raise ConfigError(f"{where} has the value {shown(value)}: {error.errors()[0]['msg'].lower()}") from None
+
+
+def latent_settings(sampler: str, length: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of the `SamplerConfig` of a sampler that moves the latent variable of a flow, with defaults of its own.
+
+    Args:
+      sampler: its name.
+      length: number of configurations of all chains together, where the settings do not say how many updates.
+      settings: that were given.
+
+    Raises:
+      ConfigError: a length that no chain can have.
+    """
+    length = checked_field(ChainConfig, "length", length, "sample: length")
+    keys = _OTHERS.get(sampler, {}) | dict(settings)
+    chains, thinning = (keys.get(name, SamplerConfig.model_fields[name].default) for name in ("chains", "thinning"))
+    if "updates" not in settings and all(isinstance(number, int) and number > 0 for number in (chains, thinning)):
+        keys["updates"] = -(-length // chains) * thinning
+    return keys
 
 
 def _with_defaults(defaults: Mapping[str, Any], settings: Any) -> Any:

@@ -43,6 +43,11 @@ class NormalEvenSites(tfd.Distribution):
             name=name,
         )
 
+    @property
+    def odd(self) -> tfd.Distribution:
+        """The distribution of the odd sites."""
+        return self._odd
+
     def _batch_shape(self) -> tf.TensorShape:
         return self._odd.batch_shape
 

@@ -3,6 +3,7 @@
 from lattice_flows.config import Registry
 from lattice_flows.samplers.chain import ChainState, Chunk, Sampler, run_chain
 from lattice_flows.samplers.drawing import Drawing, Stretch
+from lattice_flows.samplers.flow_hmc import PCN, FlowHMC
 from lattice_flows.samplers.fourier_hmc import FourierHMC
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.independence import IndependenceMetropolis
@@ -11,10 +12,12 @@ from lattice_flows.samplers.tempering import Tempering
 
 __all__ = [
     "HMC",
+    "PCN",
     "SAMPLERS",
     "ChainState",
     "Chunk",
     "Drawing",
+    "FlowHMC",
     "FourierHMC",
     "IndependenceMetropolis",
     "LocalMetropolis",
@@ -31,6 +34,8 @@ SAMPLERS = Registry(
         "fourier_hmc": FourierHMC,
         "metropolis": LocalMetropolis,
         "independence": IndependenceMetropolis,
+        "flow_hmc": FlowHMC,
+        "pcn": PCN,
         "tempering": Tempering,
     },
 )

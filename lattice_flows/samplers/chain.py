@@ -151,7 +151,9 @@ class Sampler:
         """Compiled once for chunks of all lengths, with and without thinning, in thermalisation and after it."""
 
         @tf.function(jit_compile=True, autograph=False)
-        def block(state: Any, seed: Any, first: Any, rows: Any, thinning: Any, adapting: Any, row_capacity: int, capacity: int) -> Any:
+        def block(
+            state: Any, seed: Any, first: Any, rows: Any, thinning: Any, adapting: Any, row_capacity: int, capacity: int
+        ) -> Any:
             known = tf.function(self.step, autograph=False).get_concrete_function(state, seed).structured_outputs[1]
             infos = [tf.TensorArray(spec.dtype, capacity, element_shape=spec.shape) for spec in known]
             kept = tf.TensorArray(state.phi.dtype, row_capacity, element_shape=state.phi.shape)

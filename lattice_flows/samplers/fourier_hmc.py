@@ -10,7 +10,7 @@ G and M follow from the modes of the smallest momenta. Only thermalisation measu
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -120,7 +120,7 @@ class FourierHMC(Sampler):
         """Leapfrog from a state: configurations at the end with their action and force, and modes of the momenta there."""
         half = state.step_size / 2
 
-        def leap(n, phi, _action, force, momenta):
+        def leap(n: Any, phi: Any, _action: Any, force: Any, momenta: Any) -> Any:
             momenta -= half * self._modes(force)
             velocity = self._transform.inverse(momenta / masses, tf.einsum)
             phi += 2 * half * tf.reshape(velocity, phi.shape)

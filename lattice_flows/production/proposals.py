@@ -1,0 +1,99 @@
+"""The chain of a flow whose proposals are independent of each other."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lattice_flows.actions import Action
+from lattice_flows.config import ChainConfig
+from lattice_flows.flows import Flow
+from lattice_flows.importance import WeightedSampler
+from lattice_flows.io.ensembles import Ensemble
+from lattice_flows.io.segments import EnsembleWriter
+from lattice_flows.measurement.series import measured
+from lattice_flows.production.ensembles import attributes_of, drawn, size_of
+from lattice_flows.progress import Progress
+from lattice_flows.resources import chain_bytes, check_memory, sampler_bytes
+from lattice_flows.samplers import Drawing, IndependenceMetropolis, Stretch
+
+__all__ = ["flow_proposals", "of_flow", "sample_run"]
+
+# Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
+_INTEGRATION_ERROR = 1e-3
+_INTEGRATION_SAMPLES = 2048
+_OF_TRAINING = ("ess", "acceptance", "forward_ess")
+
+
+def flow_proposals(
+    flow: Flow, action: Action, *, batch_size: int = 512, seed: int = 1, progress: Progress | None = None
+) -> WeightedSampler:
+    """The sampler of a production run.
+
+    The step of a continuous flow is halved until log weights change by less than 1e-3 on average.
+    """
+    progress = progress or Progress(quiet=True)
+    sampler = WeightedSampler(flow, action, batch_size, seed)
+    with progress.working("compiling the sampler"):
+        sampler = sampler.integrated(_INTEGRATION_ERROR, _INTEGRATION_SAMPLES, progress.info)
+        next(sampler.batches(1, "compilation"))
+    return sampler
+
+
+def of_flow(flow: Flow) -> dict[str, Any]:
+    """What an ensemble says about the flow that it was drawn with."""
+    return {"weights": flow.fingerprint(), "integration_steps": flow.integration_steps}
+
+
+def sample_run(
+    flow: Flow,
+    action: Action,
+    settings: ChainConfig,
+    *,
+    seed: int = 1,
+    path: Path | None = None,
+    training: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Ensemble:
+    """Runs the independence Metropolis chain of a trained flow.
+
+    The ensemble holds all proposals with their log weights and with what is measured on them, and which of them the chain holds
+    after each update, so that log Z, the effective sample size and reweighted estimates follow from it too.
+
+    Args:
+      flow: trained.
+      action: to sample.
+      settings: length, thermalisation and batch size.
+      seed: master seed.
+      path: a file to write. An existing file made with the same weights, settings and seed is kept, and a chain of these that was
+        interrupted goes on where it stood. None keeps the ensemble in memory.
+      training: what the training says about the flow, "ess", "acceptance" and "forward_ess", with which the chain is compared.
+      progress: where progress is shown; None for silence.
+
+    Raises:
+      RunError: the file cannot be written, another process is writing it, or there is something else than an ensemble.
+      NotEnough: memory or disk would not suffice.
+    """
+    progress = progress or Progress(quiet=True)
+    attributes = attributes_of("independence", action, settings.model_dump(mode="json"), seed, settings.thermalisation)
+    attributes |= of_flow(flow)
+    known = {name: training[name] for name in _OF_TRAINING if training and training.get(name) is not None}
+
+    def draw(writer: EnsembleWriter) -> dict[str, Any]:
+        proposals = flow_proposals(flow, action, batch_size=settings.batch_size, seed=seed, progress=progress)
+        sampler, stretches = IndependenceMetropolis(proposals), [Stretch(settings.length)]
+        drawing = Drawing(sampler, stretches, thermalisation=settings.thermalisation, seed=seed, saved=writer.state)
+        drawing.begin()
+        with progress.bar("sampling", settings.length + settings.thermalisation, drawing.updates) as bar:
+            for chunk in drawing.chunks():
+                writer.append(chunk.data, measured(chunk.rows, action), state=drawing.saved)
+                bar.advance(len(chunk.rows), drawing.status)
+        return {
+            "acceptance": drawing.acceptance,
+            "samples_per_second": drawing.updates_per_second,
+            "integration_error": proposals.integration_error,
+        }
+
+    what, advice = f"a chain of {settings.length} configurations", "use a smaller chain.length"
+    check_memory(chain_bytes(settings.length) + sampler_bytes(action.lattice.shape, settings.batch_size), what, advice)
+    size = size_of(action, settings.thermalisation + settings.length, 2)
+    return drawn(path, attributes, settings.length, {"training": known} if known else {}, draw, progress, (size, what, advice))

@@ -1,0 +1,206 @@
+"""Hybrid Monte Carlo on the latent variable of a flow, and pCN: what flows propose where whole fields are rarely accepted.
+
+    phi = f(z),    exp(-S(phi)) dphi = exp(-U(z)) dz,    U(z) = |z|^2 / 2 - w(z)
+
+z are the unit normal numbers that prior and map make a field of, and w is its log weight: constant for a perfect flow, for which U
+is that of independent oscillators. An update draws momenta p, unit normal too, and moves (z, p) by the Hamiltonian
+
+    H = |z|^2 / 2 + |p|^2 / 2 - w(z)
+
+for a quarter of a turn, in `panels` equal parts. Each turns (z, p) by theta / 2, kicks p by `theta dw/dz` and turns again:
+
+    turn by a:    z' = z cos a + p sin a,    p' = p cos a - z sin a,    theta = pi / (2 panels)
+
+The end is accepted with probability `min(1, exp(-dH))`. Turns are exact for the Gaussian part of H, so that kicks, and errors, are
+those of w alone (A. Beskos et al., Stoch. Proc. Appl. 121 (2011) 2201, have this splitting). The gradient of any function of z may
+kick: the map stays reversible and keeps volumes. Kicks therefore integrate a continuous flow in few steps; dH needs w itself.
+
+Without kicks, z' = p after a quarter of a turn and `dH = w - w'`: independence Metropolis. Without kicks and by a smaller angle, it
+is the preconditioned Crank-Nicolson proposal (pCN; S. L. Cotter et al., Stat. Sci. 28 (2013) 424), which needs no gradient.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from pydantic import NonNegativeInt, PositiveInt
+
+from lattice_flows.actions import Action
+from lattice_flows.flows import Flow
+from lattice_flows.importance import WeightedSampler
+from lattice_flows.priors import SignSymmetric
+from lattice_flows.priors.whitening import whitening
+from lattice_flows.samplers.adaptation import mean_acceptance, scaled
+from lattice_flows.samplers.chain import Sampler
+from lattice_flows.samplers.decisions import accepts, chosen
+from lattice_flows.samplers.hmc import Info, exp_minus_dh
+from lattice_flows.seeds import sub_seed
+
+__all__ = ["PCN", "FlowHMC", "State"]
+
+_QUARTER_TURN = np.pi / 2
+
+
+class State(NamedTuple):
+    """Where the chains stand.
+
+    Attributes:
+      phi: configurations `[chains, *shape]`.
+      z: the numbers that they are made of, of the same shape.
+      log_weight: w, `[chains]`.
+      angle: by which an update turns (z, p), a scalar.
+      adaptations: of the angle so far, a scalar.
+    """
+
+    phi: tf.Tensor
+    z: tf.Tensor
+    log_weight: tf.Tensor
+    angle: tf.Tensor
+    adaptations: tf.Tensor
+
+
+class FlowHMC(Sampler):
+    """Trajectories of a flow's latent variable: turns, which the Gaussian part of H needs, and kicks by the rest.
+
+    Chains of a flow for both peaks of the broken phase, made of one for a single peak (`symmetrized`), choose a sign at random in
+    every update, which S and w do not depend on.
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
+    proposals = lf.importance.WeightedSampler(lf.flows.affine(action.lattice, layers=2), action, batch_size=64, seed=1)
+    sampler = lf.samplers.FlowHMC(proposals, chains=8, panels=2)
+    state, info = sampler.step(sampler.init(seed=1), tf.constant([1, 2]))
+    print(info.accepted)
+    ```
+
+    Args:
+      proposals: knows the flow, with the integration steps that its weights need, and the action.
+      chains: how many chains run at once.
+      target_acceptance: not used; more panels give a larger acceptance.
+      panels: kicks of an update; 0 for independence Metropolis.
+      kick_steps: of the integration that kicks use, of a continuous flow.
+
+    Raises:
+      ValueError: the flow's prior is not an image of unit normal numbers, or has both signs while flow or action are not even.
+    """
+
+    name: ClassVar[str] = "flow_hmc"
+    needs_flow: ClassVar[bool] = True
+    exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
+
+    def __init__(
+        self,
+        proposals: WeightedSampler,
+        *,
+        chains: int = 256,
+        target_acceptance: float = 0.7,
+        panels: NonNegativeInt = 3,
+        kick_steps: PositiveInt = 4,
+    ):
+        super().__init__(proposals.action, chains=chains, target_acceptance=target_acceptance)
+        coarse = copy.copy(flow := proposals.flow)
+        coarse.set_integration_steps({name: min(kick_steps, steps) for name, steps in flow.integration_steps.items()})
+        self._panels, self._both_signs = panels, isinstance(flow.prior, SignSymmetric)
+        if self._both_signs and not (flow.is_odd and self.action.even):
+            raise ValueError(f"{self.name} cannot draw signs for a map that is not odd or an action that is not even")
+        self._fields, self._coarse = (_fields_of(each, self.action) for each in (flow, coarse))
+
+    def init(self, seed: int) -> State:
+        """Starts with fields of the flow."""
+        z = tf.random.stateless_normal(
+            [self.chains, *self.action.lattice.shape], sub_seed(seed, f"{self.name} start"), dtype=tf.float64
+        )
+        phi, log_weight = tf.function(self._fields, jit_compile=True)(z)
+        # Anything is better than a field without a weight.
+        log_weight = tf.where(tf.math.is_finite(log_weight), log_weight, -np.inf)
+        return State(phi, z, log_weight, tf.constant(_QUARTER_TURN, tf.float64), tf.constant(0))
+
+    def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
+        """One trajectory of every chain."""
+        before = tf.random.stateless_normal(state.z.shape, tf.random.fold_in(seed, 0), dtype=state.z.dtype)
+        z, after = self._trajectory(state.z, before, state.angle)
+        phi, log_weight = self._fields(z)
+        energy = tf.reduce_sum(z * z - state.z * state.z + after * after - before * before, self.action.lattice.axes) / 2
+        dh = energy - (log_weight - state.log_weight)
+        accepted = accepts(dh, tf.random.fold_in(seed, 1))
+        phi, z, log_weight = chosen(accepted, (phi, z, log_weight), (state.phi, state.z, state.log_weight))
+        if self._both_signs:
+            heads = tf.random.stateless_uniform([self.chains], tf.random.fold_in(seed, 2)) < 0.5
+            phi = chosen(heads, phi, -phi)
+        return state._replace(phi=phi, z=z, log_weight=log_weight), Info(accepted, dh)
+
+    def series(self, info: Info) -> dict[str, np.ndarray]:
+        """`exp(-dH)`, whose mean must be 1."""
+        return {"exp_minus_dh": exp_minus_dh(info.dh)}
+
+    def _trajectory(self, z: tf.Tensor, momenta: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """z and momenta after all panels."""
+        if not self._panels:
+            return _turned(z, momenta, angle)
+        part = angle / self._panels
+
+        def panel(n: Any, z: Any, momenta: Any) -> Any:
+            z, momenta = _turned(z, momenta, part / 2)
+            _, slope = tfp.math.value_and_gradient(lambda z: self._coarse(z)[1], z)
+            return n + 1, *_turned(z, momenta + part * slope, part / 2)
+
+        return tf.while_loop(lambda n, *_: n < self._panels, panel, (0, z, momenta))[1:]
+
+
+class PCN(FlowHMC):
+    """Proposals that turn a flow's latent variable by an angle, adapted to an acceptance; no gradient is needed.
+
+    ```python
+    action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=1.0, lam=0.5)
+    proposals = lf.importance.WeightedSampler(lf.flows.affine(action.lattice, layers=2), action, batch_size=64, seed=1)
+    sampler = lf.samplers.PCN(proposals, chains=8)
+    state, info = sampler.step(sampler.init(seed=1), tf.constant([1, 2]))
+    ```
+
+    Args:
+      proposals: knows the flow, with the integration steps that its weights need, and the action.
+      chains: how many chains run at once.
+      target_acceptance: the acceptance that the angle is adapted to during thermalisation. It is exceeded where the angle reaches a
+        quarter of a turn, and proposals are independent.
+
+    Raises:
+      ValueError: as for `FlowHMC`.
+    """
+
+    name: ClassVar[str] = "pcn"
+
+    def __init__(self, proposals: WeightedSampler, *, chains: int = 256, target_acceptance: float = 0.7):
+        super().__init__(proposals, chains=chains, target_acceptance=target_acceptance, panels=0)
+
+    def adapt(self, state: State, info: Info) -> State:
+        """Brings the mean of `min(1, exp(w' - w))` closer to the target."""
+        angle = scaled(state.angle, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)
+        return state._replace(angle=tf.minimum(angle, _QUARTER_TURN), adaptations=state.adaptations + 1)
+
+    def diagnostics(self, state: State) -> dict[str, float]:
+        """The angle."""
+        return {"angle": float(state.angle)}
+
+
+def _fields_of(flow: Flow, action: Action) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """A function from unit normal numbers `[n, *shape]` to fields of the flow and their log weights `[n]`, float64.
+
+    Of a prior with both signs, fields have the sign of the distribution that it is made of.
+    """
+    of_one_sign = flow.prior.distribution if isinstance(flow.prior, SignSymmetric) else flow.prior
+    white = whitening(of_one_sign, flow.lattice)
+
+    def fields(z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        phi, log_q = flow.push_forward(tf.cast(white.forward(z), flow.density_dtype))
+        phi = tf.cast(phi, tf.float64)
+        return phi, -action(phi) - log_q
+
+    return fields
+
+
+def _turned(z: tf.Tensor, momenta: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    return z * cosine + momenta * sine, momenta * cosine - z * sine
