@@ -153,8 +153,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
             missing.append(f"{file} is there, but damaged: {error}.")
             return None
 
-    trained = (path / _WEIGHTS).exists()
-    excerpt = read(ENSEMBLE, _excerpt, _not_sampled(path, trained))
+    excerpt = read(ENSEMBLE, _excerpt, _not_sampled(path))
     result = read(_RESULT, _result, _not_measured(path) if (path / ENSEMBLE).exists() else "")
     begun = [(folder / METRICS).exists() for folder in stage_folders(path)]
     history = [_metrics(folder / METRICS, missing) for folder, there in zip(stage_folders(path), begun, strict=True) if there]
@@ -188,11 +187,13 @@ def _check_folder(path: Path) -> None:
             raise RunError(f"{path} is not a run folder{hint}")
 
 
-def _not_sampled(path: Path, trained: bool) -> str:
+def _not_sampled(path: Path) -> str:
+    if (path / _RESULT).exists():
+        return f"{ENSEMBLE} is not there any more, so nothing is drawn of it."
     goes_on = "The run is going on" if is_locked(path) else "The command below with --resume continues it"
     if (path / f"{ENSEMBLE}.segments").is_dir():
         return f"The ensemble is not complete. {goes_on}."
-    if trained:
+    if (path / _WEIGHTS).exists():
         command = shlex.join(["lattice-flows", "sample", "--run", str(path), "--out", f"{path}_ensemble"])
         return f"Not sampled: {command} draws an ensemble into a folder of its own."
     return f"No ensemble and no weights: the training has not ended. {goes_on}."

@@ -48,6 +48,12 @@ def test_a_baseline_has_no_history_and_lacks_none(make, tmp_path):
     np.testing.assert_array_equal(run.excerpt.successive["update 20"], phi[1, 0])
 
 
+def test_an_ensemble_may_be_gone(make, tmp_path):
+    folder = make.measured(tmp_path / "run", stored("affine", Case("E1")))
+    (folder / ENSEMBLE).unlink()
+    assert read_run(folder).missing == ["ensemble.h5 is not there any more, so nothing is drawn of it."]
+
+
 def test_proposals_have_their_action_and_density(make, tmp_path):
     run = read_run(make.sampled(tmp_path / "run"))
     with Ensemble(tmp_path / "run" / ENSEMBLE) as ensemble:
