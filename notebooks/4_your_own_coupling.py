@@ -115,7 +115,8 @@ lf.plots.log_weight_histogram(log_weights, "6 x 6, lam = 6.975")
 # %% [markdown]
 # ## And still exact?
 #
-# The Metropolis chain makes any flow exact, so both give the same physics, with different autocorrelations.
+# The Metropolis chain makes any flow exact, so both give the same physics, with different autocorrelations. The checks say how far
+# the errors of either chain can be trusted.
 
 # %%
 results = {inner: lf.measure(lf.sample(flow, action, 20_000, progress=False)) for inner, flow in flows.items()}
@@ -128,3 +129,7 @@ for name in ("two_point_susceptibility", "ising_energy", "phi_fourth"):
     print(f"{name:26} power law {mine!s:12} affine {theirs!s:12} {row.pull:+.1f} sigma")
     print(f"{'':26} tau_int   {mine.tau_int:<12.2f}        {theirs.tau_int:.2f}")
 print(bent.conclusion.splitlines()[-1])
+for inner, result in results.items():
+    print(
+        f"{inner:10}", {check.name: check.verdict for check in result.checks if check.verdict in ("doubtful", "bad")} or "all good"
+    )
