@@ -84,8 +84,9 @@ print(result)
 # %% [markdown]
 # The Schwinger-Dyson equation $\langle \phi_x\, \partial S / \partial \phi_x \rangle = 1$ holds for every action, and tests the
 # ensemble without knowing any answer. The force in it comes from automatic differentiation, and HMC takes its force from there,
-# too. HMC needs a look at this theory: with its usual ten leapfrog steps, a trajectory lasts about half a period of the slowest mode and
-# does little more than to change its sign, which the check `r_hat` finds doubtful. Five steps are a quarter of a period.
+# too. HMC needs a look at this theory: with its usual ten leapfrog steps, a trajectory lasts about half a period of the slowest
+# mode and does little more than to change its sign, which the check `r_hat` finds doubtful. Five steps are a quarter of a
+# period.
 
 # %%
 hmc = lf.measure(lf.baseline(action, chains=64, updates=1000, thinning=4, thermalisation=500, leapfrog_steps=5, progress=False))
