@@ -213,7 +213,8 @@ def _table(planned: Sequence[Point], ended: Sequence[Point]) -> str:
     for point in ended:
         numbers = [getattr(point.summary, name, None) for name in _OF_SUMMARY]
         shown = ["" if number is None else f"{number:{how}}" for number, how in zip(numbers, _FORMATS, strict=True)]
-        verdict = point.verdict if len(point.verdict) <= _LONGEST_REASON else f"{point.verdict[:_LONGEST_REASON]} ..."
+        verdict = point.verdict or ""
+        verdict = verdict if len(verdict) <= _LONGEST_REASON else f"{verdict[:_LONGEST_REASON]} ..."
         rows.append([*map(_text, point.values.values()), *shown, verdict.replace("|", "/")])
     return text_table([*planned[0].values, *_TITLES], rows, compact=True)
 

@@ -18,6 +18,7 @@ Convolutions are products in momentum space; see `fourier`.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -190,12 +191,13 @@ class EquivariantODE(AugmentedBijector):
         """
         method, h, basis, keys = self._method, sign / self._steps, tf.constant(self._basis, dtype), list(self._variables)
 
-        def step(n, phi, *variables):
+        def step(n: Any, phi: tf.Tensor, *variables: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             values = dict(zip(keys, variables, strict=True))
             at_stages = {key: tf.tensordot(basis[n], values.pop(key), 1) for key in keys if not key.endswith("frequencies")}
             at_stages["here"] = at_stages["weights"][..., 0]
             at_stages |= {key: kernels.spectra(at_stages[key]) for key, kernels in self._kernels.items()}
-            velocities, divergences = [], []
+            velocities: list[tf.Tensor] = []
+            divergences: list[tf.Tensor] = []
             for stage, row in enumerate(method.stages):
                 terms = values | {key: at_stage[stage] for key, at_stage in at_stages.items()}
                 velocity, divergence = self._velocity(phi + h * combined(row, velocities), terms)
@@ -210,8 +212,8 @@ class EquivariantODE(AugmentedBijector):
         steps, dtype, step = self._steps, x.dtype, self._step(sign, x.dtype)
 
         @tf.custom_gradient
-        def flow(phi, *variables):
-            def forward(n, phi, log_det, history):
+        def flow(phi: tf.Tensor, *variables: tf.Tensor) -> Any:
+            def forward(n: Any, phi: tf.Tensor, log_det: tf.Tensor, history: tf.Tensor) -> Any:
                 # XLA does this in place, and vectorised maps take it, as they do not a TensorArray in a compiled loop.
                 history = tf.tensor_scatter_nd_update(history, [[n]], phi[tf.newaxis])
                 phi, change = step(n, phi, *variables)
@@ -220,10 +222,10 @@ class EquivariantODE(AugmentedBijector):
             start = (0, phi, tf.zeros(tf.shape(phi)[:1], tf.float64), tf.zeros(tf.concat([[steps], tf.shape(phi)], 0), dtype))
             _, end, log_det, history = tf.while_loop(lambda n, *_: n < steps, forward, start, maximum_iterations=steps)
 
-            def gradient(of_end, of_log_det):
+            def gradient(of_end: tf.Tensor, of_log_det: tf.Tensor) -> Any:
                 of_log_det = tf.cast(of_log_det, dtype)
 
-                def backward(n, of_phi, *of_variables):
+                def backward(n: Any, of_phi: tf.Tensor, *of_variables: tf.Tensor) -> Any:
                     before = [history[n], *variables]
                     with tf.GradientTape() as tape:
                         tape.watch(before)

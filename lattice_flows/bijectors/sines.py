@@ -1,6 +1,7 @@
 """Sines and cosines that are fast in XLA."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +31,7 @@ def sines_and_cosines(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     of_sine, of_cosine = ([tf.constant(c, x.dtype) for c in coefficients] for coefficients in _POLYNOMIALS[x.dtype])
 
     @tf.custom_gradient
-    def both(x):
+    def both(x: tf.Tensor) -> Any:
         turns = tf.round(x / (2 * np.pi))
         angle = (x - turns * _TURN) - turns * (2 * np.pi - _TURN)
         square = angle**2

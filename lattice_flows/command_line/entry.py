@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     script = importlib.import_module(f"lattice_flows.scripts.{name}")
     program = f"lattice-flows {name}"
-    return run(script.main, script.FLAGS, script.__doc__.replace(f"python scripts/{name}.py", program), rest, program)
+    return run(script.main, script.FLAGS, (script.__doc__ or "").replace(f"python scripts/{name}.py", program), rest, program)
 
 
 def _failed(code: int, line: str) -> int:

@@ -27,7 +27,12 @@ GROUPS = ("what to run", "physics", "training", "sampling", "output", "device")
 _FROM_CONFIGURATION = "from the configuration"
 # Flags that set the length of one sampler alone.
 _OF_ONE_SAMPLER = {"trajectories": "hmc", "configurations": "metropolis"}
-_SECTIONS: dict[str, type[pydantic.BaseModel]] = {"": RunConfig, "lattice": LatticeConfig, "training": TrainingConfig, "chain": ChainConfig}
+_SECTIONS: dict[str, type[pydantic.BaseModel]] = {
+    "": RunConfig,
+    "lattice": LatticeConfig,
+    "training": TrainingConfig,
+    "chain": ChainConfig,
+}
 
 
 class UsageError(UserError):

@@ -98,7 +98,9 @@ class ConditionedFlow(Flow):
             arrays = {**arrays, **repeated, hats: self._hats.numpy()}
         return self._at_every_knot(arrays, lambda one: super(ConditionedFlow, self).transferred(one, lattice))
 
-    def _at_every_knot(self, arrays: Mapping[str, np.ndarray], translate: Callable[[Mapping], dict]) -> dict[str, np.ndarray]:
+    def _at_every_knot(
+        self, arrays: Mapping[str, np.ndarray], translate: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> dict[str, np.ndarray]:
         stacks, number = self._stacks(), len(self.knots)
         if any(len(arrays[name]) != number for name in stacks & arrays.keys()):
             return dict(arrays)  # which do not fit, as `assign` will say
@@ -180,7 +182,9 @@ def conditioned(
 def _creator(hats: tf.Variable) -> Callable[..., Any]:
     """Makes an `_Interpolated` where a trained variable is asked for."""
 
-    def create(next_creator: Callable[..., tf.Variable], initial_value: Any, trainable: bool | None = None, **settings: Any):
+    def create(
+        next_creator: Callable[..., tf.Variable], initial_value: Any, trainable: bool | None = None, **settings: Any
+    ) -> tf.Variable:
         if trainable is False:
             return next_creator(initial_value=initial_value, trainable=trainable, **settings)
         start = tf.convert_to_tensor(initial_value, settings.get("dtype"))

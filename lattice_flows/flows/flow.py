@@ -3,6 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -91,7 +92,7 @@ class Flow(tf.Module):
         log_det = self.bijector.forward_log_det_jacobian(z, event_ndims=self.lattice.d)
         return phi, self.prior.log_prob(tf.cast(z, tf.float64)) - tf.cast(log_det, tf.float64)
 
-    def sample_and_log_prob(self, n: int, seed, dtype: tf.DType = tf.float64) -> tuple[tf.Tensor, tf.Tensor]:
+    def sample_and_log_prob(self, n: int, seed: Any, dtype: tf.DType = tf.float64) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws fields.
 
         Args:

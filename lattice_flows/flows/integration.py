@@ -19,6 +19,7 @@ __all__ = ["Integrated", "integrated_parts", "with_integration_steps"]
 class Integrated(Protocol):
     """What a bijector that is solved by integration offers."""
 
+    name: str
     integration_steps: int
 
     def with_integration_steps(self, steps: int) -> "Integrated":

@@ -30,7 +30,8 @@ def intermediate_fields(flow: Flow, n: int, seed: Any) -> dict[str, tf.Tensor]:
       label -> fields `[n, *shape]`, float64: "noise", and then what each step leaves, "t = 0.25" or "1 of 16: coupling 0". The
       last ones are samples of the flow, for flows of one peak those of one sign.
     """
-    steps, distribution = [], flow.distribution
+    steps: list[Any] = []
+    distribution = flow.distribution
     while hasattr(distribution, "distribution"):  # that of a flow, or of one around another flow
         steps = _steps(distribution.bijector) + steps if hasattr(distribution, "bijector") else steps
         distribution = distribution.distribution

@@ -94,7 +94,7 @@ def shown(check: Check) -> str:
 
 
 def limit(check: Check, number: float | None) -> str:
-    """One of the limits of a check as text, with the side on which numbers are the bad ones; "unknown" for one that is not finite."""
+    """A limit of a check as text, with the side on which numbers are the bad ones; "unknown" for one that is not finite."""
     if number is None or check.bad is None or check.doubtful is None:
         return "unknown"
     return f"{'above' if check.bad >= check.doubtful else 'below'} {number:.3g}"

@@ -49,7 +49,8 @@ class ObservableResult(NamedTuple):
         if not isinstance(row, Mapping):
             return cls(Estimate(*row))
         known: dict[str, Any] = dict(row)
-        own = None if known["value"] is None else Estimate(*(known.get(name) for name in _NUMBER))
+        number: Any = {name: known.get(name) for name in _NUMBER}
+        own = None if known["value"] is None else Estimate(**number)
         others = {
             kind: Estimate(known[kind], known[f"{kind}_error"])
             for kind in ("reference", "published", "reweighted")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -136,7 +137,7 @@ def _convolution(
     return kernel, uniform(rng, (outputs,), fan_in, f"{name}/bias")
 
 
-def _layer(x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable, activation) -> tf.Tensor:
+def _layer(x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable, activation: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """Convolution, bias and activation, of blocks as in `periodic_convolution`."""
     y = periodic_convolution(x, kernel)
     # Element-wise operations of TensorFlow take at most eight axes; in four dimensions y has ten.
@@ -144,7 +145,9 @@ def _layer(x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable, activation) -> 
     return tf.reshape(activation(flat + bias[:, tf.newaxis]), [*y.shape[:-1], -1])
 
 
-def _along(choice: tuple[int, ...], x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable, activation) -> tf.Tensor:
+def _along(
+    choice: tuple[int, ...], x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable, activation: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
     """A layer `[inputs, batch, *shape]` -> `[outputs, batch, *shape]` along some of the axes; the others join the batch."""
     others = [axis for axis in range(len(x.shape) - 2) if axis not in choice]
     order = [0, 1, *(axis + 2 for axis in (*others, *choice))]

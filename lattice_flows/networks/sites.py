@@ -28,7 +28,7 @@ class Sites:
         """`[batch, *shape]` -> `[batch, sites]`."""
 
         @tf.custom_gradient
-        def gather(x):
+        def gather(x: tf.Tensor) -> tf.Tensor:
             return tf.gather(tf.reshape(x, [-1, self._mask.size]), self._inside, axis=1), self.put
 
         return gather(field)
@@ -37,7 +37,7 @@ class Sites:
         """`[batch, sites]` -> `[batch, *shape]`, zero elsewhere."""
 
         @tf.custom_gradient
-        def gather(x):
+        def gather(x: tf.Tensor) -> tf.Tensor:
             field = tf.gather(tf.pad(x, [[0, 0], [1, 0]]), self._place, axis=1)
             return tf.reshape(field, [-1, *self._mask.shape]), self.take
 

@@ -75,7 +75,7 @@ def colour_bar(figure: Figure, image: AxesImage, panels: np.ndarray) -> None:
     """Adds the scale of the colours beside some panels."""
     bar = figure.colorbar(image, ax=panels, shrink=0.8, aspect=15, extend="both")
     bar.set_label(r"$\phi$", rotation=0)
-    bar.solids.set_rasterized(True)
+    bar.solids.set_rasterized(True)  # type: ignore[union-attr]
 
 
 def scale(fields: Iterable[np.ndarray]) -> Normalize:

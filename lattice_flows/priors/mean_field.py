@@ -6,7 +6,7 @@ Fluctuations around the mean field v alone are rare between the peaks, rarer tha
 weights there have a heavy tail. A small share w of fields without a mean field bounds them.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -82,7 +82,7 @@ class WithShare(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return self._first.event_shape
 
-    def _sample_n(self, n, seed=None) -> tf.Tensor:
+    def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         of_sample, of_choice = tfp.random.split_seed(seed, n=2)
         first, second = (part.sample(n, seed=of_sample) for part in (self._first, self._second))
         shape = tf.concat([[n], tf.ones_like(tf.shape(first)[1:])], axis=0)

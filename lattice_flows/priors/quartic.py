@@ -11,6 +11,7 @@ for b -> 0, four fifths for a = 0, and about `sqrt(2 b) / |a|` in a deep double 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -77,10 +78,10 @@ class Quartic(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([])
 
-    def _sample_n(self, n, seed=None) -> tf.Tensor:
+    def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         shape, seed = tf.concat([[n], self._shape], axis=0), tfp.random.sanitize_seed(seed)
 
-        def propose(attempt, z, kept):
+        def propose(attempt: Any, z: tf.Tensor, kept: tf.Tensor) -> Any:
             of_proposal, of_decision = tfp.random.split_seed(tf.random.fold_in(seed, attempt), n=2)
             proposal = math.sqrt(self._variance) * tf.random.stateless_normal(shape, of_proposal, dtype=tf.float64)
             uniform = tf.random.stateless_uniform(shape, of_decision, dtype=tf.float64)

@@ -6,6 +6,7 @@ A distribution that knows one peak of the broken phase becomes one that knows bo
 """
 
 import math
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -56,7 +57,7 @@ class SignSymmetric(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return self.distribution.event_shape
 
-    def _sample_n(self, n, seed=None) -> tf.Tensor:
+    def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         of_sample, of_sign = tfp.random.split_seed(seed, n=2)
         x = self.distribution.sample(n, seed=of_sample)
         sign = tf.random.stateless_uniform(tf.concat([[n], tf.ones_like(tf.shape(x)[1:])], axis=0), of_sign) < 0.5

@@ -119,7 +119,7 @@ class Progress:
             if self._plan is not None and (activity.happens_once or not any(other.total for other in self._activities)):
                 self._plan.count(activity)
 
-    def _display(self) -> contextlib.AbstractContextManager:
+    def _display(self) -> contextlib.AbstractContextManager[object]:
         if self.is_live:
             return Live(get_renderable=self._lines, console=self.console, transient=True, refresh_per_second=_FRAMES)
         return contextlib.nullcontext() if self.console.quiet else self._signs_of_life()

@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -37,7 +38,7 @@ def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
         return estimator
 
     @functools.wraps(estimator)
-    def chunked(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **settings) -> GradientEstimate:
+    def chunked(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **settings: Any) -> GradientEstimate:
         fields = draw()
         chunks = tf.reshape(fields[: whole * chunk], [whole, chunk, *fields.shape[1:]])
         size = sum(math.prod(variable.shape) for variable in flow.trainable_variables)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +50,7 @@ class ForwardSamples:
         self.fields, phi = (phi[::2], phi[1::2]) if trained_on else (phi[:0], phi)
         whole = len(phi) - len(phi) % _BATCH if len(phi) > _BATCH else len(phi)
         self._batches = np.split(phi[:whole], max(whole // _BATCH, 1))
-        self._compiled: dict[tuple, Callable[[tf.Tensor], tf.Tensor]] = {}
+        self._compiled: dict[tuple[Any, ...], Callable[[tf.Tensor], tf.Tensor]] = {}
 
     def log_weights(self, flow: Flow) -> np.ndarray:
         """Returns `-S(phi) - log q(phi)` of the configurations that judge, for a flow as it is, with its integration steps."""

@@ -13,7 +13,7 @@ An estimator draws samples and sums the gradient of any loss over them; that of 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -119,7 +119,7 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, l
 ESTIMATORS = Registry("gradient estimator", {"path": path, "reparameterisation": reparameterisation})
 
 
-def forward_kl(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **_settings) -> GradientEstimate:
+def forward_kl(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **_settings: Any) -> GradientEstimate:
     """The gradient of the forward Kullback-Leibler divergence, `-log q` at samples of the target, up to a constant.
 
     It is large where the flow misses a region of the target, which the flow's own samples never see.
@@ -143,7 +143,7 @@ def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The gradients of log q at each configuration `[n, *shape]` with respect to the variables, `[n, size]`, and to phi."""
     variables = flow.trainable_variables
 
-    def of_one(configuration):
+    def of_one(configuration: tf.Tensor) -> Any:
         batch = configuration[tf.newaxis]
         with tf.GradientTape() as tape:
             tape.watch(batch)
@@ -158,7 +158,7 @@ def _fisher(score: tf.Tensor) -> tf.Tensor:
     return tf.matmul(score, score, transpose_a=True)
 
 
-def _joined(tape: tf.GradientTape, target: tf.Tensor, variables: Sequence[tf.Variable], weights=None) -> tf.Tensor:
+def _joined(tape: tf.GradientTape, target: tf.Tensor, variables: Sequence[tf.Variable], weights: Any = None) -> tf.Tensor:
     return _flat(tape.gradient(target, variables, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO))
 
 

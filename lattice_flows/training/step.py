@@ -81,12 +81,12 @@ class TrainingStep:
 
         @tf.function(jit_compile=True)
         def estimate(seed: tf.Tensor, replica: Any, loss: str) -> list[tf.Tensor]:
-            def draw():
+            def draw() -> tf.Tensor:
                 z = flow.prior.sample(batch, seed=seed)[replica * share : (replica + 1) * share]
                 # Drawn in float64 (XLA's float32 normals are ten times slower), mapped in the precision that a gradient needs.
                 return tf.ensure_shape(tf.cast(z, tf.float32), [share, *flow.lattice.shape])
 
-            def draw_from_target():
+            def draw_from_target() -> tf.Tensor:
                 rows = tf.random.stateless_uniform([batch], seed, maxval=len(target), dtype=tf.int32)
                 rows = rows[replica * share : (replica + 1) * share]
                 return tf.ensure_shape(tf.gather(tf.constant(target, tf.float32), rows), [share, *flow.lattice.shape])
