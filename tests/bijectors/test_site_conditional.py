@@ -97,15 +97,6 @@ def test_a_gaussian_site_is_shifted_and_scaled():
     np.testing.assert_allclose(SiteConditional(4.0, 0.0).from_normal(z, h), z / np.sqrt(8) + h / 4, atol=1e-13)
 
 
-def test_compiled_and_vectorised_like_eager():
-    site = SiteConditional(0.0, 5.0)
-    z, h = (tf.constant(np.random.default_rng(seed).normal(size=(4, 3))) for seed in (1, 2))
-    x = site.from_normal(z, h)
-    np.testing.assert_allclose(tf.function(site.from_normal, jit_compile=True)(z, h), x, atol=1e-13)
-    both = tf.function(lambda: tf.vectorized_map(lambda one: site.to_normal(*one), (x, h)), jit_compile=True)()
-    np.testing.assert_allclose(both, z, atol=1e-12)
-
-
 @pytest.mark.parametrize(("a", "b"), [(0.0, 0.0), (-1.0, 0.0), (1.0, -1.0)])
 def test_what_cannot_be_normalised(a, b):
     with pytest.raises(ValueError, match="cannot be normalised"):
