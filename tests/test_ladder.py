@@ -37,7 +37,7 @@ def sample(request):
     def run(action, prior):
         sampler = SAMPLERS[request.param]
         if not sampler.needs_flow:
-            chunks = run_chain(sampler(action, chains=128), updates=1200, thinning=3, thermalisation=200, seed=21)
+            chunks = run_chain(sampler(action, chains=64), updates=1050, thinning=3, thermalisation=150, seed=21)
             return Measurements.of(action, np.concatenate([chunk.phi for chunk in chunks])), None
         proposals = WeightedSampler(small_flow(action.lattice, prior), action, 2048, seed=23)
         chunks = list(run_chain(sampler(proposals), updates=30000, thermalisation=1000, seed=23))
@@ -95,10 +95,9 @@ def test_no_hopping(sample):
     check(sample(action, {"name": "normal", "width": 0.5}), exact)
 
 
-@pytest.mark.parametrize("d", [2, 3])
-def test_two_sites_in_every_direction(sample, d):
-    action = ScalarPhi4(Lattice((2,) * d), m2=-4.0, lam=7.0)
-    check(sample(action, {"name": "free_field", "m2": 1.0}), two_sites_in_every_direction(d, -4.0, 7.0))
+def test_two_sites_in_every_direction(sample):
+    action = ScalarPhi4(Lattice((2, 2, 2)), m2=-4.0, lam=7.0)
+    check(sample(action, {"name": "free_field", "m2": 1.0}), two_sites_in_every_direction(3, -4.0, 7.0))
 
 
 M2 = 2.0
@@ -126,7 +125,7 @@ def test_weights_of_every_flow(name, shape):
     for variable in flow.trainable_variables:
         size = 0.1 / lattice.d / np.sqrt(variable.shape[:-1].num_elements() or 1)
         variable.assign_add(rng.uniform(-size, size, variable.shape))
-    phi, log_q = flow.sample_and_log_prob(8192, tf.constant([1, 2]))
+    phi, log_q = flow.sample_and_log_prob(4096, tf.constant([1, 2]))
     log_weight = (-ScalarPhi4(lattice, m2=M2, lam=0.0)(phi) - log_q).numpy()
     exact, weight = free_field(lattice, M2), np.exp(log_weight - log_weight.max())
     found, error = log_z(log_weight)
