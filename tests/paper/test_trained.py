@@ -48,7 +48,7 @@ def test_log_q_is_the_stored_one(name, table, trained):
     assert diagnostics["config"]["seed"] == 1 and diagnostics["command"][0].endswith("reproduce.py")
 
 
-@pytest.mark.parametrize("table", ["E1", *(pytest.param(table, marks=pytest.mark.slow) for table in ("E2", "E3", "E4")), "E5"])
+@pytest.mark.parametrize("table", ["E1", *(pytest.param(table, marks=pytest.mark.slow) for table in TABLES[1:])])
 @pytest.mark.parametrize("name", GOLDEN)
 def test_acceptance_is_the_stored_one(name, table, trained):
     _, flow, action, summary = trained(name, table)
