@@ -1,12 +1,13 @@
 """Fourier-accelerated hybrid Monte Carlo: a mass for every momentum, so that all modes of the field move at the same pace.
 
-    H = S(phi) + sum_p pi_p^2 / (2 m_p),    m_p = (phat^2 + M^2) / G,    pi_p = V^(-1/2) sum_x cas(p x) pi_x
+    H = S(phi) + sum_p |pi_p|^2 / (2 m_p),    m_p = (phat^2 + M^2) / G,    pi_p = V^(-1/2) sum_x exp(-i p x) pi_x
 
 With equal masses a trajectory must be as long as the slowest mode needs, in steps as short as the fastest one allows: its cost
 grows with the correlation length. If `<|phi_p|^2> = G / (phat^2 + M^2)`, as in the free field, the masses above make every mode an
 oscillator of frequency 1 (G. G. Batrouni et al., Phys. Rev. D 32 (1985) 2736; S. Duane et al., Phys. Lett. B 176 (1986) 143).
 
 G and M follow from the modes of the smallest momenta. Only thermalisation measures them, so the chain is a plain HMC afterwards.
+A step takes two Fourier transforms besides the force, and these cost several times as much.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ import tensorflow_probability as tfp
 from pydantic import PositiveInt
 
 from lattice_flows.actions import Action
-from lattice_flows.fourier import MomentumTransform, hartley
+from lattice_flows.fourier import hartley
 from lattice_flows.lattice import Lattice
 from lattice_flows.samplers.adaptation import gain, mean_acceptance, scaled
 from lattice_flows.samplers.chain import Sampler
@@ -29,6 +30,9 @@ __all__ = ["FourierHMC", "State"]
 
 _QUARTER_TURN = np.pi / 2
 _SMALLEST_M2 = 0.1  # in units of the smallest phat^2 above zero
+# Along the last axes, as many as there are.
+_TRANSFORMS = [tf.signal.rfft, tf.signal.rfft2d, tf.signal.rfft3d]
+_INVERSES = [tf.signal.irfft, tf.signal.irfft2d, tf.signal.irfft3d]
 
 
 class State(NamedTuple):
@@ -75,11 +79,10 @@ class FourierHMC(Sampler):
     name: ClassVar[str] = "fourier_hmc"
     exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
-    def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7, leapfrog_steps: PositiveInt = 5):
+    def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7, leapfrog_steps: PositiveInt = 10):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
-        lattice = action.lattice
-        self._leapfrog_steps, self._transform = leapfrog_steps, MomentumTransform(lattice)
-        self._momentum_squared = lattice.momentum_squared().reshape(self._transform.axes)
+        lattice, self._leapfrog_steps = action.lattice, leapfrog_steps
+        self._momentum_squared = lattice.momentum_squared()[..., : lattice.shape[-1] // 2 + 1]
         self._lowest, self._smallest = _lowest_modes(lattice), 4 * np.sin(np.pi / max(lattice.shape)) ** 2
 
     def init(self, seed: int) -> State:
@@ -90,10 +93,10 @@ class FourierHMC(Sampler):
     def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
         """One trajectory of every chain."""
         masses = self._masses(state.spectrum)
-        normal = tf.random.stateless_normal([self.chains, *self._transform.axes], tf.random.fold_in(seed, 0), dtype=tf.float64)
-        before = tf.sqrt(masses) * normal
-        (phi, action, force), after = self._trajectory(state, before, masses)
-        dh = action - state.action + _sum((after * after - before * before) / (2 * masses))
+        normal = tf.random.stateless_normal(state.phi.shape, tf.random.fold_in(seed, 0), dtype=tf.float64)
+        (phi, action, force), momenta = self._trajectory(state, self._filtered(normal, tf.sqrt(masses)), masses)
+        kinetic = momenta * self._filtered(momenta, 1 / masses) - normal * normal
+        dh = action - state.action + tf.reduce_sum(kinetic, self.action.lattice.axes) / 2
         accepted = accepts(dh, tf.random.fold_in(seed, 1))
         phi, action, force = chosen(accepted, (phi, action, force), (state.phi, state.action, state.force))
         return state._replace(phi=phi, action=action, force=force), Info(accepted, dh)
@@ -117,15 +120,14 @@ class FourierHMC(Sampler):
     def _trajectory(
         self, state: State, momenta: tf.Tensor, masses: tf.Tensor
     ) -> tuple[tuple[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
-        """Leapfrog from a state: configurations at the end with their action and force, and modes of the momenta there."""
+        """Leapfrog from a state: configurations at the end with their action and force, and the momenta there."""
         half = state.step_size / 2
 
         def leap(n: Any, phi: Any, _action: Any, force: Any, momenta: Any) -> Any:
-            momenta -= half * self._modes(force)
-            velocity = self._transform.inverse(momenta / masses, tf.einsum)
-            phi += 2 * half * tf.reshape(velocity, phi.shape)
+            momenta -= half * force
+            phi += 2 * half * self._filtered(momenta, 1 / masses)
             action, force = self._action_and_force(phi)
-            return n + 1, phi, action, force, momenta - half * self._modes(force)
+            return n + 1, phi, action, force, momenta - half * force
 
         start = (0, state.phi, state.action, state.force, momenta)
         _, *fields, momenta = tf.while_loop(lambda n, *_: n < self._leapfrog_steps, leap, start)
@@ -134,8 +136,17 @@ class FourierHMC(Sampler):
     def _action_and_force(self, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tfp.math.value_and_gradient(self.action, phi)
 
-    def _modes(self, values: tf.Tensor) -> tf.Tensor:
-        return self._transform(tf.reshape(values, [-1, *self._transform.axes]), tf.einsum)
+    def _filtered(self, values: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
+        """Fields `[chains, *shape]` with each mode times a factor, `[*shape]` with half of the last extent and one more."""
+        shape = self.action.lattice.shape
+        last = min(len(shape), len(_TRANSFORMS))
+        modes = _TRANSFORMS[last - 1](values)
+        if len(shape) == last:
+            modes *= tf.cast(factors, modes.dtype)
+        else:  # in four dimensions, the first axis is transformed by itself
+            modes = tf.signal.fft(tf.einsum("nabcd->nbcda", modes)) * tf.cast(tf.einsum("abcd->bcda", factors), modes.dtype)
+            modes = tf.einsum("nbcda->nabcd", tf.signal.ifft(modes))
+        return _INVERSES[last - 1](modes, shape[-last:])
 
     def _spectrum(self, phi: tf.Tensor) -> tf.Tensor:
         """The mean over chains of |phi_p|^2 at p = 0 and at the smallest momenta above, `[2]`."""
@@ -151,7 +162,7 @@ class FourierHMC(Sampler):
         return above * (self._smallest + m2), m2
 
     def _masses(self, spectrum: tf.Tensor) -> tf.Tensor:
-        """Of every momentum, `[*axes]` of the transform."""
+        """Of every momentum whose last component is at most pi, `[*shape]` with half of the last extent and one more."""
         size, m2 = self._propagator(spectrum)
         return (self._momentum_squared + m2) / size
 
@@ -162,8 +173,3 @@ def _lowest_modes(lattice: Lattice) -> np.ndarray:
     waves = np.sqrt(extent) * hartley((extent,))[[1, -1]]
     along = [np.moveaxis(np.moveaxis(ones, axis - 1, -1) * wave, -1, axis - 1) for axis in lattice.time_axes for wave in waves]
     return np.stack([ones, *along])
-
-
-def _sum(values: tf.Tensor) -> tf.Tensor:
-    """The sum over everything but chains."""
-    return tf.reduce_sum(tf.reshape(values, [values.shape[0], -1]), 1)

@@ -1,0 +1,153 @@
+"""Samplers of a flow's latent variable, with flows whose faults are known."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy import stats
+
+from lattice_flows import flows
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.flows import Flow
+from lattice_flows.importance import WeightedSampler
+from lattice_flows.lattice import Lattice
+from lattice_flows.priors import free_field, normal
+from lattice_flows.samplers import PCN, FlowHMC, run_chain
+from lattice_flows.samplers.hmc import Info
+
+LATTICE, SEED = Lattice((2, 2)), tf.constant([1, 2])
+FREE, WIDTH = ScalarPhi4(LATTICE, m2=3.0, lam=0.0), 0.35
+CHAINS = 20000
+
+
+def proposals(action=FREE, flow=None):
+    """Of a flow that knows nothing of neighbours: narrower than the zero mode of the free field, wider than all others."""
+    return WeightedSampler(flow or Flow(LATTICE, normal(LATTICE, width=WIDTH), tfp.bijectors.Identity()), action, 64, seed=1)
+
+
+def exactly_distributed(sampler):
+    """The sampler's state with free fields."""
+    phi = free_field(LATTICE, m2=3.0).sample(sampler.chains, seed=[3, 4])
+    same, log_weight = sampler._fields(phi / WIDTH)
+    return sampler.init(1)._replace(phi=same, z=phi / WIDTH, log_weight=log_weight)
+
+
+@pytest.fixture(scope="module", params=[(FlowHMC, np.pi / 2), (PCN, 0.8)], ids=["flow_hmc", "pcn"])
+def update(request):
+    """An update of many chains that have the exact distribution before it."""
+    kind, angle = request.param
+    sampler = kind(proposals(), chains=CHAINS, **({"panels": 2} if kind is FlowHMC else {}))
+    before = exactly_distributed(sampler)._replace(angle=tf.constant(angle, tf.float64))
+    return sampler, before, *sampler.step(before, SEED)
+
+
+def test_without_panels_proposals_are_those_of_the_flow():
+    sampler = FlowHMC(proposals(), chains=500, panels=0)
+    before = sampler.init(3)
+    after, info = sampler.step(before, SEED)
+    drawn = tf.random.stateless_normal(before.z.shape, tf.random.fold_in(SEED, 0), dtype=tf.float64)
+    np.testing.assert_allclose(after.phi, np.where(info.accepted[:, None, None], WIDTH * drawn, before.phi), atol=1e-14)
+    phi = WIDTH * drawn
+    log_weight = -FREE(phi) - normal(LATTICE, width=WIDTH).log_prob(phi)
+    np.testing.assert_allclose(info.dh, before.log_weight - log_weight, atol=1e-12)
+    assert 0.1 < np.mean(info.accepted) < 0.9
+
+
+def zero_mode(phi):
+    """Of each chain, in units of its width."""
+    return phi.numpy().sum(axis=(1, 2)) / 2 / np.sqrt(1 / 6)
+
+
+def test_ranks_stay_uniform(update):
+    """Of the zero mode, and of the field at a site, by their exact distributions: chains are independent, so chi^2 holds."""
+    _, before, after, info = update
+    width = np.sqrt(np.mean(1 / (2 * (LATTICE.momentum_squared() + 3.0))))
+    for state in (before, after):
+        for values in (zero_mode(state.phi), state.phi[:, 0, 0] / width):
+            ranks = np.bincount((20 * stats.norm.cdf(values)).astype(int), minlength=20)
+            assert stats.chisquare(ranks).pvalue > 1e-3
+    assert 0.3 < np.mean(info.accepted) < 0.95
+
+
+def test_detailed_balance(update):
+    """As many chains go from one rank to another as back, and few stay (A. H. Bowker, J. Am. Stat. Assoc. 43 (1948) 572)."""
+    _, before, after, _ = update
+    counts = np.zeros((6, 6))
+    np.add.at(counts, tuple((6 * stats.norm.cdf(zero_mode(state.phi))).astype(int) for state in (before, after)), 1)
+    pairs = np.triu_indices(6, 1)
+    there, back = counts[pairs], counts.T[pairs]
+    enough = there + back > 20
+    there, back = there[enough], back[enough]
+    assert len(there) > 12
+    assert stats.chi2.sf(np.sum((there - back) ** 2 / (there + back)), len(there)) > 1e-3
+
+
+def test_exp_minus_dh_averages_to_one(update):
+    sampler, _, _, info = update
+    series = sampler.series(type(info)(*(values.numpy() for values in info)))["exp_minus_dh"]
+    error = np.std(series) / np.sqrt(CHAINS)
+    assert sampler.exact == {"exp_minus_dh": 1.0} and abs(np.mean(series) - 1) < 4 * error < 0.05
+
+
+def test_any_function_may_kick():
+    """Trajectories turn back and keep volumes even if they do not follow w."""
+    sampler = FlowHMC(proposals(), chains=9, panels=3)
+    sampler._coarse = lambda z: (z, tf.reduce_sum(tf.sin(3 * z) + 0.3 * z**3 * tf.roll(z, 1, 1), (1, 2)))
+    angle = tf.constant(np.pi / 2, tf.float64)
+    z, momenta = np.random.default_rng(1).normal(size=(2, 1, 2, 2))
+    # The first chain is not disturbed, each of the others in one number.
+    start = np.concatenate([z.ravel(), momenta.ravel()]) + 1e-6 * np.concatenate([np.zeros((1, 8)), np.eye(8)])
+    there = sampler._trajectory(*tf.unstack(tf.constant(start.reshape(9, 2, 2, 2)), axis=1), angle)
+    back, _ = sampler._trajectory(there[0], -there[1], angle)
+    np.testing.assert_allclose(back[0], z[0], atol=1e-12)
+    end = np.stack([each.numpy().reshape(9, 4) for each in there], axis=1).reshape(9, 8)
+    assert abs(abs(np.linalg.det((end[1:] - end[0]) / 1e-6)) - 1) < 1e-4
+    assert np.max(np.abs(there[0][0] - momenta[0])) > 0.1
+
+
+def test_more_panels_are_accepted_more_often():
+    """Whatever is wrong with the flow: here the widths of all modes."""
+    found = []
+    for panels in (0, 2, 4, 8):
+        sampler = FlowHMC(proposals(), chains=CHAINS, panels=panels)
+        found.append(np.mean(sampler.step(exactly_distributed(sampler), SEED)[1].accepted))
+    assert found[0] < found[1] - 0.1 and found[1] < found[2] - 0.02 < found[2] < found[3] and found[3] > 0.97, found
+
+
+def test_the_angle_of_pcn_follows_the_acceptance_up_to_independence():
+    sampler = PCN(proposals(), chains=1000, target_acceptance=0.8)
+    chunks = list(run_chain(sampler, updates=20, thermalisation=200, seed=1))
+    assert 0.1 < sampler.diagnostics(chunks[-1].state.sampler)["angle"] < 1.2
+    assert abs(np.mean(chunks[-1].info.accepted) - 0.8) < 0.02
+    state = sampler.init(1)
+    less = sampler.adapt(state, Info(None, tf.fill([1000], tf.constant(5.0, tf.float64))))
+    more = sampler.adapt(state, Info(None, tf.zeros([1000], tf.float64)))
+    assert less.angle < more.angle == state.angle == np.pi / 2
+
+
+def test_the_signs_of_a_symmetrized_flow_are_drawn():
+    broken = ScalarPhi4(LATTICE, m2=-4.0, lam=1.0)
+    of = {"name": "affine", "layers": 2, "prior": {"name": "normal", "width": 0.3, "mean_field": 1.4}}
+    flow = flows.symmetrized(LATTICE, 1, of=flows.FLOWS.completed(of))
+    sampler = FlowHMC(proposals(broken, flow), chains=200, panels=1)
+    state = sampler.init(1)
+    assert np.all(state.phi.numpy().sum(axis=(1, 2)) > 0)
+    after, _ = sampler.step(state, SEED)
+    positive = np.mean(after.phi.numpy().sum(axis=(1, 2)) > 0)
+    assert abs(positive - 0.5) < 4 * 0.5 / np.sqrt(200)
+    np.testing.assert_allclose(sampler._fields(after.z)[1], after.log_weight, atol=1e-4)  # networks are float32
+
+    class WithSource(ScalarPhi4):
+        def __call__(self, phi):
+            return super().__call__(phi) + tf.reduce_sum(phi, self.lattice.axes)
+
+    with pytest.raises(ValueError, match="flow_hmc cannot draw signs for a map that is not odd or an action that is not even"):
+        FlowHMC(proposals(WithSource(LATTICE, m2=1.0, lam=1.0), flow))
+
+
+def test_fields_without_a_weight_are_left():
+    sampler = FlowHMC(proposals(), chains=3, panels=0)
+    state = sampler.init(1)
+    stuck = state._replace(log_weight=tf.constant([-np.inf, 0.0, 1e9], tf.float64))
+    _, info = sampler.step(stuck, SEED)
+    assert info.accepted[0] and not info.accepted[2]
