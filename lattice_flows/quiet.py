@@ -2,7 +2,7 @@
 
 TensorFlow's C++ libraries print a dozen lines, one of them an error on every machine without a GPU. `TF_CPP_MIN_LOG_LEVEL=3`
 silences those after the import. Those of the import itself ignore every setting, so standard error is held back then.
-A user who sets `TF_CPP_MIN_LOG_LEVEL` gets that level; 0 shows everything. Exceptions and Python's warnings always show.
+A user who sets another `TF_CPP_MIN_LOG_LEVEL` gets that level; 0 shows everything. Exceptions and Python's warnings always show.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from typing import Any
 
 __all__ = ["quiet_tensorflow"]
 
-_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_LEVEL, _QUIET = "TF_CPP_MIN_LOG_LEVEL", "3"
 _STDERR = 2
 # As absl writes them: "I0000 00:00:1795667641.383447 10784 port.cc:153] ..."
 _LOG_LINE = re.compile(
@@ -28,11 +28,10 @@ _LOG_LINE = re.compile(
 
 
 def quiet_tensorflow() -> None:
-    """Makes TensorFlow's import, here or later, a quiet one. Does nothing if the user has set `TF_CPP_MIN_LOG_LEVEL`."""
-    if _LEVEL not in os.environ:
-        os.environ[_LEVEL] = "3"
-        if "tensorflow" not in sys.modules:
-            sys.meta_path.insert(0, _Finder())
+    """Makes TensorFlow's import, here or later, a quiet one. Does nothing if the user has set `TF_CPP_MIN_LOG_LEVEL` to another
+    level than 3, which is also what commands find that a notebook calls."""
+    if os.environ.setdefault(_LEVEL, _QUIET) == _QUIET and "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _Finder())
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -102,9 +102,11 @@ print(Path("example2d.yaml").read_text(encoding="utf-8").split("\n\n", 1)[1])
 # train --config gomalizing_flow/3d_L8_symmetric`.
 #
 # ## Training
+#
+# On a terminal this shows bars; through `cat` it writes lines.
 
 # %%
-# !lattice-flows train --config example2d.yaml --out runs/example2d
+# !lattice-flows train --config example2d.yaml --out runs/example2d | cat
 
 # %% [markdown]
 # ## What a run leaves
@@ -146,6 +148,7 @@ flow, action = lf.load("runs/example2d")
 ensemble = lf.sample(flow, action, 20_000, progress=False)
 result = lf.measure(ensemble)
 print(f"acceptance {result.chain['acceptance']:.2f}, ESS {result.chain['ess']:.2f}")
+print(result.conclusion)
 
 # %%
 hmc = lf.measure(lf.baseline(action, chains=64, updates=1000, thinning=4, thermalisation=200, progress=False))

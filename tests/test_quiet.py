@@ -29,7 +29,7 @@ def imported(tmp_path):
     return run
 
 
-@pytest.mark.parametrize(("level", "then", "seen"), [(None, "3", ""), ("0", "0", LINES.decode())])
+@pytest.mark.parametrize(("level", "then", "seen"), [(None, "3", ""), ("3", "3", ""), ("0", "0", LINES.decode())])
 def test_log_lines_stay_away_unless_the_user_asks_for_them(imported, level, then, seen):
     """Those of TensorFlow itself are looked for in `test_packaging.py`."""
     done = imported(f"import os; os.write(2, {LINES!r})", level)
