@@ -237,7 +237,7 @@ def latent_settings(sampler: str, length: int, settings: Mapping[str, Any]) -> d
 
     Args:
       sampler: its name.
-      length: number of configurations of all chains together, where the settings do not say how many updates.
+      length: number of configurations of all chains together, at least; it counts where the settings have no updates.
       settings: that were given.
 
     Raises:
@@ -247,7 +247,7 @@ def latent_settings(sampler: str, length: int, settings: Mapping[str, Any]) -> d
     keys = _OTHERS.get(sampler, {}) | dict(settings)
     chains, thinning = (keys.get(name, SamplerConfig.model_fields[name].default) for name in ("chains", "thinning"))
     if "updates" not in settings and all(isinstance(number, int) and number > 0 for number in (chains, thinning)):
-        keys["updates"] = -(-length // chains) * thinning
+        keys["updates"] = max(-(-length // chains), _FEWEST_CONFIGURATIONS) * thinning
     return keys
 
 
