@@ -12,7 +12,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -115,7 +115,8 @@ class Evaluator:
         """
         start = index * -(-self._samples // _BATCH)
         log_weight = self._sampler.log_weights(self._samples, "evaluation", start)
-        return log_weight, self._finer and self._finer.log_weights(_FINER_SAMPLES, "evaluation", start)
+        finer = None if self._finer is None else self._finer.log_weights(_FINER_SAMPLES, "evaluation", start)
+        return log_weight, finer
 
     def fields(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the first 2048 fields of evaluation number `index`, `[2048, *shape]`, and their log weights."""
@@ -125,7 +126,7 @@ class Evaluator:
 
     def forward_log_weights(self) -> np.ndarray | None:
         """Returns the log weights of the samples of the target; None if there are none."""
-        return self._forward and self._forward.log_weights(self._flow)
+        return None if self._forward is None else self._forward.log_weights(self._flow)
 
     def judgement(self, best: Evaluation, couplings: Iterable[float]) -> Evaluation:
         """The best evaluation with what more samples say, none of which was drawn for an evaluation.
@@ -141,7 +142,7 @@ class Evaluator:
         return with_forward(worst(found), self.forward_log_weights())
 
 
-def evaluate(log_weight: np.ndarray, *, losses: Sequence[float], **recorded: float) -> Evaluation:
+def evaluate(log_weight: np.ndarray, *, losses: Sequence[float], **recorded: Any) -> Evaluation:
     """Evaluates a flow.
 
     Args:
@@ -171,7 +172,7 @@ def worst(evaluations: Sequence[Evaluation]) -> Evaluation:
     )
 
 
-def judged(log_weight: np.ndarray) -> dict[str, float]:
+def judged(log_weight: np.ndarray) -> dict[str, Any]:
     """What log weights `[n]` tell about a flow: the fields of `Evaluation` that follow from them.
 
     Samples without a finite weight count with weight zero, as in a chain; there is no divergence then.

@@ -35,7 +35,7 @@ def doubts(summary: Summary) -> list[str]:
     """
     found = []
     k, error = summary.k_hat, summary.k_hat_error
-    if k is not None and k > largest_k_hat(error):
+    if k is not None and error is not None and k > largest_k_hat(error):
         found.append(
             f"the tail index k-hat of the weights is {k:.2f} with an error of {error:.2f}, and their variance infinite above "
             "0.5: the flow seldom visits a region of the target, a few samples there make up ESS and acceptance, "

@@ -2,9 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -62,7 +62,7 @@ def recorded_summary(path: str | Path, diagnostics: Mapping[str, Any]) -> Summar
         summary = Summary(**diagnostics["summary"])
         if not isinstance(summary.stopped, str):
             raise ValueError("its summary is not that of a training")
-        _numbers(tuple(value for value in summary._replace(stopped=0) if value is not None))
+        _numbers([value for name, value in summary._asdict().items() if name != "stopped" and value is not None])
         return summary
 
 
@@ -205,7 +205,10 @@ def _known(evaluation: Evaluation) -> dict[str, float]:
     return {name: value for name, value in evaluation._asdict().items() if math.isfinite(value)}
 
 
-def _numbers(numbers: NamedTuple) -> NamedTuple:
+Numbers = TypeVar("Numbers", bound=Iterable[Any])
+
+
+def _numbers(numbers: Numbers) -> Numbers:
     if not all(map(_is_number, numbers)):
         raise ValueError(f"{numbers} should be numbers")
     return numbers

@@ -102,16 +102,17 @@ class Trainer:
         self._flow, self._action, self._settings, self._seed = flow, self._conditions.action, settings, seed
         self._strategy = strategy or strategy_of(flow.variables)
         self._progress = progress or Progress(quiet=True)
-        self._forward = settings.forward_samples and ForwardSamples(
-            settings.forward_samples, action, trained_on=settings.forward_share > 0
-        )
+        self._forward: ForwardSamples | None = None
+        if settings.forward_samples:
+            self._forward = ForwardSamples(settings.forward_samples, action, trained_on=settings.forward_share > 0)
         self._train_step = self._step_of()
-        self._state, self._evaluator = TrainingState(), None
+        self._state = TrainingState()
+        self._evaluator: Evaluator | None = None
         if settings.init_from is not None:
             self.begin_with(settings.init_from)
 
     def _step_of(self, optimizer: Optimizer | None = None) -> TrainingStep:
-        target = self._forward.fields if self._settings.forward_share else None
+        target = self._forward.fields if self._forward is not None and self._settings.forward_share else None
         return TrainingStep(self._flow, self._action, self._settings, self._strategy, optimizer, target)
 
     def begin_with(self, path: str) -> None:
