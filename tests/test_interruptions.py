@@ -19,7 +19,7 @@ from lattice_flows.config import SamplerConfig
 from lattice_flows.io import segments
 from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
-from lattice_flows.pipeline import build_model, train_run
+from lattice_flows.pipeline import train_run
 from lattice_flows.production import baseline_run, measure_run, sample_run
 from lattice_flows.progress import Bar, Progress
 
@@ -74,14 +74,14 @@ def content(path):
 
 
 @pytest.fixture(scope="module", params=["independence", "metropolis"])
-def drawing(request, tmp_path_factory, small_config):
+def drawing(request, tmp_path_factory, small_config, small_model):
     """A function that draws an ensemble, and what it holds where nothing disturbs it."""
-    flow, action = build_model(small_config({"chain": {"batch_size": 256}}))
+    flow, action = small_model
     settings = SamplerConfig(**SETTINGS)
 
     def draw(path, progress=None):
         if request.param == "independence":
-            return sample_run(flow, action, small_config({"chain": {"batch_size": 256}}).chain, path=path, progress=progress)
+            return sample_run(flow, action, small_config().chain, path=path, progress=progress)
         return baseline_run(request.param, action, settings, path=path, progress=progress)
 
     path = tmp_path_factory.mktemp("undisturbed") / "e.h5"
@@ -106,10 +106,11 @@ def test_an_interrupted_chain_ends_as_an_undisturbed_one(drawing, tmp_path, ofte
 
 
 @pytest.mark.parametrize(("begun", "kept"), [(1000, 2), (4000, 3), (1300, 1)])
-def test_a_chain_that_was_begun_with_another_length_goes_on(small_config, tmp_path, often, interrupt, progress, begun, kept):
+def test_a_chain_that_was_begun_with_another_length_goes_on(
+    small_config, small_model, tmp_path, often, interrupt, progress, begun, kept
+):
     """Of batches of 512. The chain that was begun with 1300 shall end in the second of them."""
-    config = small_config()
-    flow, action = build_model(config)
+    config, (flow, action) = small_config(), small_model
     length = 900 if begun == 1300 else 2000
     interrupt(3 if begun != 1000 else 2)
     with pytest.raises(KeyboardInterrupt):
@@ -121,9 +122,8 @@ def test_a_chain_that_was_begun_with_another_length_goes_on(small_config, tmp_pa
     np.testing.assert_equal(content(tmp_path / "e.h5"), content(tmp_path / "undisturbed.h5"))
 
 
-def test_a_damaged_ensemble_is_drawn_again_and_never_measured(small_config, tmp_path, progress):
-    config, path = small_config(), tmp_path / "e.h5"
-    flow, action = build_model(config)
+def test_a_damaged_ensemble_is_drawn_again_and_never_measured(small_config, small_model, tmp_path, progress):
+    config, path, (flow, action) = small_config(), tmp_path / "e.h5", small_model
 
     def draw():
         sample_run(flow, action, config.chain, path=path, progress=progress).close()
@@ -140,9 +140,8 @@ def test_a_damaged_ensemble_is_drawn_again_and_never_measured(small_config, tmp_
     assert "e.h5 is up to date" in progress.console.file.getvalue()
 
 
-def test_what_the_training_says_is_kept_with_the_ensemble(small_config, tmp_path):
-    config = small_config()
-    flow, action = build_model(config)
+def test_what_the_training_says_is_kept_with_the_ensemble(small_config, small_model, tmp_path):
+    config, (flow, action) = small_config(), small_model
     for training in ({"ess": 0.5, "acceptance": 0.6, "forward_ess": None, "steps": 3}, {"ess": 0.4}):
         with sample_run(flow, action, config.chain, path=tmp_path / "e.h5", training=training) as ensemble:
             known = {name: training[name] for name in ("ess", "acceptance") if name in training}
@@ -209,7 +208,7 @@ def reached(process, folder, number):
         time.sleep(0.01)
 
 
-def test_a_baseline_is_terminated_and_goes_on(tmp_path, small_config, capsys):
+def test_a_baseline_is_terminated_and_goes_on(tmp_path, small_model, capsys):
     """By SIGTERM, in a process of its own; it goes on in this one."""
     out, command = tmp_path / "out", [*BASELINE, "--resume", "--out", str(tmp_path / "out")]
     with start(*command) as process:
@@ -223,7 +222,7 @@ def test_a_baseline_is_terminated_and_goes_on(tmp_path, small_config, capsys):
     with Ensemble(out / "ensemble.h5") as ensemble:
         ensemble.verify()
         settings = SamplerConfig(**ensemble.attributes["settings"])
-    baseline_run("metropolis", build_model(small_config())[1], settings, path=tmp_path / "e.h5").close()
+    baseline_run("metropolis", small_model[1], settings, path=tmp_path / "e.h5").close()
     np.testing.assert_equal(content(out / "ensemble.h5"), content(tmp_path / "e.h5"))
 
 

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,9 @@ def installed(built, tmp_path_factory):
 
     def command(*arguments):
         program = [sys.executable, str(site / "bin" / "lattice-flows"), *arguments]
-        environment = os.environ | {"PYTHONPATH": str(site)}
+        environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"} | {
+            "PYTHONPATH": str(site)
+        }
         done = subprocess.run(program, capture_output=True, text=True, cwd=empty, env=environment)
         return done.stdout + done.stderr, done.returncode
 
@@ -81,6 +84,7 @@ def test_a_table_from_an_empty_folder(installed):
     command, site, empty = installed
     text, code = command("reproduce", "--table", "E1", "--pretrained", "--chain_length", "1000", "--quick")
     assert code == 0 and "pole_mass_times_l" in text, text
+    assert not re.search(r"^[IWE]\d{4} |oneDNN|cuInit|absl", text, re.MULTILINE), "log lines of TensorFlow"
     assert {path.name for path in empty.iterdir()} == {"runs"} and (empty / "runs" / "E1" / "result.json").exists()
     before = {path: path.stat().st_mtime_ns for path in site.rglob("*.yaml")}
     text, code = command("benchmark", "--record", "runs/E1")

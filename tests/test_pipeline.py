@@ -24,7 +24,7 @@ TRANSFERABLE = {
         "prior": {"name": "free_field", "m2": 1.0},
         "network": {"name": "propagator", "features": 1, "propagators": [1.0]},
     },
-    "training": {"steps": 200, "evaluate_every": 100, "learning_rate": 0.03},
+    "training": {"steps": 20, "evaluate_every": 10, "learning_rate": 0.03},
 }
 
 
@@ -35,7 +35,7 @@ def weights_of(flow):
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory, small_config):
     """A run with two stages on smaller lattices: configuration, what was returned, and what progress showed."""
-    stages = [{"lattice": {"shape": [2, 2]}, "training": {"steps": 20}}, {"lattice": {"shape": [4, 4]}}]
+    stages = [{"lattice": {"shape": [2, 2]}, "training": {"steps": 10}}, {"lattice": {"shape": [4, 4]}}]
     config = small_config(TRANSFERABLE, {"lattice": {"shape": [6, 6]}, "stages": stages})
     text = io.StringIO()
     trained = train_run(config, tmp_path_factory.mktemp("staged") / "run", progress=Progress(Console(file=text, width=400)))
@@ -46,7 +46,7 @@ def test_stages_are_trained_one_from_the_other(staged):
     _, (run, _, _, summary), output = staged
     assert "stage 1 of 2: lattice (2, 2)" in output and "stage 2 of 2: lattice (4, 4)" in output
     seconds = []
-    for index, shape, steps in [(1, (2, 2), 20), (2, (4, 4), 200)]:
+    for index, shape, steps in [(1, (2, 2), 10), (2, (4, 4), 20)]:
         folder = run.path / "stages" / str(index)
         stage = RunDirectory.open(folder)[1]
         assert stage.lattice.shape == shape and stage.training.steps == steps and stage.stages == ()
