@@ -129,6 +129,7 @@ def test_a_continuous_flow_is_integrated_until_its_weights_are_right(progress, s
     assert progress.console.file.getvalue().count("halving the step") == 1
     error = measure_run(ensemble).chain["integration_error"]
     assert 0 < error["mean"] < 1e-3 and error["mean"] < error["largest"]
+    assert list(flow.integration_steps.values()) == [2]  # the flow itself stays what it was
     phi, log_weight = tf.constant(ensemble.rows(0, 2000), tf.float64), ensemble.log_weight
     exact = -action(phi) - flow.refined().refined().refined().log_prob(phi)
     coarse = -action(phi) - flow.log_prob(phi)
