@@ -6,7 +6,11 @@ With equal masses a trajectory must be as long as the slowest mode needs, in ste
 grows with the correlation length. If `<|phi_p|^2> = G / (phat^2 + M^2)`, as in the free field, the masses above make every mode an
 oscillator of frequency 1 (G. G. Batrouni et al., Phys. Rev. D 32 (1985) 2736; S. Duane et al., Phys. Lett. B 176 (1986) 143).
 
-G and M follow from the modes of the smallest momenta. Only thermalisation measures them, so the chain is a plain HMC afterwards.
+Far from the free field, a zero mode that is as fast as the modes that dress it feels the bare curvature of the action instead,
+`<d^2 S / dphi_0^2> = <(dS / dphi_0)^2>`, which is larger by orders of magnitude. M^2 is therefore the geometric mean of that of the
+propagator and G times this curvature; for the free field both are the same. Only thermalisation measures G and M^2, from the modes
+of the smallest momenta, so the chain is a plain HMC afterwards.
+
 A step takes two Fourier transforms besides the force, and these cost several times as much.
 """
 
@@ -16,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from lattice_flows.actions import Action
 from lattice_flows.fourier import hartley
@@ -44,7 +48,7 @@ class State(NamedTuple):
       force: its derivative at each site, `[chains, *shape]`.
       step_size: of leapfrog, a scalar.
       adaptations: of step size and masses so far, a scalar.
-      spectrum: `<|phi_p|^2>` at p = 0 and at the smallest momenta above, `[2]`, from which the masses follow.
+      spectrum: `<|phi_p|^2>` at p = 0 and at the smallest momenta above, and `<(dS / dphi_0)^2>`: the masses follow, `[3]`.
     """
 
     phi: tf.Tensor
@@ -59,8 +63,8 @@ class FourierHMC(Sampler):
     """Leapfrog trajectories with a mass for each momentum, and a Metropolis test.
 
     Trajectories are at most a quarter of a turn, `pi / 2`, long: that takes a Gaussian field to an independent one, and twice as
-    much would only change its sign. In the broken phase `<|phi_0|^2>` is that of both peaks, and M no mass of fluctuations; its
-    limit, a tenth of the smallest phat^2, keeps leapfrog stable there. Chains do not tunnel: see the flips of `HMC`.
+    much would only change its sign. In the broken phase `<|phi_0|^2>` is that of both peaks, and the propagator's M no mass of
+    fluctuations: a tenth of the smallest phat^2 is then its limit. Chains do not tunnel: see the flips of `HMC`.
 
     ```python
     hmc = lf.samplers.FourierHMC(lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0), chains=8, leapfrog_steps=4)
@@ -74,21 +78,31 @@ class FourierHMC(Sampler):
       target_acceptance: the acceptance that the step size is adapted to during thermalisation. It is exceeded where trajectories
         reach a quarter of a turn: fewer steps are then enough.
       leapfrog_steps: per trajectory.
+      mass_squared: M^2; None for the one that thermalisation measures.
     """
 
     name: ClassVar[str] = "fourier_hmc"
     exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
-    def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7, leapfrog_steps: PositiveInt = 10):
+    def __init__(
+        self,
+        action: Action,
+        *,
+        chains: int = 256,
+        target_acceptance: float = 0.7,
+        leapfrog_steps: PositiveInt = 10,
+        mass_squared: PositiveFloat | None = None,
+    ):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
-        lattice, self._leapfrog_steps = action.lattice, leapfrog_steps
+        lattice, self._leapfrog_steps, self._mass_squared = action.lattice, leapfrog_steps, mass_squared
         self._momentum_squared = lattice.momentum_squared()[..., : lattice.shape[-1] // 2 + 1]
         self._lowest, self._smallest = _lowest_modes(lattice), 4 * np.sin(np.pi / max(lattice.shape)) ** 2
 
     def init(self, seed: int) -> State:
         """Starts close to zero, as `HMC` does."""
         phi = self.near_zero(seed)
-        return State(phi, *self._action_and_force(phi), tf.constant(0.1, tf.float64), tf.constant(0), self._spectrum(phi))
+        action, force = self._action_and_force(phi)
+        return State(phi, action, force, tf.constant(0.1, tf.float64), tf.constant(0), self._spectrum(phi, force))
 
     def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
         """One trajectory of every chain."""
@@ -104,7 +118,7 @@ class FourierHMC(Sampler):
     def adapt(self, state: State, info: Info) -> State:
         """Brings the mean of `min(1, exp(-dH))` closer to the target, and the masses closer to the measured spectrum."""
         step_size = scaled(state.step_size, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)
-        spectrum = state.spectrum + gain(state.adaptations, tf.float64) * (self._spectrum(state.phi) - state.spectrum)
+        spectrum = state.spectrum + gain(state.adaptations, tf.float64) * (self._spectrum(state.phi, state.force) - state.spectrum)
         step_size = tf.minimum(step_size, _QUARTER_TURN / self._leapfrog_steps)
         return state._replace(step_size=step_size, adaptations=state.adaptations + 1, spectrum=spectrum)
 
@@ -148,17 +162,22 @@ class FourierHMC(Sampler):
             modes = tf.einsum("nbcda->nabcd", tf.signal.ifft(modes))
         return _INVERSES[last - 1](modes, shape[-last:])
 
-    def _spectrum(self, phi: tf.Tensor) -> tf.Tensor:
-        """The mean over chains of |phi_p|^2 at p = 0 and at the smallest momenta above, `[2]`."""
-        squared = tf.tensordot(phi, self._lowest, [self.action.lattice.axes] * 2) ** 2
-        return tf.stack([tf.reduce_mean(squared[:, 0]), tf.reduce_mean(squared[:, 1:])])
+    def _spectrum(self, phi: tf.Tensor, force: tf.Tensor) -> tf.Tensor:
+        """What `State` has of this name, as the mean over chains."""
+        fields, forces = (tf.tensordot(each, self._lowest, [self.action.lattice.axes] * 2) ** 2 for each in (phi, force))
+        return tf.stack([tf.reduce_mean(each) for each in (fields[:, 0], fields[:, 1:], forces[:, 0])])
 
     def _propagator(self, spectrum: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """G and M^2 of `<|phi_p|^2> = G / (phat^2 + M^2)`, within limits."""
-        zero, above = tf.unstack(spectrum)
-        m2 = tf.math.divide_no_nan(self._smallest * above, tf.maximum(zero - above, 0.0))
-        largest = 4.0 * self.action.lattice.d
-        m2 = tf.where(zero > above, tf.clip_by_value(m2, _SMALLEST_M2 * self._smallest, largest), largest)
+        """G and M^2, so that the modes of the smallest momenta above zero have frequency 1."""
+        zero, above, curvature = tf.unstack(spectrum)
+        if self._mass_squared is not None:
+            m2 = tf.constant(self._mass_squared, spectrum.dtype)
+        else:
+            largest = tf.constant(4.0 * self.action.lattice.d, spectrum.dtype)
+            m2 = tf.math.divide_no_nan(self._smallest * above, tf.maximum(zero - above, 0.0))
+            m2 = tf.where(zero > above, tf.clip_by_value(m2, _SMALLEST_M2 * self._smallest, largest), largest)
+            bare = curvature * above * (self._smallest + m2)
+            m2 = tf.minimum(tf.sqrt(m2 * bare), largest)
         return above * (self._smallest + m2), m2
 
     def _masses(self, spectrum: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy import stats
 
+import lattice_flows as lf
 from lattice_flows import flows
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.flows import Flow
@@ -151,3 +152,17 @@ def test_fields_without_a_weight_are_left():
     stuck = state._replace(log_weight=tf.constant([-np.inf, 0.0, 1e9], tf.float64))
     _, info = sampler.step(stuck, SEED)
     assert info.accepted[0] and not info.accepted[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", [{"sampler": "flow_hmc", "panels": 2}, {"sampler": "pcn"}], ids=lambda each: each["sampler"])
+def test_a_trained_flow_agrees_with_hmc(sampler):
+    """On E1, at another coupling than that of the training, so that w is not nearly constant."""
+    flow, action = lf.load("E1", "continuous")
+    action = action.at(lam=6.0)
+    ours = lf.measure(lf.sample(flow, action, 32000, chains=64, progress=False, **sampler), action)
+    hmc = lf.measure(lf.baseline(action, chains=64, updates=2000, thinning=2, thermalisation=300, progress=False), action)
+    assert ours.trusted and hmc.trusted and ours.chain["acceptance"] > 0.3
+    for name in ("two_point_susceptibility", "phi_squared", "ising_energy", "pole_mass"):
+        one, other = ours.estimate(name), hmc.estimate(name)
+        assert abs(one.value - other.value) < 4 * np.hypot(one.error, other.error) < 0.1 * abs(other.value), (name, one, other)

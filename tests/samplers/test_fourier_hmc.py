@@ -54,7 +54,7 @@ def test_trajectories_turn_back_and_keep_the_energy(shape):
     hmc = FourierHMC(ScalarPhi4(lattice, m2=-4.0, lam=7.0), chains=5, leapfrog_steps=20)
     rng = np.random.default_rng(3)
     phi, momenta = (tf.constant(scale * rng.normal(size=(5, *shape))) for scale in (0.4, 2.0))
-    start = hmc.init(1)._replace(spectrum=tf.constant([0.5, 0.2], tf.float64), step_size=tf.constant(0.01, tf.float64))
+    start = hmc.init(1)._replace(spectrum=tf.constant([0.5, 0.2, 4.0], tf.float64), step_size=tf.constant(0.01, tf.float64))
     start = State(phi, *hmc._action_and_force(phi), *start[3:])
     masses, (_, m2) = hmc._masses(start.spectrum), hmc._propagator(start.spectrum)
     transform = hartley(shape)
@@ -77,12 +77,19 @@ def test_trajectories_turn_back_and_keep_the_energy(shape):
     np.testing.assert_allclose(white, momenta, atol=1e-12)
 
 
-def test_where_no_mass_can_be_told_all_momenta_have_nearly_the_same():
-    hmc = FourierHMC(ScalarPhi4(Lattice((8, 8)), m2=-4.0, lam=7.0))
-    no_propagation = tf.constant([0.3, 0.3], tf.float64)
-    assert hmc.diagnostics(hmc.init(1)._replace(spectrum=no_propagation))["momentum_m2"] == 8
-    masses = hmc._masses(no_propagation).numpy()
-    assert 0.5 / 0.3 < masses.min() < 1 / 0.3 < masses.max() < 2 / 0.3
-    # In the broken phase, M^2 is not that of two peaks.
-    two_peaks = hmc.init(1)._replace(spectrum=tf.constant([60.0, 0.3], tf.float64))
-    assert hmc.diagnostics(two_peaks)["momentum_m2"] == pytest.approx(0.4 * np.sin(np.pi / 8) ** 2)
+def test_the_mass_is_between_that_of_the_propagator_and_the_bare_curvature():
+    action = ScalarPhi4(Lattice((8, 8)), m2=-4.0, lam=7.0)
+    smallest, state = 4 * np.sin(np.pi / 8) ** 2, FourierHMC(action).init(1)
+
+    def m2(spectrum, **settings):
+        given = state._replace(spectrum=tf.constant(spectrum, tf.float64))
+        return FourierHMC(action, **settings).diagnostics(given)["momentum_m2"]
+
+    # <|phi_p|^2> = 0.4 / (phat^2 + 0.2), and the curvature of a free field with that propagator, or 25 times as much.
+    free = [0.4 / 0.2, 0.4 / (smallest + 0.2), 0.2 / 0.4]
+    assert m2(free) == pytest.approx(0.2) and m2([*free[:2], 25 * free[2]]) == pytest.approx(1.0)
+    assert m2(free, mass_squared=0.7) == pytest.approx(0.7)
+    # No propagation: nearly equal masses.
+    assert m2([0.3, 0.3, 30.0]) == 8
+    # In the broken phase, M^2 of two peaks is replaced by a tenth of the smallest phat^2.
+    assert m2([60.0, 0.3, 2.0]) == pytest.approx(np.sqrt(0.1 * smallest * 2.0 * 0.3 * 1.1 * smallest))
