@@ -102,9 +102,8 @@ class Trainer:
         self._flow, self._action, self._settings, self._seed = flow, self._conditions.action, settings, seed
         self._strategy = strategy or strategy_of(flow.variables)
         self._progress = progress or Progress(quiet=True)
-        self._forward: ForwardSamples | None = None
-        if settings.forward_samples:
-            self._forward = ForwardSamples(settings.forward_samples, action, trained_on=settings.forward_share > 0)
+        samples = settings.forward_samples
+        self._forward = ForwardSamples(samples, action, trained_on=settings.forward_share > 0) if samples else None
         self._train_step = self._step_of()
         self._state = TrainingState()
         self._evaluator: Evaluator | None = None
