@@ -56,10 +56,10 @@ def test_a_chain_and_its_numbers(trained, capsys):
     assert result.observables["phi_squared"].estimate.value == pytest.approx(np.mean(ensemble.phi.astype(float) ** 2), rel=1e-5)
 
 
-def test_a_sampler_to_compare_with(tmp_path):
+def test_a_sampler_to_compare_with():
     ensemble = lf.baseline(ACTION, chains=8, updates=40, thinning=4, thermalisation=20, seed=2, progress=False)
     assert ensemble.phi.shape == (10, 8, 4, 4) and ensemble.attributes["sampler"] == "hmc" and ensemble.attributes["seed"] == 2
-    with pytest.raises(ConfigError, match="baseline: unknown key 'trajectory'"):
+    with pytest.raises(ConfigError, match="sampler 'hmc': unknown key 'trajectory'"):
         lf.baseline(ACTION, chains=8, trajectory=40)
     with pytest.raises(ConfigError, match="needs a trained flow"):
         lf.baseline(ACTION, "independence")
