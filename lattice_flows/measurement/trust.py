@@ -28,7 +28,7 @@ _TUNNEL = (
     "The chains do not tunnel between the signs of M, which are equally probable: "
     "let HMC propose global flips (hmc: {flip: true}), or use the sampler tempering"
 )
-_SAMPLER = "The chain does not have the distribution exp(-S): let it thermalise longer, or use smaller steps"
+_SAMPLER = "The chain does not have the distribution exp(-S): let it thermalise longer, or use smaller steps (of flow_hmc, more panels)"
 # Bins of a chain.
 _SHORTEST_HALF = 5
 _SHORTEST_FOR_R_HAT = 8
@@ -64,6 +64,10 @@ def checks_of_chain(
     if (share := chain.get("smallest_exchange_acceptance")) is not None:
         what = "smallest share of the proposed exchanges between two neighbouring replicas that are accepted"
         found.append(judged("exchange_acceptance", share, 0.1, 0.01, what, "Use more replicas, or a larger smallest_beta"))
+    if "integration_error" in chain:
+        what = "mean change of the log weights when the step of the integration is halved"
+        advice = "Draw the ensemble again: the step is halved until this is small; or train with more integration steps"
+        found.append(judged("integration_error", chain["integration_error"]["mean"], 1e-3, 1e-2, what, advice))
     for name, mean in (exact or {}).items():
         known = Estimate(chain[name], chain[f"{name}_error"]) if name in chain else None
         what = f"distance of the mean of {name} from {mean:g}, in units of its error"
@@ -165,10 +169,6 @@ def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping
         what = "forward over reverse effective sample size of the training: the flow misses a part of the distribution"
         yield judged("forward_ess", forward / known, 0.8, 0.5, what, _PEAK)
     yield judged("non_finite_weights", chain["non_finite_weights"] / len(log_weight), 0, 1e-3, "share of the proposals", _TRAIN)
-    if "integration_error" in chain:
-        what = "mean change of the log weights when the step of the integration is halved"
-        advice = "Draw the ensemble again: the step is halved until this is small; or train with more integration steps"
-        yield judged("integration_error", chain["integration_error"]["mean"], 1e-3, 1e-2, what, advice)
 
 
 def _estimate(measurements: Measurements, name: str) -> Estimate:
