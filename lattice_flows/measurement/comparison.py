@@ -14,6 +14,8 @@ __all__ = ["sampler_agreement"]
 def sampler_agreement(results: Sequence[Result]) -> Agreement:
     """Chi-square of samplers of one distribution against their common mean, over those observables that all of them know.
 
+    They must be independent: results of one sampler and seed are not, even of two flows, which then share their noise.
+
     Raises:
       ConfigError: the results are on different lattices, or of different actions, or have no observable in common.
     """

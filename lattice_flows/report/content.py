@@ -69,8 +69,9 @@ def _of_an_ensemble(title: str, anchor: str, runs: Sequence[Run]) -> Section:
     side_by_side = [facts]
     if sum(run.result is not None for run in runs) > 1:
         first = next(run.name for run in runs if run.result)
-        caption = f"Pulls are distances from {first} in standard deviations of the difference."
-        side_by_side += [page.table(tables.compared(runs), caption), page.paragraph(tables.agreement(runs))]
+        compared = tables.compared(runs)
+        caption = f"Pulls are distances from {first} in standard deviations of the difference." if "pull" in compared.header else ""
+        side_by_side += [page.table(compared, caption), page.paragraph(tables.agreement(runs))]
     if differing := page.table(tables.different_settings(runs)):
         side_by_side.append(page.folded("Settings that differ", differing))
     own = [Section(run.name, _judged(run), tables.anchor(run), _parts(run)) for run in runs if run.path]

@@ -92,34 +92,48 @@ def observables(result: Result) -> Table:
 
 
 def compared(runs: Sequence[Run]) -> Table:
-    """The observables of several runs on one ensemble, and how far each is from that of the first, in standard deviations."""
+    """The observables of several runs on one ensemble, and how far each is from that of the first, in standard deviations.
+
+    A run that shares its random numbers with the first has no pulls.
+    """
     measured = {run.name: run.result for run in runs if run.result}
     (first, ours), *others = measured.items()
     header, rows = ["observable", first], []
-    for name, _ in others:
-        header += [name, "pull"]
+    for name, result in others:
+        header += [name, "pull"] if _noise(result) != _noise(ours) else [name]
     for observable in dict.fromkeys(observable for result in measured.values() for observable in result.observables):
         number = ours.estimate(observable)
         cells = [label(observable), format_estimate(number)]
         for _, result in others:
             other = result.estimate(observable)
-            cells += [format_estimate(other), _sigmas(_pull(other, number))]
+            cells += [format_estimate(other), *([_sigmas(_pull(other, number))] if _noise(result) != _noise(ours) else [])]
         rows.append(cells)
     return Table(header, rows)
 
 
 def agreement(runs: Sequence[Run]) -> str:
-    """All observables at once, in words; nothing where runs are not independent or have nothing in common."""
+    """All observables at once, in words, or why they are not compared; nothing where runs have nothing in common."""
     results = [run.result for run in runs if run.result]
-    seeds = [(result.seed, result.sampler, result.flow) for result in results]
-    if len(results) < 2 or len(set(seeds)) < len(seeds):
+    if len(results) < 2:
         return ""
+    noises = [_noise(result) for result in results]
+    names = [run.name for run in runs if run.result and noises.count(_noise(run.result)) > 1]
+    if names:
+        return (
+            f"Not independent, for runs with the same sampler and seed share their random numbers: {', '.join(names)}. So there "
+            "are no pulls between them, and no chi-square of all observables."
+        )
     try:
         found = sampler_agreement(results)
     except ConfigError:
         return ""
     fit = f"chi-square {found.chi_square:.1f} for {found.degrees_of_freedom} degrees of freedom, p = {found.p:.3f}"
     return f"All observables at once: {fit}."
+
+
+def _noise(result: Result) -> tuple[int, str]:
+    """What the random numbers of a chain depend on. Results of two flows with the same ones are strongly correlated."""
+    return result.seed, result.sampler
 
 
 def checks(found: Sequence[Check]) -> Table:

@@ -47,7 +47,17 @@ def test_runs_are_compared_with_the_first(flow, hmc):
     assert float(row[3].replace("\N{MINUS SIGN}", "-")) == pytest.approx(
         (theirs.value - ours.value) / (theirs.error**2 + ours.error**2) ** 0.5, abs=0.01
     )
-    assert "degrees of freedom, p = " in tables.agreement([flow, hmc]) and not tables.agreement([flow, flow])
+    assert "degrees of freedom, p = " in tables.agreement([flow, hmc]) and not tables.agreement([flow])
+
+
+def test_flows_of_one_seed_share_their_noise_and_are_not_compared(flow, hmc):
+    other = Run(name="other", result=stored("continuous", Case("E1")))
+    assert (other.result.seed, other.result.sampler) == (flow.result.seed, flow.result.sampler)
+    assert tables.compared([flow, other, hmc]).header == ["observable", "flow", "other", "hmc", "pull"]
+    assert {len(row) for row in tables.compared([flow, other, hmc]).rows} == {5}
+    assert "share their random numbers: flow, other. So there are no pulls" in tables.agreement([flow, hmc, other])
+    apart = dataclasses.replace(other, result=dataclasses.replace(other.result, seed=2))
+    assert tables.compared([flow, apart]).header[-1] == "pull" and "p = " in tables.agreement([flow, apart])
 
 
 def test_far_pulls_are_marked(flow):
