@@ -119,7 +119,11 @@ lf.plots.log_weight_histogram(log_weights, "6 x 6, lam = 6.975")
 # the errors of either chain can be trusted.
 
 # %%
-results = {inner: lf.measure(lf.sample(flow, action, 20_000, progress=False)) for inner, flow in flows.items()}
+# Chains of one seed share their noise, so those that are compared have seeds of their own.
+results = {
+    inner: lf.measure(lf.sample(flow, action, 20_000, seed=seed, progress=False))
+    for seed, (inner, flow) in enumerate(flows.items(), 1)
+}
 bent = results["power_law"].compared(
     {name: row.estimate for name, row in results["affine"].observables.items()}, compared_with="affine"
 )
