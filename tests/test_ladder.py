@@ -30,7 +30,8 @@ def small_flow(lattice, prior):
     return flow
 
 
-@pytest.fixture(params=SAMPLERS)
+# pCN is flow_hmc without kicks.
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) if name == "pcn" else name for name in SAMPLERS])
 def sample(request):
     """Runs a sampler on an action: its measurements, and an estimate of log Z where it has one."""
 
@@ -41,7 +42,7 @@ def sample(request):
             return Measurements.of(action, np.concatenate([chunk.phi for chunk in chunks])), None
         proposals = WeightedSampler(small_flow(action.lattice, prior), action, 2048, seed=23)
         if sampler is not IndependenceMetropolis:
-            chunks = run_chain(sampler(proposals, chains=64), updates=500, thermalisation=50, seed=23)
+            chunks = run_chain(sampler(proposals, chains=64), updates=500, thermalisation=100, seed=23)
             return Measurements.of(action, np.concatenate([chunk.phi for chunk in chunks])), None
         chunks = list(run_chain(sampler(proposals), updates=30000, thermalisation=1000, seed=23))
         log_weight = np.concatenate([chunk.log_weight for chunk in chunks])

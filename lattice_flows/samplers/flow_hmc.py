@@ -7,9 +7,9 @@ is that of independent oscillators. An update draws momenta p, unit normal too, 
 
     H = |z|^2 / 2 + |p|^2 / 2 - w(z)
 
-for a quarter of a turn, in `panels` equal parts. Each turns (z, p) by theta / 2, kicks p by `theta dw/dz` and turns again:
+for a quarter of a turn, or less, in `panels` equal parts. Each turns (z, p) by theta / 2, kicks p by `theta dw/dz` and turns again:
 
-    turn by a:    z' = z cos a + p sin a,    p' = p cos a - z sin a,    theta = pi / (2 panels)
+    turn by a:    z' = z cos a + p sin a,    p' = p cos a - z sin a,    theta = pi / (2 panels) or less
 
 The end is accepted with probability `min(1, exp(-dH))`. Turns are exact for the Gaussian part of H, so that kicks, and errors, are
 those of w alone (A. Beskos et al., Stoch. Proc. Appl. 121 (2011) 2201, have this splitting). The gradient of any function of z may
@@ -37,7 +37,6 @@ from lattice_flows.samplers.adaptation import mean_acceptance, scaled
 from lattice_flows.samplers.chain import Sampler
 from lattice_flows.samplers.decisions import accepts, chosen
 from lattice_flows.samplers.hmc import Info, exp_minus_dh
-from lattice_flows.seeds import sub_seed
 
 __all__ = ["PCN", "FlowHMC", "State"]
 
@@ -79,7 +78,8 @@ class FlowHMC(Sampler):
     Args:
       proposals: knows the flow, with the integration steps that its weights need, and the action.
       chains: how many chains run at once.
-      target_acceptance: not used; more panels give a larger acceptance.
+      target_acceptance: where a quarter of a turn has a smaller one, updates turn by less: the angle is adapted to it during
+        thermalisation, unless there are no panels. Far from the flow, where w is steep, long kicks are never accepted.
       panels: kicks of an update; 0 for independence Metropolis.
       kick_steps: of the integration that kicks use, of a continuous flow.
 
@@ -109,10 +109,11 @@ class FlowHMC(Sampler):
         self._fields, self._coarse = (_fields_of(each, self.action) for each in (flow, coarse))
 
     def init(self, seed: int) -> State:
-        """Starts with fields of the flow."""
-        z = tf.random.stateless_normal(
-            [self.chains, *self.action.lattice.shape], sub_seed(seed, f"{self.name} start"), dtype=tf.float64
-        )
+        """Starts with z close to zero.
+
+        Not with fields of the flow: where one of these is far out, the slope of w can be so large that no kick is ever accepted.
+        """
+        z = self.near_zero(seed)
         phi, log_weight = tf.function(self._fields, jit_compile=True)(z)
         # Anything is better than a field without a weight.
         log_weight = tf.where(tf.math.is_finite(log_weight), log_weight, -np.inf)
@@ -132,9 +133,21 @@ class FlowHMC(Sampler):
             phi = chosen(heads, phi, -phi)
         return state._replace(phi=phi, z=z, log_weight=log_weight), Info(accepted, dh)
 
+    def adapt(self, state: State, info: Info) -> State:
+        """Brings the mean of `min(1, exp(-dH))` closer to the target, by the angle."""
+        return self._adapted(state, info) if self._panels else state
+
+    def diagnostics(self, state: State) -> dict[str, float]:
+        """The angle."""
+        return {"angle": float(state.angle)}
+
     def series(self, info: Info) -> dict[str, np.ndarray]:
         """`exp(-dH)`, whose mean must be 1."""
         return {"exp_minus_dh": exp_minus_dh(info.dh)}
+
+    def _adapted(self, state: State, info: Info) -> State:
+        angle = scaled(state.angle, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)
+        return state._replace(angle=tf.minimum(angle, _QUARTER_TURN), adaptations=state.adaptations + 1)
 
     def _trajectory(self, z: tf.Tensor, momenta: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """z and momenta after all panels."""
@@ -176,13 +189,8 @@ class PCN(FlowHMC):
         super().__init__(proposals, chains=chains, target_acceptance=target_acceptance, panels=0)
 
     def adapt(self, state: State, info: Info) -> State:
-        """Brings the mean of `min(1, exp(w' - w))` closer to the target."""
-        angle = scaled(state.angle, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)
-        return state._replace(angle=tf.minimum(angle, _QUARTER_TURN), adaptations=state.adaptations + 1)
-
-    def diagnostics(self, state: State) -> dict[str, float]:
-        """The angle."""
-        return {"angle": float(state.angle)}
+        """Brings the mean of `min(1, exp(w' - w))` closer to the target, by the angle."""
+        return self._adapted(state, info)
 
 
 def _fields_of(flow: Flow, action: Action) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
