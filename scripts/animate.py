@@ -23,9 +23,10 @@ FLAGS = (
 def main(flags) -> int:
     from lattice_flows import films, plots
     from lattice_flows.progress import Progress
+    from lattice_flows.report.runs import unique_names
 
-    progress = Progress()
-    made = {Path(run).resolve().name: films.film(Path(run), flags.seed, progress) for run in flags.run}
+    progress, names = Progress(), unique_names(flags.run)
+    made = {names[Path(run).resolve()]: films.film(Path(run), flags.seed, progress) for run in flags.run}
     with progress.working("drawing"):
         plots.animation(Path(flags.out), made)
     progress.info(f"animation in {flags.out}")

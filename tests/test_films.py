@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lattice_flows import films
-from lattice_flows.config import Component
+from lattice_flows import command_line, films, plots
+from lattice_flows.config import CONFIGS, Component, load
 from lattice_flows.flows import FLOWS
 from lattice_flows.io.files import RunError
 from lattice_flows.io.segments import EnsembleWriter
@@ -45,6 +45,15 @@ def test_the_first_of_some_chains_is_shown_with_its_updates():
 
 
 def test_a_run_with_neither_is_refused(tmp_path):
-    (tmp_path / "config.yaml").write_text("include: E1.yaml\n")
-    with pytest.raises(RunError, match=r"holds neither a trained flow nor an ensemble: name a run that does|include"):
+    (tmp_path / "config.yaml").write_text(load(CONFIGS / "E1.yaml").dump())
+    with pytest.raises(RunError, match=r"holds neither a trained flow nor an ensemble: name a run that does"):
         films.film(tmp_path)
+
+
+def test_runs_of_one_name_are_all_in_the_animation(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(films, "film", lambda folder, seed, progress: folder)
+    monkeypatch.setattr(plots, "animation", lambda path, made: drawn.update(made))
+    folders = [tmp_path / "runs" / "E4", tmp_path / "runs" / "hmc" / "E4"]
+    assert command_line.main(["animate", *map(str, folders)]) == 0
+    assert drawn == {"runs/E4": folders[0], "hmc/E4": folders[1]}

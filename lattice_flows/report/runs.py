@@ -19,7 +19,7 @@ from lattice_flows.measurement.result import Result
 from lattice_flows.plots import Film
 from lattice_flows.reading import read_csv, read_json, reading
 
-__all__ = ["NOISE_TO_FIELD", "Excerpt", "Run", "read_run", "read_runs", "sampler_name"]
+__all__ = ["NOISE_TO_FIELD", "Excerpt", "Run", "read_run", "read_runs", "sampler_name", "unique_names"]
 
 _CONFIG, _RESULT, _ENVIRONMENT, _WEIGHTS = "config.yaml", "result.json", "environment.json", "weights.npz"
 NOISE_TO_FIELD = "noise_to_field.npz"  # the frames that `films` leaves
@@ -111,12 +111,16 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     Raises:
       RunError: one is not a run folder.
     """
-    folders = list(dict.fromkeys(Path(path).resolve() for path in paths))
-    names = [_name(folder) for folder in folders]
-    return [
-        read_run(folder, name if names.count(name) == 1 else f"{folder.parent.name}/{name}")
-        for folder, name in zip(folders, names, strict=True)
-    ]
+    return [read_run(folder, name) for folder, name in unique_names(paths).items()]
+
+
+def unique_names(paths: Sequence[str | Path]) -> dict[Path, str]:
+    """Folder -> name: the last part of its path, and as many parts before it as tell it from the other folders."""
+    names = {folder: _name(folder) for folder in (Path(path).resolve() for path in paths)}
+    for parents in range(1, max((len(folder.parts) for folder in names), default=0)):
+        found = list(names.values())
+        names = {folder: name if found.count(name) == 1 else _name(folder, parents) for folder, name in names.items()}
+    return names
 
 
 def read_run(path: str | Path, name: str | None = None) -> Run:
@@ -157,7 +161,8 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     result = read(_RESULT, _result, _not_measured(path) if (path / ENSEMBLE).exists() else "")
     begun = [(folder / METRICS).exists() for folder in stage_folders(path)]
     history = [_metrics(folder / METRICS, missing) for folder, there in zip(stage_folders(path), begun, strict=True) if there]
-    if not any(begun) and (result is None or result.sampler == _OF_A_FLOW):
+    of_a_flow = result.sampler == _OF_A_FLOW if result else excerpt is not None and excerpt.log_weight is not None
+    if not any(begun) and of_a_flow:
         missing.append("No training history: the flow was trained in another folder.")
     return Run(
         name=name or _name(path.resolve()),
@@ -172,9 +177,12 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     )
 
 
-def _name(folder: Path) -> str:
+def _name(folder: Path, parents: int = 0) -> str:
+    """The name of a folder, after those of so many folders above it; of a stage, that of its run."""
     run = folder.parent.parent
-    return f"{run.name}, stage {folder.name}" if folder in stage_folders(run)[:-1] else folder.name
+    if folder in stage_folders(run)[:-1]:
+        return f"{_name(run, parents)}, stage {folder.name}"
+    return "/".join(folder.parts[-1 - parents :])
 
 
 def _check_folder(path: Path) -> None:
@@ -196,7 +204,7 @@ def _not_sampled(path: Path) -> str:
     if (path / _WEIGHTS).exists():
         command = shlex.join(["lattice-flows", "sample", "--run", str(path), "--out", f"{path}_ensemble"])
         return f"Not sampled: {command} draws an ensemble into a folder of its own."
-    return f"No ensemble and no weights: the training has not ended. {goes_on}."
+    return f"No ensemble and no weights: the run has not ended. {goes_on}."
 
 
 def _not_measured(path: Path) -> str:

@@ -24,7 +24,7 @@ def test_a_complete_run_lacks_nothing(make, tmp_path):
 @pytest.mark.parametrize(
     ("made", "missing"),
     [
-        ("begun", ["the training has not ended. The command below with --resume continues it", "No training history"]),
+        ("begun", ["No ensemble and no weights: the run has not ended. The command below with --resume continues it"]),
         ("trained", [r"Not sampled: lattice-flows sample --run \S+/run --out \S+/run_ensemble draws"]),
         ("sampled", [r"Not measured: lattice-flows measure \S+/run --out \S+/run/result.json does that"]),
     ],
@@ -84,6 +84,20 @@ def test_stages_come_before_the_run_itself(make, tmp_path):
 def test_names_are_unique(make, tmp_path):
     folders = [make.begun(tmp_path / place / "E1") for place in ("a", "b")]
     assert [run.name for run in read_runs([*folders, folders[0]])] == ["a/E1", "b/E1"]
+    folders = [
+        make.begun(tmp_path / place) for place in ("x/runs/E4", "y/runs/E4", "y/runs/E4/stages/1", "x/runs/E4/stages/1", "E5")
+    ]
+    names = ["x/runs/E4", "y/runs/E4", "y/runs/E4, stage 1", "x/runs/E4, stage 1", "E5"]
+    assert [run.name for run in read_runs(folders)] == names
+
+
+@pytest.mark.parametrize("has_result", [False, True])
+def test_a_flow_that_was_trained_elsewhere_has_no_history(make, tmp_path, has_result):
+    folder = make.measured(tmp_path / "run", stored("affine", Case("E1")))
+    (folder / "metrics.csv").unlink()
+    if not has_result:
+        (folder / "result.json").unlink()
+    assert read_run(folder).missing[-1] == "No training history: the flow was trained in another folder."
 
 
 def test_the_way_from_noise_to_field_is_found(make, tmp_path):
