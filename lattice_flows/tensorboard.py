@@ -60,7 +60,7 @@ class TensorBoard:
         Args:
           evaluation: its numbers.
           phi: fields of the flow, `[n, *lattice_shape]`.
-          log_weight: theirs, `[n]`.
+          log_weight: theirs, `[n]`. What is not finite is not drawn.
         """
         action = self._action(tf.constant(phi, tf.float64)).numpy()
         finite = np.isfinite(log_weight) & np.isfinite(action)
@@ -68,11 +68,8 @@ class TensorBoard:
             for name, value in evaluation._asdict().items():
                 if name != "step" and math.isfinite(value):
                     tf.summary.scalar(f"evaluation/{name}", value)
-            tf.summary.histogram("log_weight", log_weight[finite] - np.median(log_weight[finite]))
-            against = plots.action_against_log_q(action[finite], -(log_weight + action)[finite], f"step {evaluation.step}")
-            tf.summary.image("action_against_log_q", _pixels(against))
-            fields = {f"field {number}": field for number, field in enumerate(phi[:_FIELDS], 1)}
-            tf.summary.image("fields", _pixels(plots.configurations(fields)))
+            if finite.any():
+                _draw(phi[finite], action[finite], log_weight[finite], f"step {evaluation.step}")
             self._writer.flush()
 
     def __enter__(self) -> "TensorBoard":
@@ -88,6 +85,14 @@ class TensorBoard:
             yield
         except tf.errors.OpError as error:
             raise RunError(f"cannot write {self._folder}: {error.message}; train without --tensorboard, or make room") from error
+
+
+def _draw(phi: np.ndarray, action: np.ndarray, log_weight: np.ndarray, title: str) -> None:
+    tf.summary.histogram("log_weight", log_weight - np.median(log_weight))
+    against = plots.action_against_log_q(action, -(log_weight + action), title)
+    tf.summary.image("action_against_log_q", _pixels(against))
+    fields = {f"field {number}": field for number, field in enumerate(phi[:_FIELDS], 1)}
+    tf.summary.image("fields", _pixels(plots.configurations(fields)))
 
 
 def _pixels(figure: Figure) -> np.ndarray:

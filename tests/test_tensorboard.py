@@ -8,12 +8,14 @@ import time
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from small import ACTION, gaussian_flow, settings
 
 from lattice_flows import tensorboard
 from lattice_flows.config import ConfigError
 from lattice_flows.io.files import RunError
 from lattice_flows.tensorboard import TensorBoard
+from lattice_flows.training.evaluation import Evaluation
 from lattice_flows.training.trainer import Trainer
 
 
@@ -70,6 +72,18 @@ def test_steps_cost_little(tmp_path):
         for step in range(100):
             board.step(step, math.nan if step % 2 else 1.0)
         assert (time.perf_counter() - start) / 100 < 0.01
+
+
+def test_what_is_not_finite_is_not_drawn(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(tensorboard.plots, "configurations", lambda fields: drawn.extend(fields.values()) or Figure())
+    phi = np.random.default_rng(1).normal(size=(5, *ACTION.lattice.shape))
+    phi[0] = np.nan
+    numbers = Evaluation(**dict.fromkeys(Evaluation._fields, 1))
+    with TensorBoard(tmp_path, ACTION) as board:
+        board.evaluation(numbers, phi, np.zeros(5))
+        board.evaluation(numbers, phi, np.full(5, -np.inf))
+    np.testing.assert_array_equal(drawn, phi[1:])
 
 
 def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
