@@ -142,7 +142,7 @@ def _panel(item: str, histories: Sequence[tuple[_Look, Curve]], width: int, heig
         ticks = _round_numbers(low, high, height // 2, 1 if is_logarithmic else 0)
         plotext.yticks(ticks, [f"{10**tick if is_logarithmic else tick:.5g}" for tick in ticks])
         plotext.xlim(0, last)
-        plotext.xticks(ticks := _round_numbers(0, last, width // 12), [f"{tick:g}" for tick in ticks])
+        plotext.xticks(ticks := _round_numbers(0, last, max(width // 12, 1)), [f"{tick:g}" for tick in ticks])
     text = plotext.build()
     return (text if colored else plotext.uncolorize(text)).rstrip("\n")
 

@@ -57,6 +57,10 @@ def test_the_chart_fits_the_terminal_and_shows_the_last_values(run, width):
     assert re.search(r"\n *0.8┤", text) and re.search(r"\n +0 +\d+ .* 40 *\n", text)  # ticks are round numbers
 
 
+def test_a_terminal_may_be_narrow(run):
+    assert chart([run], ["loss"], 8, 24)
+
+
 def test_small_numbers_have_a_logarithmic_axis(run):
     text = chart([run], ["kl"], 80, 24)
     assert "Kullback-Leibler divergence" in text and "0.1┤" in text and "0.01┤" in text

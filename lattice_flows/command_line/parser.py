@@ -149,7 +149,9 @@ def _boolean(text: str) -> bool:
 
 
 def _list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    if not (parts := [part.strip() for part in text.split(",") if part.strip()]):
+        raise ValueError("a value is missing")
+    return parts
 
 
 def _integers(text: str) -> list[int]:

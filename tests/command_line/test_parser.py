@@ -57,6 +57,8 @@ def test_lists_and_flags_that_are_given_more_than_once():
         (["--target_acceptance=half"], r"flag --target_acceptance: 'half' is not a number"),
         (["--resume=perhaps"], r"flag --resume: 'perhaps' is neither true nor false"),
         (["--seed"], r"flag --seed: a value is missing"),
+        (["--names="], r"^flag --names: a value is missing$"),
+        (["--kinds=,"], r"^flag --kinds: a value is missing$"),
         (["--target_acceptance=nan"], r"flag --target_acceptance: 'nan' is not a finite number"),
         (["--target_acceptance", "-inf"], r"flag --target_acceptance: '-inf' is not a finite number"),
         (["--seed=1e999"], r"flag --seed: '1e999' is not an integer"),
