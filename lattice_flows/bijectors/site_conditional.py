@@ -10,6 +10,7 @@ by Gauss-Legendre quadrature from x to where the integrand is below 1e-16 of its
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +25,17 @@ _FIRST_STEP = 1e-2  # the same in float32
 _MOST_STEPS = 100
 _LOG_ROOT = math.log(2 * math.pi) / 2
 _NEWTON = 5  # steps for roots of polynomials, from starts within a factor of two
+
+
+class _Field(NamedTuple):
+    """h at a site, and the largest x with V'(x) = 0 for |h|, from which the minima of V for h and -h follow."""
+
+    h: tf.Tensor
+    root: tf.Tensor
+
+    def times(self, sign: tf.Tensor | float) -> "_Field":
+        """Of the reflected site for the sign -1."""
+        return _Field(sign * self.h, self.root)
 
 
 class SiteConditional:
@@ -64,7 +76,7 @@ class SiteConditional:
 
         @tf.custom_gradient
         def function(h):
-            value, mean = self._whole(h)
+            value, mean = self._whole(self._field(h))
             return value, lambda to_value: 2 * mean * to_value
 
         return function(h)
@@ -79,11 +91,11 @@ class SiteConditional:
         @tf.custom_gradient
         def function(z, h):
             # The tail of less than half of the probability, which is an upper one after reflection.
-            sign = _sign(z)
-            x = sign * self._upper_quantile(sign * z, sign * h)
+            sign, field = _sign(z), self._field(h)
+            x = sign * self._upper_quantile(sign * z, field.times(sign))
 
             def gradient(to_x):
-                of_z, of_h = self._slopes(x, z, h)
+                of_z, of_h = self._slopes(x, z, field)
                 return to_x * of_z, to_x * of_h
 
             return x, gradient
@@ -95,54 +107,51 @@ class SiteConditional:
 
         @tf.custom_gradient
         def function(x, h):
-            upper, lower, whole = self._tail(x, h)[0], self._tail(-x, -h)[0], self._whole(h)[0]
+            field = self._field(h)
+            upper, lower, whole = self._tail(x, field)[0], self._tail(-x, field.times(-1))[0], self._whole(field)[0]
             z = _sign(lower - upper) * _normal_quantile(tf.minimum(upper, lower) - whole)
 
             def gradient(to_z):
-                of_z, of_h = self._slopes(x, z, h)
+                of_z, of_h = self._slopes(x, z, field)
                 return to_z / of_z, -to_z * of_h / of_z
 
             return z, gradient
 
         return function(x, h)
 
-    def _slopes(self, x: tf.Tensor, z: tf.Tensor, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _slopes(self, x: tf.Tensor, z: tf.Tensor, field: _Field) -> tuple[tf.Tensor, tf.Tensor]:
         """The derivatives of x with respect to z and to h."""
-        sign, (whole, mean) = _sign(z), self._whole(h)
-        tail, mean_of_tail = self._tail(sign * x, sign * h)
+        sign, potential, (whole, mean) = _sign(z), self._potential(x, field.h), self._whole(field)
+        tail, mean_of_tail = self._tail(sign * x, field.times(sign))
         # p dx = 2 P(above) (mean above - mean) dh keeps the probability above x.
-        of_h = 2 * tf.exp(tail + self._potential(x, h)) * (mean_of_tail - sign * mean)
-        return tf.exp(-z * z / 2 - _LOG_ROOT + self._potential(x, h) + whole), of_h
+        of_h = 2 * tf.exp(tail + potential) * (mean_of_tail - sign * mean)
+        return tf.exp(-z * z / 2 - _LOG_ROOT + potential + whole), of_h
 
     def _potential(self, x: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         squared = x * x
         return squared * (self._a + self._b * squared) - 2 * h * x
 
-    def _root(self, h: tf.Tensor) -> tf.Tensor:
-        """The largest x with V'(x) = 0, for h that is not negative."""
-        a, b = self._a, self._b
-        starts = ([self._well + tf.pow(h / (2 * b), 1 / 3)] if b else []) + ([h / a] if a > 0 else [])
+    def _field(self, h: tf.Tensor) -> _Field:
+        a, b, size = self._a, self._b, tf.abs(h)
+        starts = ([self._well + tf.pow(size / (2 * b), 1 / 3)] if b else []) + ([size / a] if a > 0 else [])
         x = tf.reduce_min(tf.stack(starts), axis=0)
         for _ in range(_NEWTON):
-            x -= tf.math.divide_no_nan(x * (a + 2 * b * x * x) - h, a + 6 * b * x * x)
-        return x
+            x -= tf.math.divide_no_nan(x * (a + 2 * b * x * x) - size, a + 6 * b * x * x)
+        return _Field(h, x)
 
-    def _minimum(self, h: tf.Tensor) -> tf.Tensor:
-        """Where V is smallest; the right minimum for h = 0 in a double well."""
-        return _sign(h) * self._root(tf.abs(h))
-
-    def _right_of_minima(self, h: tf.Tensor) -> tf.Tensor:
+    def _right_of_minima(self, field: _Field) -> tf.Tensor:
         """The minimum, or a point to the right of both minima of a double well, from where V is convex."""
-        return self._minimum(h) if self._a >= 0 else self._root(tf.maximum(h, 0))
+        left = -field.root if self._a >= 0 else self._well + tf.zeros_like(field.root)
+        return tf.where(field.h < 0, left, field.root)
 
-    def _end(self, x: tf.Tensor, h: tf.Tensor, drop: tf.Tensor | float) -> tf.Tensor:
+    def _end(self, x: tf.Tensor, field: _Field, drop: tf.Tensor | float) -> tf.Tensor:
         """A point beyond which V is above its smallest value on the right of x by the drop, and not much farther than needed."""
-        convex = tf.maximum(x, self._right_of_minima(h))
+        h, convex = field.h, tf.maximum(x, self._right_of_minima(field))
         end = convex + self._extent(convex, h, drop)
         if self._a >= 0:
             return end
         # With V' = 0 at m, V(y) >= V(m) + (a + 2 b m^2) (y - m)^2 for every y. That is nearer if one well is far below the other.
-        lowest = self._minimum(h)
+        lowest = _sign(h) * field.root
         rise = self._potential(x, h) - self._potential(lowest, h) + drop
         nearer = lowest + tf.sqrt(rise / tf.maximum(self._a + 2 * self._b * lowest * lowest, 1e-300))
         return tf.where(x < convex, tf.minimum(end, nearer), end)
@@ -162,17 +171,18 @@ class SiteConditional:
             )
         return t
 
-    def _whole(self, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _whole(self, field: _Field) -> tuple[tf.Tensor, tf.Tensor]:
         """F(h), and the mean of x."""
-        lowest = self._minimum(h)
-        return self._integrated(-self._end(-lowest, -h, _DROP), self._end(lowest, h, _DROP), h, lowest, 2 * self._nodes)
+        lowest = _sign(field.h) * field.root
+        start, end = -self._end(-lowest, field.times(-1), _DROP), self._end(lowest, field, _DROP)
+        return self._integrated(start, end, field.h, lowest, 2 * self._nodes)
 
-    def _tail(self, x: tf.Tensor, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _tail(self, x: tf.Tensor, field: _Field) -> tuple[tf.Tensor, tf.Tensor]:
         """log U(x, h), and the mean of x in the tail."""
-        lowest = tf.maximum(x, self._right_of_minima(h))
+        lowest = tf.maximum(x, self._right_of_minima(field))
         # In float32, a start for a calculation in float64.
         nodes = self._nodes if x.dtype == tf.float64 else self._nodes // 2
-        return self._integrated(x, self._end(x, h, _DROP), h, lowest, nodes)
+        return self._integrated(x, self._end(x, field, _DROP), field.h, lowest, nodes)
 
     def _integrated(
         self, start: tf.Tensor, end: tf.Tensor, h: tf.Tensor, lowest: tf.Tensor, nodes: int
@@ -189,27 +199,28 @@ class SiteConditional:
         total = tf.reduce_sum(terms, axis=-1)
         return tf.math.log(total * half) - smallest, tf.reduce_sum(terms * x, axis=-1) / total
 
-    def _upper_quantile(self, z: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
+    def _upper_quantile(self, z: tf.Tensor, field: _Field) -> tf.Tensor:
         """x with U(x, h) exp(-F(h)) equal to the probability that a unit normal variable is above z, which is not negative."""
-        wanted, lowest, half = self._whole(h)[0] + _log_normal_tail(z), self._minimum(h), z * z / 2
-        low, high = -self._end(-lowest, -h, _DROP), self._end(lowest, h, half + _DROP)
-        start, width = self._end(lowest, h, half + 1e-12), self._end(lowest, h, 0.5) - lowest
-        rough = self._solved(*(tf.cast(given, tf.float32) for given in (start, low, high, wanted, h, width)), _FIRST_STEP, 8)
+        wanted, lowest, half = self._whole(field)[0] + _log_normal_tail(z), _sign(field.h) * field.root, z * z / 2
+        low, high = -self._end(-lowest, field.times(-1), _DROP), self._end(lowest, field, half + _DROP)
+        start, width = self._end(lowest, field, half + 1e-12), self._end(lowest, field, 0.5) - lowest
+        single = tf.nest.map_structure(lambda given: tf.cast(given, tf.float32), (start, low, high, wanted, field, width))
+        rough = self._solved(*single, _FIRST_STEP, 8)
         rough = tf.cast(rough, tf.float64)
         start = tf.where((rough > low) & (rough < high), rough, start)  # where float32 has not failed
-        return self._solved(start, low, high, wanted, h, width, _LAST_STEP, _MOST_STEPS)
+        return self._solved(start, low, high, wanted, field, width, _LAST_STEP, _MOST_STEPS)
 
-    def _solved(self, x, low, high, wanted, h, width, last_step: float, most_steps: int) -> tf.Tensor:
+    def _solved(self, x, low, high, wanted, field, width, last_step: float, most_steps: int) -> tf.Tensor:
         """x between low and high with `log U(x, h)` as wanted, by Halley's method, and bisection where that leaves the interval."""
 
         def unfinished(n, _x, _low, _high, done):
             return (n < most_steps) & ~tf.reduce_all(done)
 
         def improved(n, x, low, high, _done):
-            tail, potential = self._tail(x, h)[0], self._potential(x, h)
+            tail, potential = self._tail(x, field)[0], self._potential(x, field.h)
             missing = tail - wanted
             low, high = tf.where(missing > 0, x, low), tf.where(missing < 0, x, high)
-            slope, force = -tf.exp(-potential - tail), 2 * x * (self._a + 2 * self._b * x * x) - 2 * h
+            slope, force = -tf.exp(-potential - tail), 2 * x * (self._a + 2 * self._b * x * x) - 2 * field.h
             newton = missing / slope
             step = newton / (1 + tf.clip_by_value(newton * (slope + force) / 2, -0.5, 0.5))
             after, done = x - step, tf.abs(step) <= last_step * tf.minimum(width, -1 / slope)
