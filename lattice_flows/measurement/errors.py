@@ -6,7 +6,17 @@ from typing import NamedTuple
 import numpy as np
 import pyerrors as pe
 
-__all__ = ["Estimate", "analysed", "estimate", "estimate_from_bins", "format_estimate", "power_law", "primary", "pull"]
+__all__ = [
+    "Estimate",
+    "analysed",
+    "estimate",
+    "estimate_from_bins",
+    "format_estimate",
+    "format_percent",
+    "power_law",
+    "primary",
+    "pull",
+]
 
 
 class Estimate(NamedTuple):
@@ -106,3 +116,8 @@ def format_estimate(number: Estimate | None) -> str:
     shown = pe.cov_Obs(number.value, number.error**2, "number")
     shown.gamma_method()
     return str(shown)
+
+
+def format_percent(share: Estimate) -> str:
+    """A share of a whole: 17.91(62) %."""
+    return f"{format_estimate(Estimate(100 * share.value, 100 * share.error))} %"

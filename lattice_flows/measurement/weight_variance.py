@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lattice_flows.measurement.errors import Estimate, format_estimate
+from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent
 
 __all__ = ["GROUPS", "USED", "WeightVariance", "weight_variance"]
 
@@ -57,11 +57,16 @@ class WeightVariance(NamedTuple):
         """Reads what `to_json` writes."""
         return cls(**{name: _mapped(value, lambda number: Estimate(*number)) for name, value in content.items()})
 
+    @property
+    def in_the_tails(self) -> str:
+        """How much of the variance sits in the tails, in words."""
+        return f"the outermost {100 * _OUTERMOST:.0f} % of the proposals hold {100 * self.tails:.0f} % (8 % if normal)"
+
     def __str__(self) -> str:
-        shares = [f"{name.replace('_', ' ')} {_percent(share)}" for name, share in self.alone.items()]
+        shares = [f"{name.replace('_', ' ')} {format_percent(share)}" for name, share in self.alone.items()]
         return (
             f"Variance of log weights {format_estimate(self.variance)}. Explained by {', '.join(shares)}, together "
-            f"{_percent(self.together)}; the outermost 1 % of the proposals hold {100 * self.tails:.0f} % (8 % if normal)."
+            f"{format_percent(self.together)}; {self.in_the_tails}."
         )
 
 
@@ -142,10 +147,6 @@ def _share(part: np.ndarray, total: np.ndarray) -> Estimate:
     """The ratio of two sums over independent proposals, and its error to first order."""
     share = part.sum() / total.sum()
     return Estimate(float(share), float(np.sqrt(np.sum((part - share * total) ** 2)) / total.sum()))
-
-
-def _percent(share: Estimate) -> str:
-    return f"{format_estimate(Estimate(100 * share.value, 100 * share.error))} %"
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:

@@ -95,12 +95,11 @@ def _parts(run: Run) -> list[Section]:
     drawn = {name: page.figure(one.figure, f"{run.name}-{name}", one.caption) for name, one in figures.of_a_run(run).items()}
     density = [drawn.pop("action_against_log_q")] if "action_against_log_q" in drawn else []
     if result is not None and (found := result.weight_variance):
-        spread = (
-            f"The variance of the log weights is {format_estimate(found.variance)}, from {found.proposals} proposals, of which the "
-            f"outermost 1 % hold {100 * found.tails:.0f} % of it (8 % in a normal distribution)."
-        )
+        variance = f"The variance of the log weights is {format_estimate(found.variance)}, from {found.proposals} proposals"
         caption = "Shares of the variance that functions of the field explain:"
-        density.append(page.together(page.paragraph(spread), page.table(tables.variance(found), caption)))
+        density.append(
+            page.together(page.paragraph(f"{variance}; {found.in_the_tails}."), page.table(tables.variance(found), caption))
+        )
     if density:
         parts.append(Section("Density of the flow", [page.columns(density)]))
     if drawn:

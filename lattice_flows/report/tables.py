@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from lattice_flows.config import ConfigError
 from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, UNKNOWN, Check, limit, shown
 from lattice_flows.measurement.comparison import sampler_agreement
-from lattice_flows.measurement.errors import Estimate, format_estimate, pull
+from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent, pull
 from lattice_flows.measurement.result import LARGEST_PULL, Result
 from lattice_flows.measurement.weight_variance import WeightVariance
 from lattice_flows.report.names import MINUS, TEX, TIMES, label, symbol, words
@@ -148,8 +148,8 @@ def checks(found: Sequence[Check]) -> Table:
 
 def variance(found: WeightVariance) -> Table:
     """Which functions of the field explain the variance of the log weights."""
-    rows = [[words(name), _percent(found.alone[name]), _percent(found.beyond_the_others[name])] for name in found.alone]
-    return Table(["functions of", "alone", "beyond the others"], [*rows, ["all together", _percent(found.together), _NONE]])
+    rows = [[words(name), format_percent(found.alone[name]), format_percent(found.beyond_the_others[name])] for name in found.alone]
+    return Table(["functions of", "alone", "beyond the others"], [*rows, ["all together", format_percent(found.together), _NONE]])
 
 
 def different_settings(runs: Sequence[Run]) -> Table | None:
@@ -260,10 +260,6 @@ def _with_error(chain: Mapping[str, Any], name: str) -> str | None:
     if chain.get(f"{name}_error") is None:
         return None
     return format_estimate(Estimate(chain[name], chain[f"{name}_error"])).replace("-", MINUS)
-
-
-def _percent(share: Estimate) -> str:
-    return f"{format_estimate(Estimate(100 * share.value, 100 * share.error))} %"
 
 
 def _decimals(value: float | None) -> str:
