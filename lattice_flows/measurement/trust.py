@@ -28,7 +28,9 @@ _TUNNEL = (
     "The chains do not tunnel between the signs of M, which are equally probable: "
     "let HMC propose global flips (hmc: {flip: true}), or use the sampler tempering"
 )
-_SAMPLER = "The chain does not have the distribution exp(-S): let it thermalise longer, or use smaller steps (of flow_hmc, more panels)"
+_SAMPLER = (
+    "The chain does not have the distribution exp(-S): let it thermalise longer, or use smaller steps (of flow_hmc, more panels)"
+)
 # Bins of a chain.
 _SHORTEST_HALF = 5
 _SHORTEST_FOR_R_HAT = 8

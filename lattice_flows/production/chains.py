@@ -58,7 +58,7 @@ def baseline_run(
     """
     check_needs_no_flow(name)
     sampler = SAMPLERS.build(settings.component(name), action)
-    return _chains(name, action, settings, lambda: (sampler, {}), {}, seed, path, device, progress or Progress(quiet=True))
+    return _chains(name, action, settings, lambda: sampler, {}, seed, path, device, progress or Progress(quiet=True))
 
 
 def latent_run(
@@ -92,9 +92,8 @@ def latent_run(
     check_moves_a_flow(name)
     SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
 
-    def build() -> tuple[Sampler, dict[str, Any]]:
-        proposals = flow_proposals(flow, action, seed=seed, progress=show)
-        return SAMPLERS.build(settings.component(name), proposals), {"integration_error": proposals.integration_error}
+    def build() -> Sampler:
+        return SAMPLERS.build(settings.component(name), flow_proposals(flow, action, seed=seed, progress=show))
 
     return _chains(name, action, settings, build, of_flow(flow), seed, path, flow.device, show)
 
@@ -115,7 +114,7 @@ def _chains(
     name: str,
     action: Action,
     settings: SamplerConfig,
-    build: Callable[[], tuple[Sampler, Mapping[str, Any]]],
+    build: Callable[[], Sampler],
     beside: Mapping[str, Any],
     seed: int,
     path: Path | None,
@@ -126,7 +125,7 @@ def _chains(
 
     Args:
       name, action, settings, seed, path, device, progress: as for `baseline_run`.
-      build: makes the sampler, and says what its ensemble notes about it.
+      build: makes the sampler.
       beside: attributes that determine the ensemble too.
     """
     thinning = settings.thinning
@@ -135,7 +134,7 @@ def _chains(
     stretches = [Stretch(successive), Stretch(updates - successive, thinning)]
 
     def draw(writer: EnsembleWriter) -> dict[str, Any]:
-        thermalisation, (sampler, noted) = settings.thermalisation, build()
+        thermalisation, sampler = settings.thermalisation, build()
         drawing = Drawing(sampler, stretches, thermalisation=thermalisation, seed=seed, device=device, saved=writer.state)
         left = max(thermalisation - drawing.updates, 0)
         with progress.working(f"compiling {name}, thermalising {settings.chains} chains with {left} updates"):
@@ -157,7 +156,6 @@ def _chains(
             "thinning": thinning,
             "acceptance": drawing.acceptance,
             **drawing.diagnostics,
-            **noted,
             **_means(_without("info/", notes)),
             **_tau_int(action, _without(_EVERY, notes)),
             "updates_per_second": settings.chains * drawing.updates_per_second,

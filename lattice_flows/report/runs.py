@@ -102,7 +102,7 @@ def _frozen(action: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 def sampler_name(registered: str) -> str:
     """A sampler in words, by the name that it is registered under."""
-    return {"hmc": "HMC", "metropolis": "local Metropolis"}.get(registered, registered)
+    return {"hmc": "HMC", "fourier_hmc": "Fourier HMC", "metropolis": "local Metropolis", "pcn": "pCN"}.get(registered, registered)
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:

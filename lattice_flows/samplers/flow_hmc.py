@@ -30,7 +30,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
-from lattice_flows.importance import WeightedSampler
+from lattice_flows.importance import WeightedSampler, integration_error
 from lattice_flows.priors import SignSymmetric
 from lattice_flows.priors.whitening import whitening
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
@@ -107,6 +107,8 @@ class FlowHMC(Sampler):
         if self._both_signs and not (flow.is_odd and self.action.even):
             raise ValueError(f"{self.name} cannot draw signs for a map that is not odd or an action that is not even")
         self._fields, self._coarse = (_fields_of(each, self.action) for each in (flow, coarse))
+        finer = flow.refined()
+        self._finer = finer and _fields_of(finer, self.action)
 
     def init(self, seed: int) -> State:
         """Starts with z close to zero.
@@ -115,8 +117,6 @@ class FlowHMC(Sampler):
         """
         z = self.near_zero(seed)
         phi, log_weight = tf.function(self._fields, jit_compile=True)(z)
-        # Anything is better than a field without a weight.
-        log_weight = tf.where(tf.math.is_finite(log_weight), log_weight, -np.inf)
         return State(phi, z, log_weight, tf.constant(_QUARTER_TURN, tf.float64), tf.constant(0))
 
     def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
@@ -137,9 +137,13 @@ class FlowHMC(Sampler):
         """Brings the mean of `min(1, exp(-dH))` closer to the target, by the angle."""
         return self._adapted(state, info) if self._panels else state
 
-    def diagnostics(self, state: State) -> dict[str, float]:
-        """The angle."""
-        return {"angle": float(state.angle)}
+    def diagnostics(self, state: State) -> dict[str, Any]:
+        """The angle, and of a continuous flow how much half the step changes the log weights of where the chains are."""
+        found: dict[str, Any] = {"angle": float(state.angle)}
+        if self._finer:
+            finer = tf.function(self._finer, jit_compile=True)(state.z)[1]
+            found["integration_error"] = integration_error(state.log_weight.numpy(), finer.numpy())
+        return found
 
     def series(self, info: Info) -> dict[str, np.ndarray]:
         """`exp(-dH)`, whose mean must be 1."""
@@ -196,6 +200,8 @@ class PCN(FlowHMC):
 def _fields_of(flow: Flow, action: Action) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """A function from unit normal numbers `[n, *shape]` to fields of the flow and their log weights `[n]`, float64.
 
+    Weights that are not finite are zero: any other field is better.
+
     Of a prior with both signs, fields have the sign of the distribution that it is made of.
     """
     of_one_sign = flow.prior.distribution if isinstance(flow.prior, SignSymmetric) else flow.prior
@@ -204,7 +210,8 @@ def _fields_of(flow: Flow, action: Action) -> Callable[[tf.Tensor], tuple[tf.Ten
     def fields(z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         phi, log_q = flow.push_forward(tf.cast(white.forward(z), flow.density_dtype))
         phi = tf.cast(phi, tf.float64)
-        return phi, -action(phi) - log_q
+        log_weight = -action(phi) - log_q
+        return phi, tf.where(tf.math.is_finite(log_weight), log_weight, -np.inf)
 
     return fields
 

@@ -6,12 +6,12 @@ With equal masses a trajectory must be as long as the slowest mode needs, in ste
 grows with the correlation length. If `<|phi_p|^2> = G / (phat^2 + M^2)`, as in the free field, the masses above make every mode an
 oscillator of frequency 1 (G. G. Batrouni et al., Phys. Rev. D 32 (1985) 2736; S. Duane et al., Phys. Lett. B 176 (1986) 143).
 
-Far from the free field, a zero mode that is as fast as the modes that dress it feels the bare curvature of the action instead,
-`<d^2 S / dphi_0^2> = <(dS / dphi_0)^2>`, which is larger by orders of magnitude. M^2 is therefore the geometric mean of that of the
+Far from the free field, a zero mode that is as fast as the modes that dress it would feel the bare curvature of the action instead,
+`<d^2 S / dphi_0^2> = <(dS / dphi_0)^2>`, which is larger. M^2 is therefore the geometric mean of that of the
 propagator and G times this curvature; for the free field both are the same. Only thermalisation measures G and M^2, from the modes
 of the smallest momenta, so the chain is a plain HMC afterwards.
 
-A step takes two Fourier transforms besides the force, and these cost several times as much.
+A step takes two Fourier transforms besides the force.
 """
 
 from collections.abc import Mapping

@@ -154,6 +154,17 @@ def test_fields_without_a_weight_are_left():
     assert info.accepted[0] and not info.accepted[2]
 
 
+def test_infinite_weights_are_no_weights():
+    """A chain would accept such a field, and then stay there for ever."""
+
+    class Bottomless(ScalarPhi4):
+        def __call__(self, phi):
+            return tf.where(tf.range(len(phi)) == 0, tf.constant(-np.inf, tf.float64), super().__call__(phi))
+
+    weights = FlowHMC(proposals(Bottomless(LATTICE, m2=1.0, lam=1.0)), chains=3, panels=0).init(1).log_weight
+    assert weights[0] == -np.inf and np.all(np.isfinite(weights[1:]))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", [{"sampler": "flow_hmc", "panels": 2}, {"sampler": "pcn"}], ids=lambda each: each["sampler"])
 def test_a_trained_flow_agrees_with_hmc(sampler):
@@ -163,6 +174,7 @@ def test_a_trained_flow_agrees_with_hmc(sampler):
     ours = lf.measure(lf.sample(flow, action, 32000, chains=64, progress=False, **sampler), action)
     hmc = lf.measure(lf.baseline(action, chains=64, updates=2000, thinning=2, thermalisation=300, progress=False), action)
     assert ours.trusted and hmc.trusted and ours.chain["acceptance"] > 0.3
+    assert 0 < ours.chain["integration_error"]["mean"] < 1e-2  # where the chains are
     for name in ("two_point_susceptibility", "phi_squared", "ising_energy", "pole_mass"):
         one, other = ours.estimate(name), hmc.estimate(name)
         assert abs(one.value - other.value) < 4 * np.hypot(one.error, other.error) < 0.1 * abs(other.value), (name, one, other)
