@@ -51,7 +51,9 @@ class EvenSites(AugmentedBijector):
         """h at even sites, float64."""
         odd = tf.cast(odd, tf.float64)
         phi = joined(tf.zeros_like(odd), odd, self._d)
-        return split(tf.add_n([tf.roll(phi, step, axis) for axis in self._axes for step in (1, -1)]), self._d)[0]
+        # Vectorised maps roll along another axis if it is counted from the end.
+        axes = range(len(phi.shape) - self._d, len(phi.shape))
+        return split(tf.add_n([tf.roll(phi, step, axis) for axis in axes for step in (1, -1)]), self._d)[0]
 
     def _log_det(self, z: tf.Tensor, phi: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         z, phi = tf.cast(z, tf.float64), tf.cast(phi, tf.float64)
