@@ -131,7 +131,7 @@ def test_weights_of_every_flow(name, shape):
     for variable in flow.trainable_variables:
         size = 0.1 / lattice.d / np.sqrt(variable.shape[:-1].num_elements() or 1)
         variable.assign_add(rng.uniform(-size, size, variable.shape))
-    phi, log_q = flow.sample_and_log_prob(4096, tf.constant([1, 2]))
+    phi, log_q = flow.sample_and_log_prob(8192, tf.constant([1, 2]))
     log_weight = (-ScalarPhi4(lattice, m2=M2, lam=0.0)(phi) - log_q).numpy()
     exact, weight = free_field(lattice, M2), np.exp(log_weight - log_weight.max())
     found, error = log_z(log_weight)

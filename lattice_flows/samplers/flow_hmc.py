@@ -139,11 +139,11 @@ class FlowHMC(Sampler):
 
     def diagnostics(self, state: State) -> dict[str, Any]:
         """The angle, and of a continuous flow how much half the step changes the log weights of where the chains are."""
-        found: dict[str, Any] = {"angle": float(state.angle)}
+        error = {"mean": 0.0, "largest": 0.0}
         if self._finer:
             finer = tf.function(self._finer, jit_compile=True)(state.z)[1]
-            found["integration_error"] = integration_error(state.log_weight.numpy(), finer.numpy())
-        return found
+            error = integration_error(state.log_weight.numpy(), finer.numpy())
+        return {"angle": float(state.angle), "integration_error": error}
 
     def series(self, info: Info) -> dict[str, np.ndarray]:
         """`exp(-dH)`, whose mean must be 1."""
