@@ -39,24 +39,27 @@ def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
 
     @functools.wraps(estimator)
     def chunked(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **settings: Any) -> GradientEstimate:
-        fields = draw()
-        chunks = tf.reshape(fields[: whole * chunk], [whole, chunk, *fields.shape[1:]])
+        # Every chunk draws the whole batch anew, where the estimator sees it: the path of a gradient begins at the prior's weights.
         size = sum(math.prod(variable.shape) for variable in flow.trainable_variables)
         zeros = [tf.zeros([], tf.float64), tf.zeros([size]), *([tf.zeros([size, size])] if with_fisher else [])]
 
-        def added(sums: Sequence[tf.Tensor], part: tf.Tensor) -> list[tf.Tensor]:
-            found = estimator(flow, action, lambda: part, with_fisher=with_fisher, **settings)
+        def added(sums: Sequence[tf.Tensor], start: Any, number: int) -> list[tf.Tensor]:
+            found = estimator(flow, action, lambda: _rows(draw(), start, number), with_fisher=with_fisher, **settings)
             return [total + one for total, one in zip(sums, found[: len(sums)], strict=True)]
 
         def add(index: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return index + 1, *added(sums, chunks[index])
+            return index + 1, *added(sums, index * chunk, chunk)
 
         sums = tf.while_loop(lambda index, *_: index < whole, add, (0, *zeros), maximum_iterations=whole)[1:]
         if whole * chunk < batch:
-            sums = added(sums, fields[whole * chunk :])
+            sums = added(sums, whole * chunk, batch - whole * chunk)
         return GradientEstimate(*sums, *([] if with_fisher else [None]))
 
     return chunked
+
+
+def _rows(fields: tf.Tensor, start: Any, number: int) -> tf.Tensor:
+    return tf.ensure_shape(tf.gather(fields, start + tf.range(number)), [number, *fields.shape[1:]])
 
 
 def _size(batch: int, most: int) -> int:
