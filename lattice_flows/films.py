@@ -8,13 +8,13 @@ from lattice_flows.flows import Flow, intermediate_fields
 from lattice_flows.io.arrays import write_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.files import RunError
+from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.pipeline import open_trained
 from lattice_flows.plots import Film
 from lattice_flows.progress import Progress
 from lattice_flows.report.runs import NOISE_TO_FIELD
 from lattice_flows.seeds import sub_seed
-from lattice_flows.training.stages import WEIGHTS
 
 __all__ = ["film", "of_a_chain", "of_a_flow"]
 

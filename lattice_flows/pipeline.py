@@ -13,6 +13,7 @@ from lattice_flows.config import CONFIGS, Component, ConfigError, RunConfig, Sam
 from lattice_flows.flows import FLOWS, Flow, for_action, load_weights, save_weights
 from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.files import RunError
+from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.lattice import Lattice
 from lattice_flows.progress import Progress
@@ -22,7 +23,7 @@ from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.optimizers import OPTIMIZERS
 from lattice_flows.training.parts import TRAINING, stage_name, training_parts
 from lattice_flows.training.records import OpensBoard
-from lattice_flows.training.stages import WEIGHTS, weights_file
+from lattice_flows.training.stages import weights_file
 from lattice_flows.training.state import Summary, recorded_summary
 from lattice_flows.training.trainer import Trainer
 

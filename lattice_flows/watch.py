@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from lattice_flows.io.files import RunError
-from lattice_flows.io.histories import METRICS, STEPS, Curve, curves, stage_folders
+from lattice_flows.io.histories import CONFIG, METRICS, STEPS, WEIGHTS, Curve, curves, stage_folders
 from lattice_flows.io.locks import is_locked
 
 __all__ = ["ITEMS", "chart", "watch"]
@@ -180,7 +180,7 @@ def _state(run: Path) -> str:
     """How a training stands, in words."""
     if not run.is_dir():
         return "waiting, there is no such folder yet"
-    if not (run / "config.yaml").exists():
+    if not (run / CONFIG).exists():
         return "it holds no config.yaml, so it is not the folder of a run"
     if _has_weights(run):
         return "finished"
@@ -190,13 +190,13 @@ def _state(run: Path) -> str:
 
 
 def _is_over(run: Path) -> bool:
-    return (run / "config.yaml").exists() and (_has_weights(run) or not is_locked(run))
+    return (run / CONFIG).exists() and (_has_weights(run) or not is_locked(run))
 
 
 def _has_weights(run: Path) -> bool:
     """Whether the weights were written after all else, so that they are the trained ones."""
     written = [_time(run / name) for name in (STEPS, METRICS)]
-    return _time(run / "weights.npz") > 0 and _time(run / "weights.npz") >= max(written)
+    return _time(run / WEIGHTS) > 0 and _time(run / WEIGHTS) >= max(written)
 
 
 def _signs(run: Path) -> list[float | bool]:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from lattice_flows.io.files import write_text, writing
 from lattice_flows.reading import read_csv
 
-__all__ = ["METRICS", "STEPS", "Curve", "StepLog", "curves", "stage_folders"]
+__all__ = ["CONFIG", "METRICS", "STEPS", "WEIGHTS", "Curve", "StepLog", "curves", "stage_folders"]
 
-METRICS, STEPS = "metrics.csv", "steps.csv"
+# The files of a training.
+CONFIG, METRICS, STEPS, WEIGHTS = "config.yaml", "metrics.csv", "steps.csv", "weights.npz"
 _COLUMNS = ("step", "loss", "seconds")
 _SECONDS = 2.0  # from one writing of steps to the next
 _STAGES = "stages"

@@ -13,12 +13,12 @@ from typing import Any
 from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
 from lattice_flows.io.files import FolderInUse, RunError, is_unfinished, remove_unfinished, write_json, write_text, writing
+from lattice_flows.io.histories import CONFIG
 from lattice_flows.io.locks import LOCK_FILES, Lock, lock_folder
 from lattice_flows.reading import reading
 
 __all__ = ["RunDirectory"]
 
-_CONFIG = "config.yaml"
 _PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors")
 # What a resumed run may change: how it continues, not what it samples or with which flow.
 _FREE_ON_RESUME = ("training.", "chain.", "samplers.")
@@ -88,7 +88,7 @@ class RunDirectory:
                 check(run)
             with writing(path):
                 remove_unfinished(path)
-            run.write_text(_CONFIG, config.dump())
+            run.write_text(CONFIG, config.dump())
             run.write_json("environment.json", _environment(config.seed, devices, available))
         except BaseException:
             lock.release()
@@ -106,9 +106,9 @@ class RunDirectory:
         with reading(path, "name a run folder", RunError):
             if not path.is_dir():
                 raise RunError(f"there is no run folder {path}")
-            if not (path / _CONFIG).exists():
+            if not (path / CONFIG).exists():
                 raise RunError(f"{path} is not a run folder: it holds no config.yaml")
-        return cls(path, True), load(path / _CONFIG)
+        return cls(path, True), load(path / CONFIG)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes or replaces a text file. Raises `RunError` if that fails."""
@@ -123,7 +123,7 @@ def _holds_run(path: Path, resume: bool) -> bool:
     """Whether the folder holds a run that can be continued. Raises `RunError` where it must not be written."""
     with writing(path):
         used = path.is_dir() and not all(file.name in LOCK_FILES or is_unfinished(file) for file in path.iterdir())
-        is_run = (path / _CONFIG).exists()
+        is_run = (path / CONFIG).exists()
     if used and not resume:
         kind = FolderInUse if is_run else RunError
         raise kind(f"the output folder {path} is already in use: choose another folder")
@@ -134,7 +134,7 @@ def _holds_run(path: Path, resume: bool) -> bool:
 
 def _changes(path: Path, config: RunConfig, complete: Callable[[RunConfig], RunConfig] | None) -> dict[str, tuple[Any, Any]]:
     """What differs from the earlier run in a folder. Raises `RunError` if that is another run."""
-    earlier = load(path / _CONFIG)
+    earlier = load(path / CONFIG)
     changed = (complete(earlier) if complete else earlier).differences(config)
     other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME) or key in _FIXED_ON_RESUME}
     if other:

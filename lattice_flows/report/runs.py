@@ -13,7 +13,7 @@ from lattice_flows.errors import UserError
 from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.files import RunError
-from lattice_flows.io.histories import METRICS, stage_folders
+from lattice_flows.io.histories import CONFIG, METRICS, WEIGHTS, stage_folders
 from lattice_flows.io.locks import is_locked
 from lattice_flows.measurement.result import Result
 from lattice_flows.plots import Film
@@ -21,7 +21,7 @@ from lattice_flows.reading import read_csv, read_json, reading
 
 __all__ = ["NOISE_TO_FIELD", "Excerpt", "Run", "read_run", "read_runs", "sampler_name", "unique_names"]
 
-_CONFIG, _RESULT, _ENVIRONMENT, _WEIGHTS = "config.yaml", "result.json", "environment.json", "weights.npz"
+_RESULT, _ENVIRONMENT = "result.json", "environment.json"
 NOISE_TO_FIELD = "noise_to_field.npz"  # the frames that `films` leaves
 _COLUMNS = ("step", "loss", "log_z", "acceptance", "ess")
 _PROPOSALS = 1500  # that are drawn as points
@@ -169,7 +169,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
         path=path,
         result=result,
         history=[metrics for metrics in history if metrics["step"]],
-        config=read(_CONFIG, load),
+        config=read(CONFIG, load),
         environment=read(_ENVIRONMENT, read_json, "No environment.json: versions, machine and command are not known."),
         excerpt=excerpt,
         film=read(NOISE_TO_FIELD, _film),
@@ -189,9 +189,9 @@ def _check_folder(path: Path) -> None:
     with reading(path, "name a run folder", RunError):
         if not path.is_dir():
             raise RunError(f"there is no run folder {path}")
-        if not any((path / name).exists() for name in (_CONFIG, _RESULT, ENSEMBLE)):
-            inside = sorted(file.parent.name for file in path.glob(f"*/{_CONFIG}"))
-            hint = f": name some of the runs in it, such as {path / inside[0]}" if inside else f": it holds no {_CONFIG}"
+        if not any((path / name).exists() for name in (CONFIG, _RESULT, ENSEMBLE)):
+            inside = sorted(file.parent.name for file in path.glob(f"*/{CONFIG}"))
+            hint = f": name some of the runs in it, such as {path / inside[0]}" if inside else f": it holds no {CONFIG}"
             raise RunError(f"{path} is not a run folder{hint}")
 
 
@@ -201,7 +201,7 @@ def _not_sampled(path: Path) -> str:
     goes_on = "The run is going on" if is_locked(path) else "The command below with --resume continues it"
     if (path / f"{ENSEMBLE}.segments").is_dir():
         return f"The ensemble is not complete. {goes_on}."
-    if (path / _WEIGHTS).exists():
+    if (path / WEIGHTS).exists():
         command = shlex.join(["lattice-flows", "sample", "--run", str(path), "--out", f"{path}_ensemble"])
         return f"Not sampled: {command} draws an ensemble into a folder of its own."
     return f"No ensemble and no weights: the run has not ended. {goes_on}."

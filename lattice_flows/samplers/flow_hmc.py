@@ -20,7 +20,7 @@ is the preconditioned Crank-Nicolson proposal (pCN; S. L. Cotter et al., Stat. S
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -34,9 +34,8 @@ from lattice_flows.importance import WeightedSampler, integration_error
 from lattice_flows.priors import SignSymmetric
 from lattice_flows.priors.whitening import whitening
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
-from lattice_flows.samplers.chain import Sampler
 from lattice_flows.samplers.decisions import accepts, chosen
-from lattice_flows.samplers.hmc import Info, exp_minus_dh
+from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
 
 __all__ = ["PCN", "FlowHMC", "State"]
 
@@ -61,7 +60,7 @@ class State(NamedTuple):
     adaptations: tf.Tensor
 
 
-class FlowHMC(Sampler):
+class FlowHMC(Hamiltonian):
     """Trajectories of a flow's latent variable: turns, which the Gaussian part of H needs, and kicks by the rest.
 
     Chains of a flow for both peaks of the broken phase, made of one for a single peak (`symmetrized`), choose a sign at random in
@@ -89,7 +88,6 @@ class FlowHMC(Sampler):
 
     name: ClassVar[str] = "flow_hmc"
     needs_flow: ClassVar[bool] = True
-    exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
     def __init__(
         self,
@@ -144,10 +142,6 @@ class FlowHMC(Sampler):
             finer = tf.function(self._finer, jit_compile=True)(state.z)[1]
             error = integration_error(state.log_weight.numpy(), finer.numpy())
         return {"angle": float(state.angle), "integration_error": error}
-
-    def series(self, info: Info) -> dict[str, np.ndarray]:
-        """`exp(-dH)`, whose mean must be 1."""
-        return {"exp_minus_dh": exp_minus_dh(info.dh)}
 
     def _adapted(self, state: State, info: Info) -> State:
         angle = scaled(state.angle, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)

@@ -14,7 +14,6 @@ of the smallest momenta, so the chain is a plain HMC afterwards.
 A step takes two Fourier transforms besides the force.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -26,9 +25,8 @@ from lattice_flows.actions import Action
 from lattice_flows.fourier import hartley
 from lattice_flows.lattice import Lattice
 from lattice_flows.samplers.adaptation import gain, mean_acceptance, scaled
-from lattice_flows.samplers.chain import Sampler
 from lattice_flows.samplers.decisions import accepts, chosen
-from lattice_flows.samplers.hmc import Info, exp_minus_dh
+from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
 
 __all__ = ["FourierHMC", "State"]
 
@@ -59,7 +57,7 @@ class State(NamedTuple):
     spectrum: tf.Tensor
 
 
-class FourierHMC(Sampler):
+class FourierHMC(Hamiltonian):
     """Leapfrog trajectories with a mass for each momentum, and a Metropolis test.
 
     Trajectories are at most a quarter of a turn, `pi / 2`, long: that takes a Gaussian field to an independent one, and twice as
@@ -82,7 +80,6 @@ class FourierHMC(Sampler):
     """
 
     name: ClassVar[str] = "fourier_hmc"
-    exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
     def __init__(
         self,
@@ -126,10 +123,6 @@ class FourierHMC(Sampler):
         """Step size and length of the trajectories, and M^2 of the masses."""
         step_size, (_, m2) = float(state.step_size), self._propagator(tf.constant(state.spectrum))
         return {"step_size": step_size, "trajectory_length": step_size * self._leapfrog_steps, "momentum_m2": float(m2)}
-
-    def series(self, info: Info) -> dict[str, np.ndarray]:
-        """`exp(-dH)`, whose mean must be 1."""
-        return {"exp_minus_dh": exp_minus_dh(info.dh)}
 
     def _trajectory(
         self, state: State, momenta: tf.Tensor, masses: tf.Tensor

@@ -1,6 +1,5 @@
 """Hybrid Monte Carlo (Duane et al. 1987) for comparison: many chains at once, on `tfp.mcmc`, in float64."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -10,11 +9,10 @@ from pydantic import PositiveInt
 
 from lattice_flows.actions import Action
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
-from lattice_flows.samplers.chain import Sampler
+from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
 
-__all__ = ["HMC", "Info", "State", "exp_minus_dh"]
+__all__ = ["HMC", "State"]
 
-_LARGEST_DH = 3.0
 _FLIP = 1  # folded into the seed of an update
 
 
@@ -36,14 +34,7 @@ class State(NamedTuple):
     results: Any
 
 
-class Info(NamedTuple):
-    """A trajectory of all chains: accept decisions and the change of H, each `[chains]`."""
-
-    accepted: tf.Tensor
-    dh: tf.Tensor
-
-
-class HMC(Sampler):
+class HMC(Hamiltonian):
     """Leapfrog trajectories of a fixed number of steps with a Metropolis test.
 
     Momenta are unit normal, so one step changes the field by `step_size * momentum` at leading order.
@@ -69,7 +60,6 @@ class HMC(Sampler):
     """
 
     name: ClassVar[str] = "hmc"
-    exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
     def __init__(
         self,
@@ -118,10 +108,6 @@ class HMC(Sampler):
         found = {"step_size": step_size, "trajectory_length": step_size * self._leapfrog_steps}
         return found | ({"tunnelled": int(np.sum(state.tunnelled))} if self.action.even else {})
 
-    def series(self, info: Info) -> dict[str, np.ndarray]:
-        """`exp(-dH)`, whose mean must be 1."""
-        return {"exp_minus_dh": exp_minus_dh(info.dh)}
-
     def _positive(self, phi: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(phi, self.action.lattice.axes) > 0
 
@@ -135,12 +121,3 @@ class HMC(Sampler):
 
     def _kernel(self, step_size: tf.Tensor) -> tfp.mcmc.HamiltonianMonteCarlo:
         return tfp.mcmc.HamiltonianMonteCarlo(lambda phi: -self.action(phi), step_size, self._leapfrog_steps)
-
-
-def exp_minus_dh(dh: np.ndarray) -> np.ndarray:
-    """`exp(-dH)` of trajectories, whose mean must be 1.
-
-    Those with |dH| > 3 count as 1. By `P(-dH) = exp(-dH) P(dH)` that does not change the mean; without the cut, events too rare to
-    be sampled would dominate the mean where leapfrog is unstable.
-    """
-    return np.exp(-np.where(np.abs(dh) < _LARGEST_DH, dh, 0.0))

@@ -5,7 +5,6 @@ trajectory of each replica, neighbours exchange their configurations with probab
 which leaves the product of all densities as it is (R. H. Swendsen, J.-S. Wang 1986; K. Hukushima, K. Nemoto 1996, eq. 5).
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -15,8 +14,7 @@ from pydantic import PositiveInt
 
 from lattice_flows.actions import Action
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
-from lattice_flows.samplers.chain import Sampler
-from lattice_flows.samplers.hmc import exp_minus_dh
+from lattice_flows.samplers.hamiltonian import Hamiltonian
 
 __all__ = ["Info", "State", "Tempering"]
 
@@ -49,7 +47,7 @@ class Info(NamedTuple):
     acceptances: tf.Tensor
 
 
-class Tempering(Sampler):
+class Tempering(Hamiltonian):
     """HMC of several replicas for each chain, which exchange their configurations; those of the target are kept.
 
     ```python
@@ -71,7 +69,6 @@ class Tempering(Sampler):
     """
 
     name: ClassVar[str] = "tempering"
-    exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
 
     def __init__(
         self,
@@ -130,10 +127,6 @@ class Tempering(Sampler):
             "smallest_exchange_acceptance": float(exchanges.min()),
             "exchange_acceptances": [round(share, 4) for share in exchanges.tolist()],
         }
-
-    def series(self, info: Info) -> dict[str, np.ndarray]:
-        """`exp(-dH)` of the target's trajectories, whose mean must be 1."""
-        return {"exp_minus_dh": exp_minus_dh(info.dh)}
 
     def _trajectories(self, state: State, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """After a trajectory: fields `[replicas, chains, *shape]`, and `[replicas, chains]` the changes of H, decisions, S."""

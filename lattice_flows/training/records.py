@@ -10,10 +10,9 @@ import numpy as np
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow, save_weights
 from lattice_flows.io.arrays import Checkpoints
-from lattice_flows.io.histories import METRICS, StepLog
+from lattice_flows.io.histories import METRICS, WEIGHTS, StepLog
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.training.evaluation import Evaluation, Evaluator, metrics_table
-from lattice_flows.training.stages import WEIGHTS
 from lattice_flows.training.state import Summary, TrainingState
 
 __all__ = ["CHECKPOINTS", "Board", "OpensBoard", "Records"]

@@ -4,12 +4,11 @@ from pathlib import Path
 
 from lattice_flows.flows import Flow, transfer_weights
 from lattice_flows.io.arrays import CheckpointError
+from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.reading import file_or_in_folder
 from lattice_flows.training.state import recorded_summary
 
-__all__ = ["WEIGHTS", "begin_with", "weights_file"]
-
-WEIGHTS = "weights.npz"
+__all__ = ["begin_with", "weights_file"]
 
 
 def weights_file(path: str | Path) -> Path:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from lattice_flows.flows import Flow, assign
 from lattice_flows.io.arrays import CheckpointError, Checkpoints
+from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.reading import reading
 from lattice_flows.training.evaluation import Evaluation
 from lattice_flows.training.optimizers import Optimizer
@@ -179,7 +180,7 @@ class TrainingState:
             return None
         arrays, diagnostics = found
         if diagnostics.get("format") != _FORMAT:
-            weights = folder.parent / "weights.npz"
+            weights = folder.parent / WEIGHTS
             keeping = f", with {weights} as training.init_from to keep its weights" if weights.exists() else ""
             raise CheckpointError(
                 f"the checkpoints in {folder} were written by another version of lattice_flows and cannot be resumed; "

@@ -14,7 +14,7 @@ from lattice_flows.importance import WeightedSampler
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import free_field, normal
 from lattice_flows.samplers import PCN, FlowHMC, run_chain
-from lattice_flows.samplers.hmc import Info
+from lattice_flows.samplers.hamiltonian import Info
 
 LATTICE, SEED = Lattice((2, 2)), tf.constant([1, 2])
 FREE, WIDTH = ScalarPhi4(LATTICE, m2=3.0, lam=0.0), 0.35

@@ -12,7 +12,7 @@ from lattice_flows.measurement.analysis import measure
 from lattice_flows.measurement.errors import estimate, primary
 from lattice_flows.production import baseline_run
 from lattice_flows.samplers import HMC, run_chain
-from lattice_flows.samplers.hmc import Info
+from lattice_flows.samplers.hamiltonian import Info
 
 SHAPES = [(4, 4), (2, 2, 4)]
 # From 256,000 configurations of configs/3d_L4_broken.yaml; errors are below 0.1 %.

@@ -1,0 +1,39 @@
+"""What samplers share that propose the end of a trajectory and accept it by the change of its energy."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from lattice_flows.samplers.chain import Sampler
+
+__all__ = ["Hamiltonian", "Info", "exp_minus_dh"]
+
+_LARGEST_DH = 3.0
+
+
+class Info(NamedTuple):
+    """A trajectory of all chains: accept decisions and the change of H, each `[chains]`."""
+
+    accepted: tf.Tensor
+    dh: tf.Tensor
+
+
+class Hamiltonian(Sampler):
+    """A sampler whose infos hold `dh`, the change of H in a trajectory: the mean of `exp(-dH)` must be 1."""
+
+    exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
+
+    def series(self, info: Any) -> dict[str, np.ndarray]:
+        """`exp(-dH)` of the trajectories of the target, whose mean must be 1."""
+        return {"exp_minus_dh": exp_minus_dh(info.dh)}
+
+
+def exp_minus_dh(dh: np.ndarray) -> np.ndarray:
+    """`exp(-dH)` of trajectories, whose mean must be 1.
+
+    Those with |dH| > 3 count as 1. By `P(-dH) = exp(-dH) P(dH)` that does not change the mean; without the cut, events too rare to
+    be sampled would dominate the mean where leapfrog is unstable.
+    """
+    return np.exp(-np.where(np.abs(dh) < _LARGEST_DH, dh, 0.0))
