@@ -81,11 +81,15 @@ def reparameterisation(
       draw: returns prior samples `[n, *shape]`.
       with_fisher: whether to compute the Fisher matrix.
       loss: a function like those in `LOSSES`.
+
+    Raises:
+      ValueError: the samples do not depend on a weight, as when they are drawn elsewhere.
     """
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         phi, log_q = flow.push_forward(draw())
         exponent = log_q + action(phi)
         total = tf.reduce_sum(loss(exponent))
+    _joined(tape, phi, flow.trainable_variables)  # refuses weights without a path, which the explicit ones of log q would hide
     matrix = _fisher(scores(flow, phi)[0]) if with_fisher else None
     return GradientEstimate(tf.reduce_sum(exponent), _joined(tape, total, flow.trainable_variables), matrix)
 
@@ -159,7 +163,14 @@ def _fisher(score: tf.Tensor) -> tf.Tensor:
 
 
 def _joined(tape: tf.GradientTape, target: tf.Tensor, variables: Sequence[tf.Variable], weights: Any = None) -> tf.Tensor:
-    return _flat(tape.gradient(target, variables, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO))
+    gradients = tape.gradient(target, variables, weights)
+    lost = [variable.name for variable, gradient in zip(variables, gradients, strict=True) if gradient is None]
+    if lost:
+        raise ValueError(
+            f"the samples have no gradient with respect to the weights {', '.join(lost)}, which would be trained by noise alone: "
+            "the map and the prior do not use them differentiably, or the samples were drawn outside the estimator"
+        )
+    return _flat(gradients)
 
 
 def _flat(gradients: Sequence[tf.Tensor]) -> tf.Tensor:

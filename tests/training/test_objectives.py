@@ -221,3 +221,11 @@ def test_forward_kl_has_the_gradient_of_minus_log_q_at_samples_of_the_target():
     np.testing.assert_allclose(metric.gradient, plain.gradient, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(metric.fisher, tf.matmul(score, score, transpose_a=True), rtol=1e-4, atol=1e-3)
     assert float(plain.log_q_plus_action) == pytest.approx(float(metric.log_q_plus_action), rel=1e-6)
+
+
+@pytest.mark.parametrize("estimator", [path, reparameterisation])
+def test_weights_that_the_gradient_cannot_reach_are_refused(estimator):
+    flow = FLOWS.build(Component(name="continuous", features=1, knots=2, steps=1, kernel_radius=1.0), LATTICE, 1)
+    drawn_outside = tf.cast(flow.prior.sample(4, seed=[1, 2]), tf.float32)
+    with pytest.raises(ValueError, match="log_scale.*drawn outside"):
+        estimator(flow, INTERACTING, lambda: drawn_outside)
