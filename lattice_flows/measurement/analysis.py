@@ -19,7 +19,7 @@ from lattice_flows.measurement.binning import Binning
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import Correlation, ObservableResult, Result
-from lattice_flows.measurement.series import measured
+from lattice_flows.measurement.series import measured, spectra
 from lattice_flows.measurement.stored import check_attributes, check_stored
 from lattice_flows.measurement.trust import checks_of_chain
 from lattice_flows.measurement.weight_variance import WeightVariance, weight_variance
@@ -30,6 +30,8 @@ __all__ = ["action_of", "measure", "measurements"]
 # At once: configurations read, and sites measured.
 _CONFIGURATIONS = 2**16
 _SITES = 2**22
+# Sites of all proposals whose spectra are found.
+_SITES_OF_SPECTRA = 2**25
 # Weighted means of fewer independent proposals than this have no error that can be estimated.
 _FEWEST_EFFECTIVE = 5
 
@@ -155,9 +157,16 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
 
 
 def _weight_variance(ensemble: Ensemble, action: Action, log_weight: np.ndarray) -> WeightVariance | None:
-    """Where the variance of the log weights after thermalisation sits, from the proposals that can be read at once."""
-    _, series = next(_in_parts(ensemble, action, first=ensemble.attributes["thermalisation"]))
-    return weight_variance(series, log_weight[: len(series["magnetization"])], max(action.lattice.shape))
+    """Where the variance of the log weights after thermalisation sits, from so many proposals as take little time."""
+    first, volume = ensemble.attributes["thermalisation"], action.lattice.volume
+    _, series = next(_in_parts(ensemble, action, first=first))
+    number, at_once = min(len(series["magnetization"]), _SITES_OF_SPECTRA // volume), max(_SITES // volume, 1)
+    rows = (ensemble.rows(start, min(start + at_once, first + number)) for start in range(first, first + number, at_once))
+    # Fields that are not finite have no weight that is.
+    finite = (np.nan_to_num(phi, nan=0.0, posinf=0.0, neginf=0.0) for phi in rows)
+    series = {name: values[:number] for name, values in series.items()}
+    series["spectra"] = np.concatenate([spectra(phi, action.lattice) for phi in finite])
+    return weight_variance(series, log_weight[:number], max(action.lattice.shape))
 
 
 def _check_action(ensemble: Ensemble, action: Action) -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import scipy.fft
 
 from lattice_flows.actions import Action
+from lattice_flows.fourier import momentum_transform
+from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.identities import identities
 
-__all__ = ["GENERAL", "measured", "time_series"]
+__all__ = ["GENERAL", "measured", "spectra", "time_series"]
 
 # Names of the series that do not depend on the action.
 GENERAL = (
@@ -65,6 +67,31 @@ def time_series(phi: np.ndarray, time_axes: Sequence[int]) -> dict[str, np.ndarr
         "positive_magnetization": np.heaviside(magnetization, 0.5),
         "zero_momentum_green": scipy.fft.irfft(np.mean(in_time, axis=0) / extent, n=extent, axis=1)[:, : extent // 2 + 1],
     }
+
+
+def spectra(phi: np.ndarray, lattice: Lattice) -> np.ndarray:
+    """`|phi_k|^2` of every class of momenta, summed over the class: those that reflections and permutations of axes make of one.
+
+    ```python
+    from lattice_flows.measurement.series import spectra
+
+    print(spectra(np.ones((3, 4, 4)), lf.Lattice((4, 4)))[0])           # [16. 0. 0. 0. 0. 0.], but for rounding
+    ```
+
+    Args:
+      phi: `[n, *lattice_shape]`.
+      lattice: its lattice.
+
+    Returns:
+      `[n, classes]`, in the order of `lattice.momentum_classes`, with `phi_k = V^(-1/2) sum_x exp(-i k x) phi_x`: `sum_x phi_x^2`
+      of each configuration, divided among the classes.
+    """
+    transform, (momenta, members) = momentum_transform(lattice), lattice.momentum_classes()
+    modes = transform(np.asarray(phi, np.float64).reshape(-1, *transform.axes)).reshape(len(phi), -1)
+    order = np.argsort(members)
+    starts = np.searchsorted(members[order], np.arange(len(momenta)))
+    # Real modes and plane waves of a class have the same sum of squares: both span the space that it keeps to itself.
+    return np.add.reduceat(modes[:, order] ** 2, starts, axis=1)
 
 
 def measured(phi: np.ndarray, action: Action) -> dict[str, np.ndarray]:

@@ -9,26 +9,30 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent
 
 __all__ = ["GROUPS", "USED", "WeightVariance", "weight_variance"]
 
-GROUPS = ("zero_mode", "low_modes", "short_distances")
+GROUPS = ("zero_mode", "low_modes", "short_distances", "spectra")
 # The series that the functions are made of.
-USED = ("magnetization_2", "zero_momentum_green", "phi_2", "phi_4", "nearest")
+USED = ("magnetization_2", "zero_momentum_green", "phi_2", "phi_4", "nearest", "spectra")
 _MODES = 3
 _FEWEST = 1000  # proposals
+_FEWEST_OF_A_CLASS = 20  # proposals for each class of momenta
 _OUTERMOST = 0.01  # of the proposals
+_COLLINEAR = 1e-9  # relative to the largest singular value
 
 
 class WeightVariance(NamedTuple):
     """The variance of log weights, and the shares of it that functions of the field explain, each with its error.
 
-    The groups are `zero_mode` (M^2, M^4, M^6), `low_modes` (|phi_k|^2 of the three lowest momenta along an axis, and its square)
-    and `short_distances` (the averages over sites of phi^2 and phi^4, and of the product of nearest neighbours). They are not
-    independent of each other, so a group explains more alone than beyond the others. What none explains is noise of the weights in
-    many directions, or interactions at distances between. A share may fall below zero by its error.
+    The groups are `zero_mode` (M^2, M^4, M^6), `low_modes` (|phi_k|^2 of the three lowest momenta along an axis, and its square),
+    `short_distances` (the averages over sites of phi^2 and phi^4, and of the product of nearest neighbours) and `spectra` (the sums
+    of |phi_k|^2 over every class of momenta). They are not independent of each other, so a group explains more alone than beyond
+    the others; beyond the spectra, which hold all that is quadratic, these have their higher powers alone. What none explains is
+    noise of the weights in many directions, or interactions at distances between. A share may fall below zero by its error.
 
     Attributes:
       proposals: number of finite log weights that all this is taken from.
@@ -74,20 +78,22 @@ def weight_variance(series: Mapping[str, np.ndarray], log_weight: np.ndarray, ex
     """Fits log weights by functions of the field.
 
     The explained share of a fit is `1 - sum (w - fit)^2 / sum (w - mean)^2` over proposals that neither fit nor mean has seen:
-    either half of the proposals with the fit to the other half.
+    either half of the proposals with the fit to the other half. Squares are made smaller by what the noise of the coefficients
+    adds to them, so that many functions which explain nothing have a share of about zero, not one below it.
 
     ```python
-    from lattice_flows.measurement.series import time_series
+    from lattice_flows.measurement.series import spectra, time_series
     from lattice_flows.measurement.weight_variance import weight_variance
 
     phi = np.random.default_rng(1).normal(size=(2000, 4, 4))
-    series = time_series(phi, time_axes=(1, 2))
+    series = time_series(phi, time_axes=(1, 2)) | {"spectra": spectra(phi, lf.Lattice((4, 4)))}
     found = weight_variance(series, series["phi_4"], extent=4)
     print(found.alone["short_distances"].value)                         # 1.0
     ```
 
     Args:
-      series: of the proposals of a flow, as `series.time_series` gives them: those in `USED`.
+      series: of the proposals of a flow, as `series.time_series` and `series.spectra` give them: those in `USED`. Neighbouring
+        classes of momenta are summed where there are fewer than 20 proposals for each.
       log_weight: theirs, `[n]`; those that are not finite are left out.
       extent: of the lattice in time.
 
@@ -101,18 +107,17 @@ def weight_variance(series: Mapping[str, np.ndarray], log_weight: np.ndarray, ex
     if len(w) < _FEWEST or np.ptp(w) <= 1e-9 * np.abs(w).max():
         return None
     functions = _functions({name: series[name][finite] for name in USED}, extent)
-    squares, total = {}, _errors(w, [])
-    for left_out in (None, *GROUPS):
-        squares[left_out] = _errors(w, [columns for name, columns in functions.items() if name != left_out])
-    of_each = {name: total - _errors(w, [columns]) for name, columns in functions.items()}
+    fits = [[], *([name] for name in GROUPS), [*GROUPS], *([name for name in GROUPS if name != left_out] for left_out in GROUPS)]
+    total, *found = _errors(w, functions, fits)
+    of_each, of_all, without = found[: len(GROUPS)], found[len(GROUPS)], found[len(GROUPS) + 1 :]
     deviation = (w - w.mean()) ** 2
     outermost = np.sort(deviation)[-max(round(_OUTERMOST * len(w)), 1) :]
     return WeightVariance(
         proposals=len(w),
         variance=Estimate(float(deviation.mean()), float(deviation.std() / np.sqrt(len(w)))),
-        alone={name: _share(explained, total) for name, explained in of_each.items()},
-        beyond_the_others={name: _share(squares[name] - squares[None], total) for name in GROUPS},
-        together=_share(total - squares[None], total),
+        alone={name: _share(total - squares, total) for name, squares in zip(GROUPS, of_each, strict=True)},
+        beyond_the_others={name: _share(squares - of_all, total) for name, squares in zip(GROUPS, without, strict=True)},
+        together=_share(total - of_all, total),
         tails=float(outermost.sum() / deviation.sum()),
     )
 
@@ -124,22 +129,36 @@ def _functions(series: Mapping[str, np.ndarray], extent: int) -> dict[str, np.nd
     # A correlator in time is even, so every time but zero and half of the extent stands for two.
     twice = np.where((times == 0) | (2 * times == extent), 1, 2)
     spectrum = green @ (twice * np.cos(2 * np.pi * np.outer(modes, times) / extent)).T
+    classes = np.array_split(series["spectra"], min(series["spectra"].shape[1], len(green) // _FEWEST_OF_A_CLASS), axis=1)
     return {
         "zero_mode": np.stack([squared, squared**2, squared**3], axis=1),
         "low_modes": np.hstack([spectrum, spectrum**2]),
         "short_distances": np.stack([series["phi_2"], series["phi_4"], series["nearest"]], axis=1),
+        "spectra": np.stack([each.sum(axis=1) for each in classes], axis=1),
     }
 
 
-def _errors(w: np.ndarray, columns: list[np.ndarray]) -> np.ndarray:
-    """The squared errors `[n]` of the linear fit to the other half of the proposals."""
-    x = np.hstack([np.ones((len(w), 1)), *columns])
-    squares, half = np.empty_like(w), np.arange(len(w)) % 2 == 0
+def _errors(w: np.ndarray, functions: Mapping[str, np.ndarray], fits: list[list[str]]) -> list[np.ndarray]:
+    """The squared errors `[n]` of the linear fit to the other half of the proposals, for every list of groups.
+
+    A fit of p coefficients to n numbers makes the mean square of other numbers larger by `(n - 2) (n + 1) / ((n - p - 2) n)`, for
+    normal functions (L. Breiman, D. Freedman, J. Am. Stat. Assoc. 78 (1983) 131), which the squares are divided by.
+    """
+    squares, half = [np.empty_like(w) for _ in fits], np.arange(len(w)) % 2 == 0
+    group = np.repeat(list(functions), [each.shape[1] for each in functions.values()])
+    everything = np.hstack(list(functions.values()))
     for here in (half, ~half):
-        scale = np.abs(x[~here]).max(axis=0)
-        scale[scale == 0] = 1
-        coefficients = np.linalg.lstsq(x[~here] / scale, w[~here], rcond=None)[0]
-        squares[here] = (w[here] - (x[here] / scale) @ coefficients) ** 2
+        mean, n = everything[~here].mean(axis=0), np.count_nonzero(~here)
+        scale = everything[~here].std(axis=0)
+        x, y = (everything - mean) / np.where(scale > 0, scale, 1), w - w[~here].mean()
+        # All fits follow from this one decomposition.
+        triangle, fresh = np.linalg.qr(np.column_stack([x[~here], y[~here]]), mode="r"), x[here]
+        for names, found in zip(fits, squares, strict=True):
+            chosen, fit, rank = np.isin(group, names), 0.0, 0
+            if chosen.any():
+                solved = scipy.linalg.lstsq(triangle[:, :-1][:, chosen], triangle[:, -1], cond=_COLLINEAR, lapack_driver="gelsy")
+                fit, rank = fresh[:, chosen] @ solved[0], solved[2]
+            found[here] = (n - rank - 2) * n / ((n - 2) * (n + 1)) * (y[here] - fit) ** 2
     return squares
 
 
