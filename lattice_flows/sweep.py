@@ -22,6 +22,7 @@ from lattice_flows.progress import Part, Progress
 from lattice_flows.reading import parse_yaml, reading
 from lattice_flows.training.judgement import doubts
 from lattice_flows.training.parts import training_parts
+from lattice_flows.training.records import OpensBoard
 from lattice_flows.training.state import Summary
 from lattice_flows.training.stopping import TrainingDiverged
 
@@ -122,6 +123,7 @@ def sweep(
     progress: Progress | None = None,
     *,
     resume: bool = False,
+    board: OpensBoard | None = None,
 ) -> list[Point]:
     """Trains all points of a sweep, one after the other.
 
@@ -134,6 +136,7 @@ def sweep(
       strategy: the devices; None for TensorFlow's default.
       progress: where progress is shown; None for silence.
       resume: continue an earlier sweep in that folder: trainings that have ended are kept, those that failed are tried again.
+      board: opens what shows every training elsewhere, see `pipeline.train_run`.
 
     Returns:
       the points, with summaries and verdicts.
@@ -149,7 +152,7 @@ def sweep(
         with progress.whole([part for point in planned for part in _parts(point)]):
             for number, point in enumerate(planned, 1):
                 progress.info(f"training {number} of {len(planned)}: {_described(point.values)}")
-                ended.append(_trained(point, strategy, progress, resume))
+                ended.append(_trained(point, strategy, progress, resume, board))
                 _write(out, planned, ended)
     progress.info(f"{_table(planned, ended)}\n\nin {out / _NAME}.md, .csv, .png and .pdf")
     return ended
@@ -162,10 +165,12 @@ def _parts(point: Point) -> list[Part]:
         return []
 
 
-def _trained(point: Point, strategy: tf.distribute.Strategy | None, progress: Progress, resume: bool) -> Point:
+def _trained(
+    point: Point, strategy: tf.distribute.Strategy | None, progress: Progress, resume: bool, board: OpensBoard | None
+) -> Point:
     """A point at its end, whatever that is."""
     try:
-        trained = train_run(point.config, point.folder, strategy, progress, resume=resume)
+        trained = train_run(point.config, point.folder, strategy, progress, resume=resume, board=board)
     except (UserError, MemoryError, tf.errors.ResourceExhaustedError) as error:
         kind = "diverged" if isinstance(error, TrainingDiverged) else "failed"
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -24,6 +24,7 @@ from lattice_flows.progress import Part, Progress
 from lattice_flows.report.figures import Captioned
 from lattice_flows.resources import chain_work
 from lattice_flows.training.parts import training_parts
+from lattice_flows.training.records import OpensBoard
 
 __all__ = ["reproduce", "reproduce_case", "show_stored"]
 
@@ -45,6 +46,7 @@ def reproduce(
     resume: bool = False,
     pretrained: bool = False,
     with_report: bool = False,
+    board: OpensBoard | None = None,
 ) -> bool:
     """Regenerates results on ensembles, figures, and everything that they need.
 
@@ -63,6 +65,7 @@ def reproduce(
       resume: continue the runs in `out`.
       pretrained: start from the weights in `paper/trained` instead of training.
       with_report: write the report.
+      board: opens what shows every training elsewhere, see `pipeline.train_run`.
 
     Returns:
       whether every result can be trusted, and none disagrees with its reference, where there is one.
@@ -88,7 +91,7 @@ def reproduce(
     steps = [part for case, config, _, weights in plans for part in _parts(case, config, is_trained=weights is not None)]
     with progress.whole([*steps, Part(_DRAWING, 0.0)] if figures or with_report else steps):
         flows = {
-            case: reproduce_case(case, config, name, out, strategy, progress, weights=weights, resume=resume)
+            case: reproduce_case(case, config, name, out, strategy, progress, weights=weights, resume=resume, board=board)
             for case, config, name, weights in plans
         }
         parts = Ingredients(flows, known)
@@ -117,6 +120,7 @@ def reproduce_case(
     *,
     weights: Path | None = None,
     resume: bool = False,
+    board: OpensBoard | None = None,
 ) -> Result:
     """Makes one run, from scratch, from an earlier run or from pretrained weights, and compares its result with references.
 
@@ -131,13 +135,14 @@ def reproduce_case(
       progress: where progress is shown.
       weights: pretrained weights to start from instead of training.
       resume: continue the run in the run folder.
+      board: opens what shows the training elsewhere, see `pipeline.train_run`.
     """
     progress.info(f"{case.table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
     folder = case.folder(out)
     if weights is not None:
         trained = start_from_pretrained(config, folder, weights, strategy, resume=resume)
     else:
-        trained = train_run(config, folder, strategy, progress, resume=resume)
+        trained = train_run(config, folder, strategy, progress, resume=resume, board=board)
     with trained.run:
         return _sampled(case, config, flow_name, trained, progress)
 

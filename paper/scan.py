@@ -18,6 +18,7 @@ from lattice_flows.paper.scan_curves import ScanCurves, baselines_on
 from lattice_flows.pipeline import build_model, recorded_config, train_run
 from lattice_flows.progress import Progress
 from lattice_flows.reading import read_json, reading
+from lattice_flows.training.records import OpensBoard
 
 __all__ = ["SCANS", "Scan", "reproduce", "stored"]
 
@@ -75,6 +76,7 @@ def reproduce(
     resume: bool = False,
     pretrained: bool = False,
     from_stored: bool = False,
+    board: OpensBoard | None = None,
 ) -> bool:
     """Trains one flow on each lattice, samples it at all couplings, and draws the curves.
 
@@ -90,6 +92,7 @@ def reproduce(
       resume: continue the runs in `out`.
       pretrained: take the weights in `paper/trained/scan` instead of training.
       from_stored: draw the curves in `paper/results/scan` instead of making any.
+      board: opens what shows every training elsewhere, see `pipeline.train_run`.
 
     Returns:
       whether nothing disagrees: neither `<phi^4>` with the derivative of the free energy, nor an observable with HMC.
@@ -100,7 +103,10 @@ def reproduce(
     """
     out, progress, agree = Path(out), progress or Progress(quiet=True), True
     for name in scans:
-        found = stored(name) if from_stored else _made(name, overrides, out, strategy, progress, quick, resume, pretrained)
+        if from_stored:
+            found = stored(name)
+        else:
+            found = _made(name, overrides, out, strategy, progress, board, quick=quick, resume=resume, pretrained=pretrained)
         agree &= _show(name, found, out / "figures", progress)
     return agree
 
@@ -118,6 +124,8 @@ def _made(
     out: Path,
     strategy: tf.distribute.Strategy | None,
     progress: Progress,
+    board: OpensBoard | None,
+    *,
     quick: bool,
     resume: bool,
     pretrained: bool,
@@ -131,7 +139,7 @@ def _made(
             flow, action = _pretrained(TRAINED / "scan" / f"{label}.npz", strategy)
         else:
             before = str(out / "scan" / label)
-            with (trained := train_run(config, before, strategy, progress, resume=resume)).run:
+            with (trained := train_run(config, before, strategy, progress, resume=resume, board=board)).run:
                 flow, action = trained.flow, trained.action
         curves[extent] = _curve(scan, flow, action, _QUICK_SAMPLES if quick else _SAMPLES, label, config.seed, progress)
         found = ScanCurves(action.lattice.d, action.parameters["m2"], (scan.near[0], scan.near[-1]), curves)

@@ -16,14 +16,14 @@ from lattice_flows.paper.cases import DIMENSIONS, FIGURES, GROUPS, LARGER, TABLE
 from lattice_flows.progress import Progress
 
 _RUN = shared("resume", "lattice_size", "shape", "m2", "lam", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
-_RUN += shared("init_from", "forward_samples", "chain_length")
+_RUN += shared("init_from", "forward_samples", "chain_length", "tensorboard")
 _WHAT = f"ensembles: all, which is E1 to E5; {', '.join(LARGER)}; dimensions, which is {', '.join(DIMENSIONS)}; or some of these"
 _OF_ENSEMBLES = {
     "excludes": ("lattice_size", "shape", "m2", "lam", "target_acceptance"),
     "because": "figures are of the paper's lattices and trainings",
 }
 _OF_TRAINING = {
-    "excludes": ("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from", "forward_samples"),
+    "excludes": ("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from", "forward_samples", "tensorboard"),
     "because": "nothing is trained then",
 }
 _NOT_OF_SCANS = ("flow", "init_from", "forward_samples", "report", "chain_length")
@@ -65,8 +65,8 @@ def main(flags) -> int:
         from lattice_flows.paper.reproduction import reproduce, show_stored
         from lattice_flows.training.devices import choose_strategy
 
-    how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained}
-    strategy = choose_strategy(flags.device)
+    strategy, board = choose_strategy(flags.device), command_line.board(flags)
+    how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained, "board": board}
     if scanning:
         return exit_codes.of(scan.reproduce(changes, flags.out, strategy, progress, from_stored=flags.stored, **how))
     if flags.stored:

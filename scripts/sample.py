@@ -33,12 +33,13 @@ def main(flags) -> int:
     progress = Progress()
     with progress.meanwhile("loading TensorFlow"):
         from lattice_flows.pipeline import open_trained, start_run
-        from lattice_flows.production import ENSEMBLE, check_moves_a_flow, latent_run, measure_run, sample_run
+        from lattice_flows.production import ENSEMBLE, check_moves, latent_run, measure_run, sample_run
         from lattice_flows.training.devices import choose_strategy
 
-    check_moves_a_flow(flags.sampler)
     strategy = choose_strategy(flags.device)
     _, flow, action, summary = open_trained(flags.run, strategy)
+    if not alone:
+        check_moves(flags.sampler, flow, action, config.sampler(flags.sampler))  # before anything is written
     with start_run(flags.out, config, strategy, resume=flags.resume) as out:
         how = {"seed": config.seed, "path": out.path / ENSEMBLE, "progress": progress}
         if alone:

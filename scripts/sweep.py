@@ -18,7 +18,7 @@ FLAGS = (
     *shared("config"),
     Flag("over", "what to run", _OVER, required=True, several=True),
     *shared("resume", "lattice_size", "shape", "m2", "lam", "flow", "seed", "steps", "evaluate_every"),
-    *shared("target_acceptance", "max_minutes", "init_from", "forward_samples", "out", "device"),
+    *shared("target_acceptance", "max_minutes", "init_from", "forward_samples", "out", "tensorboard", "device"),
 )
 
 
@@ -30,7 +30,8 @@ def main(flags) -> int:
     from lattice_flows.training.devices import choose_strategy
 
     planned = points(flags.config, changes, axes(flags.over), flags.out)
-    ended = sweep(planned, flags.out, choose_strategy(flags.device), Progress(), resume=flags.resume)
+    how = {"resume": flags.resume, "board": command_line.board(flags)}
+    ended = sweep(planned, flags.out, choose_strategy(flags.device), Progress(), **how)
     return exit_codes.of(all(point.good for point in ended))
 
 

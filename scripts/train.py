@@ -27,12 +27,7 @@ def main(flags) -> int:
         from lattice_flows.training.devices import choose_strategy
         from lattice_flows.training.judgement import doubts
 
-    board = None
-    if flags.tensorboard:
-        from lattice_flows import tensorboard
-
-        tensorboard.check()
-        board = tensorboard.TensorBoard
+    board = command_line.board(flags)
     trained = train_run(config, flags.out, choose_strategy(flags.device), progress, resume=flags.resume, board=board)
     trained.run.close()
     return command_line.NOT_TRUSTWORTHY if doubts(trained.summary) else command_line.AGREED

@@ -136,6 +136,8 @@ def test_train_then_sample(command, tmp_path):
     assert code == 1 and "not trustworthy: the tail index k-hat of the weights is" in text  # after 20 steps
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == ["20"]
+    code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", "--sampler=hmc")
+    assert code == 2 and "the sampler 'hmc' needs no flow" in text and not (tmp_path / "sample").exists()
     code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", "--chain_length=3000")
     assert code == 1 and "two_point_susceptibility" in text and "acceptance: " in text
     with Ensemble(tmp_path / "sample" / "ensemble.h5") as ensemble:

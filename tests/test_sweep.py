@@ -24,7 +24,7 @@ def trainings(monkeypatch):
     """Takes the place of trainings: the folders that were trained in, and an error to raise at the next one of four layers."""
     seen = types.SimpleNamespace(folders=[], error=None)
 
-    def train_run(config, folder, strategy, progress, *, resume):
+    def train_run(config, folder, strategy, progress, *, resume, board):
         seen.folders.append(folder)
         layers = config.flow.parameters["layers"]
         if layers == 4 and seen.error is not None:
@@ -124,16 +124,16 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, trainings):
 def test_the_command_trains_and_keeps_what_has_ended(tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["sweep", "--config=E1", "--flow=affine_dense", "--lattice_size=4", "--steps=10", "--over=flow.network.hidden=[4]"]
-    arguments += ["--over=flow.layers=2", f"--out={out}"]
+    arguments += ["--over=flow.layers=2", "--tensorboard", f"--out={out}"]
     code, said = command_line.main(arguments), capsys.readouterr().out
     (row,) = table(out)
     assert row["steps"] == "10" and float(row["acceptance"]) > 0 and code == (row["judged"] != "good")
     assert (out / "sweep.md").read_text() in said and (out / "sweep.png").exists()
     run = out / "flow.network.hidden=4" / "flow.layers=2"
-    metrics = (run / "metrics.csv").stat()
+    metrics, events = (run / "metrics.csv").stat(), list((run / "tensorboard").iterdir())
     assert command_line.main(arguments) == command_line.UNUSABLE
     assert "is already in use: choose another folder; --resume continues that run" in capsys.readouterr().err
     assert command_line.main([*arguments, "--resume"]) == code and table(out) == [row]
-    assert (run / "metrics.csv").stat() == metrics
-    assert command_line.main([*arguments[:-2], "--over=flow.layer", arguments[-1]]) == command_line.UNUSABLE
+    assert (run / "metrics.csv").stat() == metrics and len(events) == 1
+    assert command_line.main([*arguments[:-3], "--over=flow.layer", arguments[-1]]) == command_line.UNUSABLE
     assert "error: --over has the value 'flow.layer': give a key" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 from lattice_flows.command_line.entry import COMMANDS, command, main, run
 from lattice_flows.command_line.exit_codes import AGREED, BUG, INTERRUPTED, NOT_TRUSTWORTHY, UNUSABLE
-from lattice_flows.command_line.flags import Flag, UsageError, configuration, overrides, shared
+from lattice_flows.command_line.flags import Flag, UsageError, board, configuration, overrides, shared
 from lattice_flows.command_line.interruptions import Interrupted
 from lattice_flows.command_line.parser import parse
 
@@ -16,6 +16,7 @@ __all__ = [
     "Flag",
     "Interrupted",
     "UsageError",
+    "board",
     "command",
     "configuration",
     "main",

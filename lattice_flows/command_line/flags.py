@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydantic
 
@@ -21,7 +21,10 @@ from lattice_flows.config import (
 )
 from lattice_flows.errors import UserError, nearest
 
-__all__ = ["GROUPS", "Flag", "UsageError", "configuration", "overrides", "shared"]
+if TYPE_CHECKING:
+    from lattice_flows.training.records import OpensBoard
+
+__all__ = ["GROUPS", "Flag", "UsageError", "board", "configuration", "overrides", "shared"]
 
 GROUPS = ("what to run", "physics", "training", "sampling", "output", "device")
 _FROM_CONFIGURATION = "from the configuration"
@@ -184,3 +187,17 @@ def configuration(path: str | Path, flags: SimpleNamespace) -> RunConfig:
       ConfigError: a file or a flag that cannot be used.
     """
     return load(path, *overrides(flags, dimensions=len(load(path).lattice.shape)))
+
+
+def board(flags: SimpleNamespace) -> "OpensBoard | None":
+    """What opens the board that `--tensorboard` asks for; None without the flag.
+
+    Raises:
+      ConfigError: the package tensorboard is missing.
+    """
+    if not flags.tensorboard:
+        return None
+    from lattice_flows import tensorboard
+
+    tensorboard.check()
+    return tensorboard.TensorBoard

@@ -6,9 +6,11 @@ r(z) = r_odd(z_odd) prod_even n(z_x)
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from lattice_flows.bijectors.odd_sites import joined, split
+from lattice_flows.bijectors.odd_sites import OnOddSites, joined, split
+from lattice_flows.lattice import Lattice
+from lattice_flows.priors.whitening import whitening
 
-tfd = tfp.distributions
+tfb, tfd = tfp.bijectors, tfp.distributions
 
 __all__ = ["NormalEvenSites"]
 
@@ -47,6 +49,10 @@ class NormalEvenSites(tfd.Distribution):
     def odd(self) -> tfd.Distribution:
         """The distribution of the odd sites."""
         return self._odd
+
+    def whitening(self) -> tfb.Bijector:
+        """The map that makes samples of unit normal numbers: that of the odd sites; the even ones are such numbers."""
+        return OnOddSites(Lattice(tuple(self.event_shape)), whitening(self._odd))
 
     def _batch_shape(self) -> tf.TensorShape:
         return self._odd.batch_shape

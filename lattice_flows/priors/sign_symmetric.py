@@ -6,7 +6,7 @@ A distribution that knows one peak of the broken phase becomes one that knows bo
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -32,7 +32,12 @@ class SignSymmetric(tfd.Distribution):
 
     Args:
       distribution: over `[batch, *shape]`, where the shape belongs to one event.
+
+    Attributes:
+      both_signs: True; samplers that move the numbers below a prior ask for it, and draw the sign themselves.
     """
+
+    both_signs: ClassVar[bool] = True
 
     def __init__(self, distribution: tfd.Distribution, name: str = "sign_symmetric"):
         parameters = dict(locals())

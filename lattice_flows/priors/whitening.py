@@ -2,17 +2,15 @@
 
 import tensorflow_probability as tfp
 
-from lattice_flows.bijectors import OnOddSites
-from lattice_flows.lattice import Lattice, OddSites
-from lattice_flows.priors.odd_sites import NormalEvenSites
-
 tfb, tfd = tfp.bijectors, tfp.distributions
 
 __all__ = ["whitening"]
 
 
-def whitening(prior: tfd.Distribution, lattice: Lattice) -> tfb.Bijector:
+def whitening(prior: tfd.Distribution) -> tfb.Bijector:
     """Returns the map that makes samples of the prior of independent unit normal numbers, one for each site.
+
+    A prior of a class of its own has a method `whitening` for it.
 
     ```python
     from lattice_flows.priors import free_field
@@ -20,22 +18,21 @@ def whitening(prior: tfd.Distribution, lattice: Lattice) -> tfb.Bijector:
 
     lattice = lf.Lattice((4, 4))
     prior = free_field(lattice, m2=0.5)
-    z = whitening(prior, lattice).forward(tf.random.stateless_normal([3, 4, 4], seed=[1, 2], dtype=tf.float64))
+    z = whitening(prior).forward(tf.random.stateless_normal([3, 4, 4], seed=[1, 2], dtype=tf.float64))
     ```
 
     Args:
       prior: over `[batch, *shape]`.
-      lattice: the lattice, or the odd sites of one.
 
     Raises:
       ValueError: the prior is not made so.
     """
-    if isinstance(prior, NormalEvenSites):
-        return OnOddSites(lattice, whitening(prior.odd, OddSites(lattice)))
+    if hasattr(prior, "whitening"):
+        return prior.whitening()
     # By their members: what `tfd.TransformedDistribution` and `tfd.Independent` make is not of these classes.
     inner = getattr(prior, "distribution", None)
     if hasattr(prior, "bijector"):
-        return tfb.Chain([prior.bijector, whitening(inner, lattice)])
+        return tfb.Chain([prior.bijector, whitening(inner)])
     if isinstance(inner, tfd.Normal):
         return tfb.Chain([tfb.Shift(inner.loc), tfb.Scale(inner.scale)])
     raise ValueError(

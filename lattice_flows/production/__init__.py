@@ -1,14 +1,14 @@
 """Production runs: from a flow, or from another sampler, to an ensemble, and from an ensemble to its result."""
 
 from lattice_flows.io.ensembles import ENSEMBLE
-from lattice_flows.production.chains import baseline_run, check_moves_a_flow, check_needs_no_flow, latent_run
+from lattice_flows.production.chains import baseline_run, check_moves, check_needs_no_flow, latent_run
 from lattice_flows.production.measuring import measure_run
 from lattice_flows.production.proposals import flow_proposals, sample_run
 
 __all__ = [
     "ENSEMBLE",
     "baseline_run",
-    "check_moves_a_flow",
+    "check_moves",
     "check_needs_no_flow",
     "flow_proposals",
     "latent_run",

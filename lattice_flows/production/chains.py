@@ -9,6 +9,7 @@ import numpy as np
 from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError, SamplerConfig
 from lattice_flows.flows import Flow
+from lattice_flows.importance import WeightedSampler
 from lattice_flows.io.ensembles import Ensemble
 from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.measurement.diagnostics import tau_int_of_updates
@@ -16,13 +17,14 @@ from lattice_flows.measurement.errors import estimate, primary
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.series import measured
 from lattice_flows.production.ensembles import attributes_of, drawn, size_of
-from lattice_flows.production.proposals import flow_proposals, of_flow
+from lattice_flows.production.proposals import accurate, of_flow
 from lattice_flows.progress import Progress
 from lattice_flows.resources import check_memory, sampler_bytes
 from lattice_flows.samplers import SAMPLERS, Drawing, Sampler, Stretch
 
-__all__ = ["baseline_run", "check_moves_a_flow", "check_needs_no_flow", "latent_run"]
+__all__ = ["baseline_run", "check_moves", "check_needs_no_flow", "latent_run"]
 
+_BATCH = 512  # of the samples that tell the integration's error
 _EVERY = "every/"  # what is noted of all configurations of successive updates
 
 
@@ -89,11 +91,10 @@ def latent_run(
       NotEnough: memory or disk would not suffice.
     """
     show = progress or Progress(quiet=True)
-    check_moves_a_flow(name)
-    SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
+    check_moves(name, flow, action, settings)
 
     def build() -> Sampler:
-        return SAMPLERS.build(settings.component(name), flow_proposals(flow, action, seed=seed, progress=show))
+        return SAMPLERS.build(settings.component(name), accurate(WeightedSampler(flow, action, _BATCH, seed), show))
 
     return _chains(name, action, settings, build, of_flow(flow), seed, path, flow.device, show)
 
@@ -104,10 +105,12 @@ def check_needs_no_flow(name: str) -> None:
         raise ConfigError(f"the sampler {name!r} needs a trained flow: train one, then use scripts/sample.py or lf.sample")
 
 
-def check_moves_a_flow(name: str) -> None:
-    """Raises `ConfigError` for a sampler that is unknown, or needs no flow."""
+def check_moves(name: str, flow: Flow, action: Action, settings: SamplerConfig) -> None:
+    """Raises `ConfigError` for a sampler that is unknown, needs no flow, or cannot move this one, and for a key that it has not."""
     if not SAMPLERS.find(name).needs_flow:
         raise ConfigError(f"the sampler {name!r} needs no flow: use scripts/baseline.py or lf.baseline")
+    SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
+    SAMPLERS.build(settings.component(name), WeightedSampler(flow, action, _BATCH, seed=1))
 
 
 def _chains(

@@ -16,7 +16,7 @@ from lattice_flows.progress import Progress
 from lattice_flows.resources import chain_bytes, check_memory, sampler_bytes
 from lattice_flows.samplers import Drawing, IndependenceMetropolis, Stretch
 
-__all__ = ["flow_proposals", "of_flow", "sample_run"]
+__all__ = ["accurate", "flow_proposals", "of_flow", "sample_run"]
 
 # Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
 _INTEGRATION_ERROR = 1e-3
@@ -33,10 +33,18 @@ def flow_proposals(
     """
     progress = progress or Progress(quiet=True)
     sampler = WeightedSampler(flow, action, batch_size, seed)
+    sampler = accurate(sampler, progress)
     with progress.working("compiling the sampler"):
-        sampler = sampler.integrated(_INTEGRATION_ERROR, _INTEGRATION_SAMPLES, progress.info)
         next(sampler.batches(1, "compilation"))
     return sampler
+
+
+def accurate(sampler: WeightedSampler, progress: Progress) -> WeightedSampler:
+    """The sampler, integrated in as many steps as a production run needs; nothing is drawn from an exact flow."""
+    if sampler.flow.exact:
+        return sampler
+    with progress.working("comparing with half the step of the integration"):
+        return sampler.integrated(_INTEGRATION_ERROR, _INTEGRATION_SAMPLES, progress.info)
 
 
 def of_flow(flow: Flow) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from pydantic import NonNegativeInt, PositiveInt
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
 from lattice_flows.importance import WeightedSampler, integration_error
-from lattice_flows.priors import SignSymmetric
 from lattice_flows.priors.whitening import whitening
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
 from lattice_flows.samplers.decisions import accepts, chosen
@@ -101,7 +100,7 @@ class FlowHMC(Hamiltonian):
         super().__init__(proposals.action, chains=chains, target_acceptance=target_acceptance)
         coarse = copy.copy(flow := proposals.flow)
         coarse.set_integration_steps({name: min(kick_steps, steps) for name, steps in flow.integration_steps.items()})
-        self._panels, self._both_signs = panels, isinstance(flow.prior, SignSymmetric)
+        self._panels, self._both_signs = panels, _has_both_signs(flow)
         if self._both_signs and not (flow.is_odd and self.action.even):
             raise ValueError(f"{self.name} cannot draw signs for a map that is not odd or an action that is not even")
         self._fields, self._coarse = (_fields_of(each, self.action) for each in (flow, coarse))
@@ -198,8 +197,7 @@ def _fields_of(flow: Flow, action: Action) -> Callable[[tf.Tensor], tuple[tf.Ten
 
     Of a prior with both signs, fields have the sign of the distribution that it is made of.
     """
-    of_one_sign = flow.prior.distribution if isinstance(flow.prior, SignSymmetric) else flow.prior
-    white = whitening(of_one_sign, flow.lattice)
+    white = whitening(flow.prior.distribution if _has_both_signs(flow) else flow.prior)
 
     def fields(z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         phi, log_q = flow.push_forward(tf.cast(white.forward(z), flow.density_dtype))
@@ -208,6 +206,10 @@ def _fields_of(flow: Flow, action: Action) -> Callable[[tf.Tensor], tuple[tf.Ten
         return phi, tf.where(tf.math.is_finite(log_weight), log_weight, -np.inf)
 
     return fields
+
+
+def _has_both_signs(flow: Flow) -> bool:
+    return getattr(flow.prior, "both_signs", False)
 
 
 def _turned(z: tf.Tensor, momenta: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -5,7 +5,7 @@ import pytest
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, UsageError, shared
 from lattice_flows.config import CONFIGS, ConfigError, Registry
-from lattice_flows.scripts import benchmark, reproduce
+from lattice_flows.scripts import benchmark, reproduce, sweep, train
 
 NUMBERS = (
     "lattice_size",
@@ -73,11 +73,13 @@ def test_two_names_of_one_length_contradict_each_other(arguments):
         *(("--pretrained", flag) for flag in ("--steps=7", "--evaluate_every=5", "--target_acceptance=.5", "--max_minutes=1")),
         ("--pretrained", "--init_from=runs/E1"),
         ("--pretrained", "--forward_samples=runs/hmc/E1"),
+        ("--pretrained", "--tensorboard"),
         ("--figure=5", "--lattice_size=8"),
         ("--figure=5", "--shape=8,8"),
         ("--figure=5", "--lam=8"),
         ("--stored", "--quick"),
         ("--stored", "--chain_length=2000"),
+        ("--stored", "--tensorboard"),
         ("--figure=all", "--target_acceptance=.6"),
     ],
 )
@@ -89,6 +91,15 @@ def test_what_reproduce_would_record_but_not_do_is_refused(first, second, tmp_pa
         said = capsys.readouterr().err
         assert f"{first.split('=')[0]} and {name} contradict each other" in said and said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_board_is_there_where_the_flag_is():
+    from lattice_flows.tensorboard import TensorBoard
+
+    for script in (reproduce, sweep, train):
+        assert "tensorboard" in {flag.name for flag in script.FLAGS}
+    given = [command_line.parse("p", "", shared("tensorboard"), arguments) for arguments in ([], ["--tensorboard"])]
+    assert [command_line.board(flags) for flags in given] == [None, TensorBoard]
 
 
 def test_every_excluded_flag_is_one_of_the_command():

@@ -1,5 +1,6 @@
 """One call of the reproduction: what it checks before it begins, and what it leaves."""
 
+import contextlib
 import io
 import json
 
@@ -47,13 +48,18 @@ def test_figures_name_the_baselines_that_they_lack(tmp_path, monkeypatch):
 
 def test_a_call_leaves_its_results(tmp_path, monkeypatch):
     """A small flow on a lattice without references, then the same again, which finds everything done."""
-    output = io.StringIO()
+    output, boards = io.StringIO(), []
+
+    def board(run, action):
+        boards.append(run)
+        return contextlib.nullcontext()
+
     progress = Progress(Console(file=output, width=300))
     overrides = [SMALL, {"training": {"steps": 10}}]
-    passed = reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress)
+    passed = reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress, board=board)
     monkeypatch.setattr(reproduction.run_figures, "save", lambda *_: None)
     assert reproduction.reproduce(["E1"], [], overrides, out=tmp_path, progress=progress, resume=True) == passed
-    assert "ensemble.h5 is up to date" in output.getvalue()
+    assert "ensemble.h5 is up to date" in output.getvalue() and boards == [tmp_path / "E1"]
     folder = tmp_path / "E1"
     content = json.loads((folder / "result.json").read_text())
     assert content["compared_with"] is None and content["passed"] is (None if content["trusted"] else False)

@@ -25,7 +25,7 @@ LATTICE = Lattice((4, 6))
 def test_the_density_is_that_of_the_prior(prior):
     made = PRIORS.build(prior, LATTICE) if prior else NormalEvenSites(PRIORS.build("free_field", OddSites(LATTICE)))
     z = tf.constant(np.random.default_rng(1).normal(size=(5, 4, 6)))
-    white = whitening(made, LATTICE)
+    white = whitening(made)
     density = normal(LATTICE).log_prob(z) - white.forward_log_det_jacobian(z, event_ndims=2)
     np.testing.assert_allclose(made.log_prob(white.forward(z)), density, atol=1e-9)
 
@@ -33,5 +33,5 @@ def test_the_density_is_that_of_the_prior(prior):
 @pytest.mark.parametrize("prior", [{"name": "quartic"}, {"name": "normal", "mean_field": 1.0, "bridge": 0.1}], ids=str)
 def test_other_priors_are_refused(prior):
     with pytest.raises(ValueError, match=r"is not an image of unit normal numbers, .*: use the sampler independence") as error:
-        whitening(PRIORS.build(prior, LATTICE), LATTICE)
+        whitening(PRIORS.build(prior, LATTICE))
     assert not isinstance(error.value, ConfigError)

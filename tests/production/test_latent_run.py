@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+import tensorflow_probability as tfp
 
 import lattice_flows as lf
 from lattice_flows import command_line
 from lattice_flows.config import ConfigError, SamplerConfig
+from lattice_flows.flows import Flow
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.io.ensembles import Ensemble
-from lattice_flows.production import latent_run, measure_run
+from lattice_flows.priors import quartic
+from lattice_flows.production import chains, latent_run, measure_run
 from lattice_flows.samplers import PCN, run_chain
 
 SETTINGS = SamplerConfig(chains=8, updates=200, thinning=2, thermalisation=20, successive=100)
@@ -17,7 +20,9 @@ SETTINGS = SamplerConfig(chains=8, updates=200, thinning=2, thermalisation=20, s
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory, small_model):
     path, (flow, action) = tmp_path_factory.mktemp("latent") / "ensemble.h5", small_model
-    latent_run("pcn", flow, action, SETTINGS, seed=3, path=path).close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WeightedSampler, "batches", None)  # of an exact flow, no proposals are drawn, or compiled
+        latent_run("pcn", flow, action, SETTINGS, seed=3, path=path).close()
     return path
 
 
@@ -50,6 +55,16 @@ def test_the_length_is_that_of_all_chains_together(small_model):
     with lf.sample(*small_model, 1000, sampler="pcn", chains=64, seed=2, progress=False) as ensemble:
         assert ensemble.phi.shape == (16, 64, 4, 4)
         assert ensemble.attributes["settings"]["thermalisation"] == 100
+
+
+def test_a_flow_that_cannot_be_moved_is_refused_before_anything_is_done(small_model, tmp_path, monkeypatch):
+    flow, action = small_model
+    of_quartic_sites = Flow(flow.lattice, quartic(flow.lattice), tfp.bijectors.Identity())
+    monkeypatch.setattr(chains, "drawn", None)
+    message = r"^sampler 'flow_hmc': the prior 'quartic_prior' is not an image .*: use the sampler independence$"
+    with pytest.raises(ConfigError, match=message):
+        latent_run("flow_hmc", of_quartic_sites, action, SETTINGS, path=tmp_path / "ensemble.h5")
+    assert not any(tmp_path.iterdir())
 
 
 def test_refusals(small_model, capsys):
