@@ -56,7 +56,7 @@ def build(name: str, shape=(4, 4), depth=3, seed=11, integration_steps=INTEGRATI
     """A flow as training starts it."""
     lattice = Lattice(shape)
     if name == CHAIN:
-        terms = {"pair_frequencies": 1, "pair_features": 1, "pair_radius": 1.5, "zero_mode": True}
+        terms = {"pair_frequencies": 1, "pair_features": 1, "pair_radius": 1.5, "zero_mode": True, "mean_frequencies": 1}
         ode = EquivariantODE(lattice, features=2, knots=max(2, depth), steps=integration_steps, **terms)
         bijector = tfp.bijectors.Chain([FourierScaling(lattice), ode, SinhArcsinh(lattice.d)])
         symmetries = frozenset({"translation", "rotation", "reflection", "sign"})

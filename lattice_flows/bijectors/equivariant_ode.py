@@ -3,15 +3,20 @@
     dphi_x / dt = sum_y [ sum_f W_f(t, x - y) sin(omega_f phi_y) + l(t, x - y) phi_y ]
                 + sum_g cos(nu_g phi_x) sum_y [ sum_f K_gf(t, x - y) sin(omega_f phi_y) + k_g(t, x - y) phi_y ]
                 + sum_g sin(nu_g phi_x) sum_y sum_f K'_gf(t, x - y) cos(omega_f phi_y)
-                + sum_f c_f(t) sin(omega_f M),      M = sum_x phi_x / V,      t from 0 to 1
+                + sum_f c_f(t) sin(omega_f M)
+                + sum_h [1 - cos(kappa_h m)] sum_y J_h(t, x - y) phi_y,      t from 0 to 1
+
+with the mean field `M = sum_x phi_x / V` and `m = V^(1/2 - 1/d) M`, which hardly changes with the lattice on lines of constant physics.
 
 The first line is that of arXiv:2207.00283, made smaller. In the next two, the pair terms, the force of one site on another depends
-on the fields at both; K(t, 0) = k(t, 0) = K'(t, 0) = 0. The last, the zero-mode term, moves all sites by a function of their mean.
+on the fields at both; K(t, 0) = k(t, 0) = K'(t, 0) = 0. The fourth, the zero-mode term, moves all sites by a function of their mean.
+In the last, the mean-field terms, fluctuations see the mean field that they are around: near a transition, their mass depends on it.
 
     d log |det dphi(t) / dphi(0)| / dt = sum_f W_f(t, 0) omega_f sum_x cos(omega_f phi_x) + V l(t, 0)
                 - sum_g nu_g sum_x sin(nu_g phi_x) (sum_f K_gf sin(omega_f phi) + k_g phi)_x
                 + sum_g nu_g sum_x cos(nu_g phi_x) (sum_f K'_gf cos(omega_f phi))_x
                 + sum_f c_f(t) omega_f cos(omega_f M)
+                + sum_h { V [1 - cos(kappa_h m)] J_h(t, 0) + kappa_h m sin(kappa_h m) sum_y J_h(t, y) }
 
 Kernels depend on the displacement only through its class under the hypercubic group. They and c are piecewise linear in t.
 Convolutions are products in momentum space; see `fourier`.
@@ -61,10 +66,13 @@ class EquivariantODE(AugmentedBijector):
       pair_features: number of the frequencies `omega_f` that pair terms use, the first ones.
       pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
       zero_mode: whether there is a zero-mode term.
+      mean_frequencies: number of the frequencies `kappa_h` of mean-field terms; 0 for none. They start at 2, 4, ..., and their
+        kernels reach as far as `kernel_radius`.
       variables: to be shared with another equation, by name: `weights [knots, features + 1, classes]` (W, l), `log_frequencies
         [features]`; with pair terms `pair_weights [knots, pair_frequencies, 2 pair_features + 1, classes of pairs]` (K, k, K') and
-        `pair_log_frequencies [pair_frequencies]`; with a zero-mode term `zero_mode [knots, features]`. None makes them; all but
-        the frequencies begin at zero.
+        `pair_log_frequencies [pair_frequencies]`; with a zero-mode term `zero_mode [knots, features]`; with mean-field terms
+        `mean_weights [knots, mean_frequencies, classes]` (J) and `mean_log_frequencies [mean_frequencies]`. None makes them; all
+        but the frequencies begin at zero.
 
     Raises:
       ValueError: an unknown integrator, fewer than two knots, or pair terms that reach no other site or use more features than
@@ -85,6 +93,7 @@ class EquivariantODE(AugmentedBijector):
         pair_features: int = 3,
         pair_radius: float | None = None,
         zero_mode: bool = False,
+        mean_frequencies: int = 0,
         variables: Mapping[str, tf.Variable] | None = None,
         name: str = "equivariant_ode",
     ):
@@ -102,6 +111,8 @@ class EquivariantODE(AugmentedBijector):
         self._kernels = {"weights": Kernels(lattice, kernel_radius)}
         if pair_frequencies:
             self._kernels["pair_weights"] = Kernels(lattice, pair_radius, shortest=1)
+        if mean_frequencies:
+            self._kernels["mean_weights"] = self._kernels["weights"]
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
         if variables is None:
@@ -115,6 +126,9 @@ class EquivariantODE(AugmentedBijector):
                 starts["pair_log_frequencies"] = np.log(spacing * np.arange(1, pair_frequencies + 1))
             if zero_mode:
                 starts["zero_mode"] = np.zeros([knots, features])
+            if mean_frequencies:
+                starts["mean_weights"] = np.zeros([knots, mean_frequencies, self._kernels["mean_weights"].number])
+                starts["mean_log_frequencies"] = np.log(2.0 * np.arange(1, mean_frequencies + 1))
             variables = {key: tf.Variable(start.astype(np.float32), name=f"{name}/{key}") for key, start in starts.items()}
         self._variables, self._pair_features = variables, pair_features
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
@@ -146,8 +160,9 @@ class EquivariantODE(AugmentedBijector):
 
         Args:
           phi: `[n, *axes]`.
-          terms: the frequencies; the eigenvalues of the kernels at one time, as "weights" and "pair_weights"; W(t, 0) and l(t, 0)
-            `[features + 1]`, as "here"; and c(t), as "zero_mode".
+          terms: the frequencies; the eigenvalues of the kernels at one time, as "weights", "pair_weights" and "mean_weights";
+            W(t, 0) and l(t, 0) `[features + 1]`, as "here"; c(t), as "zero_mode"; J(t, 0) and the sums of J(t, y)
+            `[mean_frequencies]`, as "mean_here" and "mean_sums".
         """
         omega, nu, here = terms["log_frequencies"], terms.get("pair_log_frequencies"), terms["here"]
         features, pairs = omega.shape[0], self._pair_features
@@ -155,21 +170,28 @@ class EquivariantODE(AugmentedBijector):
         sines, cosines = sines_and_cosines(tf.reshape(frequencies, [-1] + [1] * len(phi.shape)) * phi)
         functions = [sines[:features], phi[tf.newaxis]] + ([] if nu is None else [cosines[:pairs]])
         modes = self._transform(tf.concat(functions, axis=0), tf.einsum)
+        mean, volume = _summed(phi[tf.newaxis])[0] / self._lattice.volume, self._lattice.volume
+        divergence = tf.tensordot(here[:-1] * omega, _summed(cosines[:features]), 1) + here[-1] * volume
         forces = [_convolved(modes[: features + 1], terms["weights"][tf.newaxis])]
+        if (kappa := terms.get("mean_log_frequencies")) is not None:
+            m = volume ** (1 / 2 - 1 / self._lattice.d) * mean
+            of_mean = sines_and_cosines(kappa[:, tf.newaxis] * m)
+            share = 1 - of_mean[1]
+            forces[0] += tf.tensordot(share, terms["mean_weights"], [[0], [0]]) * modes[features]
+            divergence += volume * tf.tensordot(terms["mean_here"], share, 1)
+            divergence += m * tf.tensordot(kappa * terms["mean_sums"], of_mean[0], 1)
         if nu is not None:
             of_odd, of_even = tf.split(terms["pair_weights"], [pairs + 1, pairs], axis=1)
             odd = tf.concat([modes[:pairs], modes[features : features + 1]], axis=0)
             forces += [_convolved(odd, of_odd), _convolved(modes[features + 1 :], of_even)]
         forces = self._transform.inverse(tf.concat(forces, axis=0), tf.einsum)
         velocity = forces[0]
-        divergence = tf.tensordot(here[:-1] * omega, _summed(cosines[:features]), 1) + here[-1] * self._lattice.volume
         if nu is not None:
             odd, even = tf.split(forces[1:], 2)
             sine, cosine = sines[features:], cosines[features:]
             velocity += tf.reduce_sum(cosine * odd + sine * even, axis=0)
             divergence += tf.tensordot(nu, _summed(cosine * even - sine * odd), 1)
         if (c := terms.get("zero_mode")) is not None:
-            mean = _summed(phi[tf.newaxis])[0] / self._lattice.volume
             sines, cosines = sines_and_cosines(omega[:, tf.newaxis] * mean)
             velocity += tf.reshape(tf.tensordot(c, sines, 1), [-1] + [1] * len(self._transform.axes))
             divergence += tf.tensordot(c * omega, cosines, 1)
@@ -195,6 +217,9 @@ class EquivariantODE(AugmentedBijector):
             values = dict(zip(keys, variables, strict=True))
             at_stages = {key: tf.tensordot(basis[n], values.pop(key), 1) for key in keys if not key.endswith("frequencies")}
             at_stages["here"] = at_stages["weights"][..., 0]
+            if (weights := at_stages.get("mean_weights")) is not None:
+                sizes = tf.constant(self._kernels["mean_weights"].sizes, weights.dtype)
+                at_stages |= {"mean_here": weights[..., 0], "mean_sums": tf.tensordot(weights, sizes, 1)}
             at_stages |= {key: kernels.spectra(at_stages[key]) for key, kernels in self._kernels.items()}
             velocities: list[tf.Tensor] = []
             divergences: list[tf.Tensor] = []

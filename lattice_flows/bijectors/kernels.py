@@ -20,6 +20,7 @@ class Kernels:
 
     Attributes:
       number: of the classes.
+      sizes: number of displacements of each class, `[classes]`.
     """
 
     def __init__(self, lattice: Lattice, radius: float | None = None, shortest: int = 0):
@@ -30,6 +31,7 @@ class Kernels:
         self._displacements = list(map(tuple, displacements[first:end]))
         self._members = np.where((first <= members) & (members < end), members - first, -1)
         self._lattice, self._shortest, self.number = lattice, shortest, len(self._displacements)
+        self.sizes = np.bincount(self._members[self._members >= 0], minlength=self.number)
         self._transform, self._of_displacements = momentum_transform(lattice), ClassValues(self._members, self.number)
         self._matrix = None
         if self._of_displacements.matrix is not None:
@@ -55,6 +57,6 @@ class Kernels:
         here = np.zeros([*kernels.shape[:-1], self.number], np.float32)
         for index, displacement in enumerate(self._displacements):
             if (found := counterparts.get(displacement)) is not None:
-                share = np.count_nonzero(other._members == found) / np.count_nonzero(self._members == index)
+                share = other.sizes[found] / self.sizes[index]
                 here[..., index] = share * kernels[..., found]
         return here

@@ -32,6 +32,7 @@ def continuous(
     pair_features: PositiveInt = 3,
     pair_radius: PositiveFloat | None = None,
     zero_mode: bool = False,
+    mean_frequencies: NonNegativeInt = 0,
 ) -> Flow:
     """Builds a neural differential equation with all symmetries of the lattice (arXiv:2207.00283); see `EquivariantODE`.
 
@@ -51,6 +52,7 @@ def continuous(
       pair_features: number of the sine functions of a site that pair terms use, the first ones.
       pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
       zero_mode: adds a term that moves all sites by a function of their mean.
+      mean_frequencies: number of the frequencies of mean-field terms, kernels that depend on the mean field; 0 for none.
 
     Returns:
       The flow.
@@ -71,5 +73,6 @@ def continuous(
         pair_features=pair_features,
         pair_radius=pair_radius,
         zero_mode=zero_mode,
+        mean_frequencies=mean_frequencies,
     )
     return Flow(lattice, build_prior(prior, lattice), ode, frozenset({"translation", "rotation", "reflection", "sign"}))

@@ -12,7 +12,7 @@ from lattice_flows.bijectors import EquivariantODE, classes
 from lattice_flows.lattice import Lattice
 
 PAIRS = {"pair_frequencies": 2, "pair_features": 1, "pair_radius": 1.5}
-TERMS = PAIRS | {"zero_mode": True}
+TERMS = PAIRS | {"zero_mode": True, "mean_frequencies": 1}
 
 
 def ode(shape, steps=2, integrator="rk4", strength=0.06, **settings):
@@ -68,6 +68,10 @@ def test_the_map_is_that_of_the_differential_equation(shape):
         change += zero_mode @ np.sin(frequencies * mean)
         divergence = np.einsum("fxx,fx->", kernel, slopes) + nu @ np.sum(cosine * even - sine * odd, axis=1)
         divergence += zero_mode @ (frequencies * np.cos(frequencies * mean))
+        scale, kernel = len(phi) ** (1 / 2 - 1 / len(shape)), np.einsum("k,kc->c", hats, weights["mean_weights"][:, 0])[of_pair]
+        change += (1 - np.cos(2 * scale * mean)) * (kernel @ phi)
+        divergence += (1 - np.cos(2 * scale * mean)) * np.trace(kernel)
+        divergence += np.sin(2 * scale * mean) * 2 * scale / len(phi) * np.sum(kernel @ phi)
         return np.append(change, divergence)
 
     start = fields(shape, n=1)
@@ -119,7 +123,7 @@ def test_the_gradient_is_that_of_the_discrete_map(gradient):
 
 
 def test_sites_beyond_the_kernel_radius_do_not_interact():
-    made = ode((7, 7), steps=1, kernel_radius=1.0, pair_radius=1, zero_mode=False)
+    made = ode((7, 7), steps=1, kernel_radius=1.0, pair_radius=1, zero_mode=False, mean_frequencies=0)
     assert [named(made)[key].shape[-1] for key in ("weights", "pair_weights")] == [2, 1]
     x = np.zeros((1, 7, 7))
     x[0, 3, 3] = 1.0
@@ -159,8 +163,9 @@ def test_bad_input(wrong, message):
 
 def test_kernels_are_transferred_to_another_lattice():
     """A field that repeats itself does not feel the difference, if kernels reach no further than half the smaller extent."""
-    # The zero-mode term is the same on every lattice, but its divergence does not grow with the volume.
-    small, large = (ode(shape, pair_radius=None, zero_mode=False) for shape in ((4, 4), (8, 8)))
+    # Terms with the mean field have divergences that do not grow with the volume.
+    without = {"zero_mode": False, "mean_frequencies": 0}
+    small, large = (ode(shape, pair_radius=None, **without) for shape in ((4, 4), (8, 8)))
     found = large.transferred(arrays(small), Lattice((4, 4)))
     for key in ("weights", "pair_weights"):
         named(large)[key].assign(found[f"equivariant_ode/{key}"])
@@ -180,7 +185,7 @@ def test_kernels_are_transferred_to_another_kernel_radius():
     far, near = ode((6, 6), pair_radius=3), ode((6, 6), kernel_radius=2)
     of_near = near.transferred(arrays(far), Lattice((6, 6)))
     of_far = far.transferred(of_near, Lattice((6, 6)))
-    for key in ("weights", "pair_weights"):
+    for key in ("weights", "pair_weights", "mean_weights"):
         name = f"equivariant_ode/{key}"
         number = of_near[name].shape[-1]
         np.testing.assert_array_equal(of_near[name], arrays(far)[name][..., :number])
@@ -189,7 +194,7 @@ def test_kernels_are_transferred_to_another_kernel_radius():
 
 
 def test_terms_begin_anew_on_weights_without_them():
-    without = ode((4, 4), pair_frequencies=0, zero_mode=False)
+    without = ode((4, 4), pair_frequencies=0, zero_mode=False, mean_frequencies=0)
     whole = EquivariantODE(Lattice((4, 4)), features=2, knots=3, steps=2, integrator="rk4", **TERMS)
     found = arrays(without) | whole.transferred(arrays(without), Lattice((4, 4)))
     assert found.keys() == arrays(whole).keys() and not np.any(found["equivariant_ode/pair_weights"])
