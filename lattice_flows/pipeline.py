@@ -244,7 +244,7 @@ def open_trained(path: str | Path, strategy: tf.distribute.Strategy | None = Non
     """
     run, config = RunDirectory.open(path)
     flow, action = build_model(config, strategy)
-    weights = run.path / WEIGHTS
+    weights = weights_file(run.path)
     return Trained(run, flow, action, recorded_summary(weights, load_weights(weights, flow)))
 
 

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from lattice_flows.io.files import RunError
-from lattice_flows.io.histories import CONFIG, METRICS, STEPS, WEIGHTS, Curve, curves, stage_folders
+from lattice_flows.io.histories import CONFIG, METRICS, STEPS, WEIGHTS, Curve, check_run_folder, curves, stage_folders
 from lattice_flows.io.locks import is_locked
 
 __all__ = ["ITEMS", "chart", "watch"]
@@ -73,13 +73,13 @@ def watch(runs: Sequence[Path], items: Sequence[str], *, once: bool = False, sta
       stay: go on after the trainings have ended, for those that are resumed later.
 
     Raises:
-      RunError: with `once`, a run that has written nothing to draw.
+      RunError: with `once`, what is no run, or a run that has written nothing to draw.
       UnreadableFile: a damaged file.
     """
     if once or not sys.stdout.isatty():
         for run in runs:
             if not any(found.steps for found in curves(run, items).values()):
-                raise RunError(f"nothing to draw of {run}: {_state(run)}")
+                raise RunError(f"nothing to draw of {run}: {_why_nothing(run, items)}")
         print(chart(runs, items, *shutil.get_terminal_size(), colored=sys.stdout.isatty()))
         return
     seen, pause = None, _PAUSE
@@ -176,8 +176,20 @@ def _described(run: Path, found: Mapping[str, Curve], width: int) -> str:
     return (name + text)[:width]
 
 
+def _why_nothing(run: Path, items: Sequence[str]) -> str:
+    """Why there is no value of any item. Raises `RunError` for what is no run."""
+    check_run_folder(run)
+    if is_locked(run):
+        return "it has written nothing yet, try again later"
+    if not any((folder / name).exists() for folder in stage_folders(run) for name in (STEPS, METRICS)):
+        return f"it holds neither {STEPS} nor {METRICS}, name a run that has trained a flow"
+    return f"it has no value of {' or '.join(items)}, choose others by --item"
+
+
 def _state(run: Path) -> str:
     """How a training stands, in words."""
+    if run.is_file():
+        return "it is a file, not the folder of a run"
     if not run.is_dir():
         return "waiting, there is no such folder yet"
     if not (run / CONFIG).exists():

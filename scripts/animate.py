@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from lattice_flows import command_line
-from lattice_flows.command_line import Flag
+from lattice_flows.command_line import Flag, UsageError
 
 FLAGS = (
     Flag("run", "what to run", "run folders, with a flow or an ensemble", required=True, positional=True, several=True),
@@ -21,6 +21,9 @@ FLAGS = (
 
 
 def main(flags) -> int:
+    if Path(flags.out).suffix.lower() != ".gif":
+        raise UsageError(f"--out {flags.out}: the animation is a GIF, so choose a name that ends with .gif")
+
     from lattice_flows import films, plots
     from lattice_flows.progress import Progress
     from lattice_flows.report.runs import unique_names

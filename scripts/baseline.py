@@ -29,19 +29,16 @@ def main(flags) -> int:
     progress = Progress()
     with progress.meanwhile("loading TensorFlow"):
         from lattice_flows.actions import ACTIONS
-        from lattice_flows.config import SamplerConfig
         from lattice_flows.lattice import Lattice
         from lattice_flows.paper import references
         from lattice_flows.pipeline import start_run
-        from lattice_flows.production import ENSEMBLE, baseline_run, check_needs_no_flow, measure_run
-        from lattice_flows.samplers import SAMPLERS
+        from lattice_flows.production import ENSEMBLE, baseline_run, check_samples, measure_run
         from lattice_flows.training.devices import choose_strategy
 
     strategy = choose_strategy(flags.device)
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     settings = config.sampler(flags.sampler)
-    check_needs_no_flow(flags.sampler)
-    SAMPLERS.complete(settings.component(flags.sampler), SamplerConfig.model_fields)  # before anything is written
+    check_samples(flags.sampler, action, settings)  # before anything is written
     name = flags.name or Path(flags.config).stem
     if flags.references is not None:
         references.checked(flags.references, name, action.lattice.shape, action.component)

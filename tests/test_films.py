@@ -55,5 +55,6 @@ def test_runs_of_one_name_are_all_in_the_animation(tmp_path, monkeypatch):
     monkeypatch.setattr(films, "film", lambda folder, seed, progress: folder)
     monkeypatch.setattr(plots, "animation", lambda path, made: drawn.update(made))
     folders = [tmp_path / "runs" / "E4", tmp_path / "runs" / "hmc" / "E4"]
+    assert command_line.main(["animate", *map(str, folders), "--out=field.mp4"]) == 2
     assert command_line.main(["animate", *map(str, folders)]) == 0
     assert drawn == {"runs/E4": folders[0], "hmc/E4": folders[1]}

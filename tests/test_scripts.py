@@ -163,6 +163,8 @@ def test_baseline(command, tmp_path):
 def test_unknown_samplers_and_results_that_cannot_be_recorded(command, tmp_path):
     code, said = command("baseline", "--sampler=hcm", "--config=E1", f"--out={tmp_path / 'out'}")
     assert code == 2 and "unknown sampler 'hcm': did you mean 'hmc'?" in said and not (tmp_path / "out").exists()
+    code, said = command("baseline", "--sampler=metropolis", "--config=E1", "--shape=5,6", f"--out={tmp_path / 'out'}")
+    assert code == 2 and "checkerboard couplings need every extent even" in said and not (tmp_path / "out").exists()
     code, said = command("benchmark", f"--record={tmp_path}", f"--record_to={tmp_path / 'runs.yaml'}")
     assert code == 2 and "result.json" in said and not (tmp_path / "runs.yaml").exists()
     assert command("benchmark")[0] == 2

@@ -92,10 +92,15 @@ def test_without_a_terminal_one_chart_is_printed(run, command, monkeypatch):
     assert command(run, "--once", "--item", "loss,ess")[1].count("nothing yet") == 1
 
 
-def test_what_cannot_be_drawn_is_said_in_one_line(run, command):
+def test_what_cannot_be_drawn_is_said_in_one_line(run, command, tmp_path_factory):
+    hmc = tmp_path_factory.mktemp("hmc")
+    (hmc / "config.yaml").touch()
     for arguments, said in (
-        ([run.parent / "x"], "x: waiting, there is no such folder yet"),
-        ([run.parent], f"nothing to draw of {run.parent}: it holds no config.yaml, so it is not the folder of a run"),
+        ([run.parent / "x"], "there is no run folder"),
+        ([run.parent], f"{run.parent} is not a run folder: name a run in it, such as {run}"),
+        ([run / "metrics.csv"], "metrics.csv is a file, not a run folder"),
+        ([run, "--item=forward_ess"], f"nothing to draw of {run}: it has no value of forward_ess, choose others by --item"),
+        ([hmc], f"nothing to draw of {hmc}: it holds neither steps.csv nor metrics.csv, name a run that has trained a flow"),
         ([run, "--item=accept"], "unknown value 'accept': did you mean 'acceptance'?"),
         ([], "missing: RUN"),
         ([run, "--once", "--stay"], "--stay and --once contradict each other"),

@@ -155,7 +155,10 @@ def _list(text: str) -> list[str]:
 
 
 def _integers(text: str) -> list[int]:
-    return [_integer(part.strip()) for part in text.split(",")]
+    try:
+        return [_integer(part.strip()) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not a list of integers between commas, such as 8,8") from None
 
 
 _CONVERSIONS: dict[Any, Callable[[str], Any]] = {int: _integer, float: _number, bool: _boolean, list: _list, tuple: _integers}

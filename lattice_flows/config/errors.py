@@ -7,7 +7,7 @@ import pydantic
 
 from lattice_flows.errors import UserError, nearest
 
-__all__ = ["OUT_OF_RANGE", "ConfigError", "explain", "shown"]
+__all__ = ["OUT_OF_RANGE", "ConfigError", "explain", "shown", "worded"]
 
 # The type of pydantic's complaints about numbers inside of a component.
 OUT_OF_RANGE = "out_of_range"
@@ -32,9 +32,14 @@ def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel], ot
             inside, value = complaint["ctx"]["key"], complaint["ctx"]["value"]
             lines.append(f"key {f'{key}.{inside}' if key else inside!r} has the value {value}: {complaint['msg']}")
         else:
-            message = complaint["msg"][0].lower() + complaint["msg"][1:]
-            lines.append(f"key {key!r} has the value {shown(complaint['input'])}: {message}")
+            lines.append(f"key {key!r} has the value {shown(complaint['input'])}: {worded(complaint['msg'])}")
     return "; ".join(lines)
+
+
+def worded(complaint: str) -> str:
+    """A complaint of pydantic, in words that suit a configuration."""
+    complaint = complaint[0].lower() + complaint[1:]
+    return complaint.replace("a valid tuple", "a list, such as [8, 8]").replace("tuple", "list")
 
 
 def shown(value: Any) -> str:

@@ -94,6 +94,10 @@ def _advice(path: Path, above: Sequence[Path]) -> str:
     """What to say where a file cannot be read."""
     if above:
         return f"{above[-1].name} includes it"
+    if path.is_dir():
+        return f"name a file, such as {path / 'config.yaml'}"
+    if path.suffix == ".toml":
+        return "configurations are YAML; lattice-flows convert translates those of GomalizingFlow.jl"
     if path.exists():
         return ""
     folder = path.parent if not path.is_absolute() and (CONFIGS / path.parent).is_dir() else Path()

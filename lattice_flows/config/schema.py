@@ -25,7 +25,7 @@ from lattice_flows.config.components import (
     Sizes,
     check_numbers,
 )
-from lattice_flows.config.errors import ConfigError, explain, shown
+from lattice_flows.config.errors import ConfigError, explain, shown, worded
 from lattice_flows.config.merging import on_top
 
 __all__ = [
@@ -229,7 +229,7 @@ def checked_field(model: type[BaseModel], name: str, value: Any, where: str) -> 
         checked: Any = one.model_validate({"value": value})
         return checked.value
     except pydantic.ValidationError as error:
-        raise ConfigError(f"{where} has the value {shown(value)}: {error.errors()[0]['msg'].lower()}") from None
+        raise ConfigError(f"{where} has the value {shown(value)}: {worded(error.errors()[0]['msg'])}") from None
 
 
 def latent_settings(sampler: str, length: int, settings: Mapping[str, Any]) -> dict[str, Any]:

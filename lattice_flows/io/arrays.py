@@ -1,6 +1,7 @@
 """Weights on disk: NumPy archives of plain arrays, no pickles. No TensorFlow."""
 
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,10 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
       CheckpointError: the file is missing, damaged or foreign; an array is missing, unknown or not the one that was written.
     """
     with reading(path, "use a copy of it, or train again", CheckpointError), path.open("rb") as file:
-        archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it is a single array, not an archive of weights")
-        with archive:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is not an archive of weights, or not the whole of one")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         diagnostics = json.loads(str(arrays.pop(_DIAGNOSTICS)))
         manifest = diagnostics.pop(_MANIFEST, None)

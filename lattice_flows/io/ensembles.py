@@ -96,6 +96,15 @@ def check_replaceable(path: Path) -> None:
         raise RunError(f"{path} is there already, and is not an ensemble of lattice_flows: choose another name, or remove it")
 
 
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if error.errno:
+            raise
+        raise ValueError("it is not a file of HDF5, or not the whole of one") from error
+
+
 class Ensemble:
     """Configurations that a sampler has drawn, with what was measured on them. Read in chunks from disk, or held in memory.
 
@@ -112,7 +121,7 @@ class Ensemble:
     def __init__(self, source: Path | str | h5py.File):
         self._name, self._checked = str(source), isinstance(source, h5py.File)
         with self._reading():
-            self._file = source if isinstance(source, h5py.File) else h5py.File(source, "r")
+            self._file = source if isinstance(source, h5py.File) else _opened(Path(source))
             try:
                 self.attributes = read_attributes(self._file)
                 self._check_layout()

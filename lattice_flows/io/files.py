@@ -1,6 +1,7 @@
 """Files that appear by rename, whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -27,6 +28,9 @@ __all__ = [
     "writing",
 ]
 
+# What operating systems say in other words.
+_IN_THE_WAY = "there is a file where a folder must be, choose another name"
+_REASONS = {errno.EISDIR: "it is a folder, name a file", errno.EEXIST: _IN_THE_WAY, errno.ENOTDIR: _IN_THE_WAY}
 # As `temporary` names them, and the only files of earlier versions that could be in the way.
 _UNFINISHED = re.compile(r".+\.\d+-[0-9a-f]{8}\.part|(config\.yaml|ensemble\.h5)\.part")
 
@@ -95,7 +99,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         # By its number: the text of h5py's errors is about its own calls.
-        reason = os.strerror(error.errno) if error.errno else error
+        reason = _REASONS.get(error.errno, os.strerror(error.errno)) if error.errno else error
         raise RunError(f"cannot write {path}: {reason}; what was there before is untouched") from error
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lattice_flows.io.files import write_text, writing
-from lattice_flows.reading import read_csv
+from lattice_flows.io.files import RunError, write_text, writing
+from lattice_flows.reading import read_csv, reading
 
-__all__ = ["CONFIG", "METRICS", "STEPS", "WEIGHTS", "Curve", "StepLog", "curves", "stage_folders"]
+__all__ = ["CONFIG", "METRICS", "STEPS", "WEIGHTS", "Curve", "StepLog", "check_run_folder", "curves", "stage_folders"]
 
 # The files of a training.
 CONFIG, METRICS, STEPS, WEIGHTS = "config.yaml", "metrics.csv", "steps.csv", "weights.npz"
@@ -80,6 +80,27 @@ class Curve(NamedTuple):
     steps: list[float]
     values: list[float]
     ends: list[float]
+
+
+def check_run_folder(path: Path, files: Sequence[str] = (CONFIG,)) -> None:
+    """Refuses what is not the folder of a run.
+
+    Args:
+      path: the folder.
+      files: of which it must hold one.
+
+    Raises:
+      RunError: it is none.
+    """
+    with reading(path, "name a run folder", RunError):
+        if path.is_file():
+            raise RunError(f"{path} is a file, not a run folder: name the folder that a run has written")
+        if not path.is_dir():
+            raise RunError(f"there is no run folder {path}: name one that a run has written")
+        if not any((path / name).exists() for name in files):
+            inside = sorted(file.parent for file in path.glob(f"*/{CONFIG}"))
+            hint = f"name a run in it, such as {inside[0]}" if inside else f"it holds no {CONFIG}, name one that a run has written"
+            raise RunError(f"{path} is not a run folder: {hint}")
 
 
 def stage_folders(run: Path) -> list[Path]:

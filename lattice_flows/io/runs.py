@@ -13,9 +13,8 @@ from typing import Any
 from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
 from lattice_flows.io.files import FolderInUse, RunError, is_unfinished, remove_unfinished, write_json, write_text, writing
-from lattice_flows.io.histories import CONFIG
+from lattice_flows.io.histories import CONFIG, check_run_folder
 from lattice_flows.io.locks import LOCK_FILES, Lock, lock_folder
-from lattice_flows.reading import reading
 
 __all__ = ["RunDirectory"]
 
@@ -103,11 +102,7 @@ class RunDirectory:
           RunError: there is no such folder, or it holds no run.
         """
         path = Path(path)
-        with reading(path, "name a run folder", RunError):
-            if not path.is_dir():
-                raise RunError(f"there is no run folder {path}")
-            if not (path / CONFIG).exists():
-                raise RunError(f"{path} is not a run folder: it holds no config.yaml")
+        check_run_folder(path)
         return cls(path, True), load(path / CONFIG)
 
     def write_text(self, name: str, text: str) -> None:
@@ -139,7 +134,7 @@ def _changes(path: Path, config: RunConfig, complete: Callable[[RunConfig], RunC
     other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME) or key in _FIXED_ON_RESUME}
     if other:
         listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in other.items())
-        raise RunError(f"cannot resume {path} with another configuration: {listed}")
+        raise RunError(f"cannot resume {path} with another configuration: {listed}; leave that as it was, or choose another folder")
     return changed
 
 

@@ -1,7 +1,7 @@
 """Production runs: from a flow, or from another sampler, to an ensemble, and from an ensemble to its result."""
 
 from lattice_flows.io.ensembles import ENSEMBLE
-from lattice_flows.production.chains import baseline_run, check_moves, check_needs_no_flow, latent_run
+from lattice_flows.production.chains import baseline_run, check_moves, check_samples, latent_run
 from lattice_flows.production.measuring import measure_run
 from lattice_flows.production.proposals import flow_proposals, sample_run
 
@@ -9,7 +9,7 @@ __all__ = [
     "ENSEMBLE",
     "baseline_run",
     "check_moves",
-    "check_needs_no_flow",
+    "check_samples",
     "flow_proposals",
     "latent_run",
     "measure_run",

@@ -22,7 +22,7 @@ from lattice_flows.progress import Progress
 from lattice_flows.resources import check_memory, sampler_bytes
 from lattice_flows.samplers import SAMPLERS, Drawing, Sampler, Stretch
 
-__all__ = ["baseline_run", "check_moves", "check_needs_no_flow", "latent_run"]
+__all__ = ["baseline_run", "check_moves", "check_samples", "latent_run"]
 
 _BATCH = 512  # of the samples that tell the integration's error
 _EVERY = "every/"  # what is noted of all configurations of successive updates
@@ -58,9 +58,12 @@ def baseline_run(
       RunError: the file cannot be written, or another process is writing it.
       NotEnough: memory or disk would not suffice.
     """
-    check_needs_no_flow(name)
-    sampler = SAMPLERS.build(settings.component(name), action)
-    return _chains(name, action, settings, lambda: sampler, {}, seed, path, device, progress or Progress(quiet=True))
+    check_samples(name, action, settings)
+
+    def build() -> Sampler:
+        return SAMPLERS.build(settings.component(name), action)
+
+    return _chains(name, action, settings, build, {}, seed, path, device, progress or Progress(quiet=True))
 
 
 def latent_run(
@@ -99,14 +102,16 @@ def latent_run(
     return _chains(name, action, settings, build, of_flow(flow), seed, path, flow.device, show)
 
 
-def check_needs_no_flow(name: str) -> None:
-    """Raises `ConfigError` for a sampler that is unknown, or needs a trained flow."""
+def check_samples(name: str, action: Action, settings: SamplerConfig) -> None:
+    """Raises `ConfigError` for a sampler that is unknown, needs a trained flow, or cannot sample this with these settings."""
     if SAMPLERS.find(name).needs_flow:
         raise ConfigError(f"the sampler {name!r} needs a trained flow: train one, then use scripts/sample.py or lf.sample")
+    SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
+    SAMPLERS.build(settings.component(name), action)
 
 
 def check_moves(name: str, flow: Flow, action: Action, settings: SamplerConfig) -> None:
-    """Raises `ConfigError` for a sampler that is unknown, needs no flow, or cannot move this one, and for a key that it has not."""
+    """Raises `ConfigError` for a sampler that is unknown, needs no flow, or cannot move this one with these settings."""
     if not SAMPLERS.find(name).needs_flow:
         raise ConfigError(f"the sampler {name!r} needs no flow: use scripts/baseline.py or lf.baseline")
     SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)

@@ -12,8 +12,7 @@ from lattice_flows.config import RunConfig, load
 from lattice_flows.errors import UserError
 from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
-from lattice_flows.io.files import RunError
-from lattice_flows.io.histories import CONFIG, METRICS, WEIGHTS, stage_folders
+from lattice_flows.io.histories import CONFIG, METRICS, WEIGHTS, check_run_folder, stage_folders
 from lattice_flows.io.locks import is_locked
 from lattice_flows.measurement.result import Result
 from lattice_flows.plots import Film
@@ -144,7 +143,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
       RunError: there is no such folder, or it holds no run.
     """
     path = Path(path)
-    _check_folder(path)
+    check_run_folder(path, (CONFIG, _RESULT, ENSEMBLE))
     missing: list[str] = []
 
     def read(file: str, how: Callable[[Path], Found], otherwise: str = "") -> Found | None:
@@ -183,16 +182,6 @@ def _name(folder: Path, parents: int = 0) -> str:
     if folder in stage_folders(run)[:-1]:
         return f"{_name(run, parents)}, stage {folder.name}"
     return "/".join(folder.parts[-1 - parents :])
-
-
-def _check_folder(path: Path) -> None:
-    with reading(path, "name a run folder", RunError):
-        if not path.is_dir():
-            raise RunError(f"there is no run folder {path}")
-        if not any((path / name).exists() for name in (CONFIG, _RESULT, ENSEMBLE)):
-            inside = sorted(file.parent.name for file in path.glob(f"*/{CONFIG}"))
-            hint = f": name some of the runs in it, such as {path / inside[0]}" if inside else f": it holds no {CONFIG}"
-            raise RunError(f"{path} is not a run folder{hint}")
 
 
 def _not_sampled(path: Path) -> str:

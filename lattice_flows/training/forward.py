@@ -38,6 +38,8 @@ class ForwardSamples:
         self._action = action
         advice = "give an ensemble file, or a run folder that holds one, as training.forward_samples"
         path = ensemble_file(path, advice, ConfigError)
+        if not path.exists():
+            raise ConfigError(f"there is no ensemble {path}: {advice}")
         with reading(path, advice, ConfigError), Ensemble(path) as ensemble:
             there = {"lattice": tuple(ensemble.attributes["lattice_shape"]), "action": dict(ensemble.attributes["action"])}
             for name, here in {"lattice": action.lattice.shape, "action": action.component}.items():

@@ -12,8 +12,11 @@ __all__ = ["begin_with", "weights_file"]
 
 
 def weights_file(path: str | Path) -> Path:
-    """The weights file that a path names: itself, or `weights.npz` in a run folder. Raises `CheckpointError` if it is no file."""
-    return file_or_in_folder(path, WEIGHTS, error=CheckpointError)
+    """The weights file that a path names: itself, or `weights.npz` in a run folder. Raises `CheckpointError` if there is none."""
+    file = file_or_in_folder(path, WEIGHTS, error=CheckpointError)
+    if not file.exists():
+        raise CheckpointError(f"there are no weights {file}: give a weights file, or the folder of a run whose training has ended")
+    return file
 
 
 def begin_with(flow: Flow, path: str | Path) -> float:

@@ -51,7 +51,7 @@ def test_lists_and_flags_that_are_given_more_than_once():
         (["E1"], r"unexpected argument 'E1': every option is a flag, such as --table"),
         (["--table=E11"], r"flag --table: unknown value 'E11': did you mean 'E1'\?"),
         (["--kinds=flow,chian"], r"flag --kinds: unknown value 'chian': did you mean 'chain'\?"),
-        (["--extents=4,,8"], r"flag --extents: '' is not an integer"),
+        (["--extents=4,,8"], r"flag --extents: '4,,8' is not a list of integers between commas, such as 8,8"),
         (["--seed=many"], r"flag --seed: 'many' is not an integer"),
         (["--seed=1.5"], r"flag --seed: '1.5' is not an integer"),
         (["--target_acceptance=half"], r"flag --target_acceptance: 'half' is not a number"),

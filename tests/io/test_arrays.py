@@ -88,6 +88,6 @@ def test_what_is_no_archive_of_arrays(tmp_path):
     with (tmp_path / "single.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     (tmp_path / "text.npz").write_text("weights")
-    for name, what in (("single", "a single array, not an archive"), ("text", ""), ("missing", "No such file")):
+    for name, what in (("single", "it is not an archive of weights"), ("text", "not an archive"), ("missing", "No such file")):
         with pytest.raises(CheckpointError, match=rf"cannot read .*{name}.npz: .*{what}"):
             read_arrays(tmp_path / f"{name}.npz")

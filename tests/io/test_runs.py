@@ -72,8 +72,11 @@ def test_a_refused_continuation_changes_nothing(tmp_path, small_config):
 def test_opening_what_is_not_there(tmp_path):
     with pytest.raises(RunError, match=r".* is not a run folder: it holds no config.yaml"):
         RunDirectory.open(tmp_path)
-    with pytest.raises(RunError, match=r"there is no run folder .*nope"):
+    with pytest.raises(RunError, match=r"there is no run folder .*nope: name one"):
         RunDirectory.open(tmp_path / "nope")
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file is a file, not a run folder: name the folder"):
+        RunDirectory.open(tmp_path / "file")
 
 
 @pytest.mark.parametrize(("files", "ours"), [(("setup.cfg",), True), ((), False)])

@@ -83,9 +83,11 @@ def test_what_cannot_be_written_fails_before_anything_is_drawn(tmp_path, small_c
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setattr(proposals, "Drawing", None)
     monkeypatch.setattr(proposals, "flow_proposals", None)
-    with pytest.raises(RunError, match=r"cannot write .*file/x.h5: File exists; what was there before is untouched"):
+    with pytest.raises(
+        RunError, match=r"cannot write .*file/x.h5: there is a file where a folder must be, choose another name; what"
+    ):
         sample_run(flow, action, config.chain, path=tmp_path / "file" / "x.h5")
-    with pytest.raises(RunError, match=r"cannot write .*new: Is a directory"):
+    with pytest.raises(RunError, match=r"cannot write .*new: it is a folder, name a file"):
         sample_run(flow, action, config.chain, path=tmp_path / "new")
 
 

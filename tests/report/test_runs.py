@@ -113,7 +113,7 @@ def test_other_folders_are_refused(make, tmp_path):
     with pytest.raises(RunError, match=r"is not a run folder: it holds no config.yaml"):
         read_run(tmp_path)
     make.begun(tmp_path / "E1")
-    with pytest.raises(RunError, match=r"is not a run folder: name some of the runs in it, such as \S+/E1"):
+    with pytest.raises(RunError, match=r"is not a run folder: name a run in it, such as \S+/E1"):
         read_run(tmp_path)
 
 

@@ -51,7 +51,7 @@ def test_weights_without_a_history_took_no_time(tmp_path):
 
 def test_weights_that_do_not_fit(earlier):
     for flow, path, message in [
-        (coarse_flow(), "nowhere", "cannot read nowhere"),
+        (coarse_flow(), "nowhere", "there are no weights nowhere: give"),
         (gaussian_flow(), earlier[0], "the weights in .* belong to another flow"),
         (coarse_flow(Lattice((4, 4, 4))), earlier[0], "lattice of 2 dimensions, the flow has 3"),
     ]:
