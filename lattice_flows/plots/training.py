@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from lattice_flows.plots.style import COLOURS, styled
 
@@ -35,6 +35,7 @@ def training_history(histories: Mapping[str, History], title: str = "") -> Figur
     figure = Figure(figsize=(5.0, 6.0))
     panels = figure.subplots(3, sharex=True)
     panels[0].set(ylabel=r"$\langle \log q + S \rangle + \log Z$", yscale="log", title=title)
+    panels[0].yaxis.set_minor_locator(LogLocator(subs=(2, 5)))  # whose labels have room beside each other
     panels[1].set(ylabel="acceptance", ylim=(0, 1))
     panels[2].set(ylabel="ESS", ylim=(0, 1), xlabel="training step")
     for index, (label, history) in enumerate(histories.items()):

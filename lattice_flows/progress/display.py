@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -45,7 +46,9 @@ class Progress:
     """
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False):
-        self.console = console or _Console(soft_wrap=True, quiet=quiet)
+        # FORCE_COLOR, which Jupyter and others set, makes no terminal of a file.
+        is_terminal = None if sys.stdout.isatty() else False
+        self.console = console or _Console(soft_wrap=True, quiet=quiet, force_terminal=is_terminal)
         self._activities: list[Activity] = []
         self._plan: Plan | None = None
         self._spoke, self._spinner = threading.Event(), Spinner("dots")

@@ -39,6 +39,12 @@ def test_a_log_file_has_lines_alone():
     assert shown(watched) == "done [in brackets]\n"
 
 
+def test_a_file_is_no_terminal_whatever_colours_are_forced(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter does for the commands of its cells
+    watched(Progress())
+    assert capsys.readouterr().out == "done [in brackets]\n"
+
+
 def test_a_terminal_shows_what_is_being_compiled_and_for_how_long():
     text = shown(compiling, force_terminal=True)
     assert "compiling [the step]" in text and " 1 s" in text
