@@ -5,6 +5,7 @@ import inspect
 from typing import get_args
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -41,6 +42,13 @@ def parts() -> dict[str, Component]:
 PRESETS, PARTS = presets(), parts()
 COMPONENTS = PRESETS | PARTS
 CHAIN = "differential equation in a chain"
+# What these are made of, other cases have, too: pairs are in the chain, and a prior serves affine and continuous flows alike.
+REPEATED = ("continuous_pairs", "continuous with quartic")
+
+
+def cases(names, slow=REPEATED):
+    """The names of flows as parameters of a test, of which some are for the slow tests."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
 
 
 def shallow(component: Component, depth: int) -> Component:

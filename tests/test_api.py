@@ -8,7 +8,7 @@ import pytest
 import lattice_flows as lf
 from lattice_flows.config import ConfigError
 from lattice_flows.errors import UserError
-from lattice_flows.flows import assign, save_weights
+from lattice_flows.flows import save_weights
 from lattice_flows.io.files import RunError
 from lattice_flows.progress import Progress
 from lattice_flows.training.devices import DeviceError, choose_strategy
@@ -72,14 +72,6 @@ def test_an_ensemble_on_disk(trained, tmp_path):
     np.testing.assert_array_equal(drawn.phi, lf.sample(trained[0], ACTION, 1000, thermalisation=100, progress=False).phi)
 
 
-def test_the_same_seed_gives_the_same_training_with_a_folder_and_without(trained):
-    flow, _, summary = trained
-    weights = weights_of(flow)
-    assign(flow.named_variables(), weights_of(small_flow()))
-    assert lf.train(flow, ACTION, steps=30, evaluate_every=10, **QUICK).ess == summary.ess
-    np.testing.assert_equal(weights_of(flow), weights)
-
-
 def test_a_run_folder_and_its_weights_are_loaded(trained):
     flow, folder, _ = trained
     for source in (folder, str(folder), folder / "weights.npz"):
@@ -97,6 +89,7 @@ def test_a_training_goes_on_in_its_folder(trained):
     np.testing.assert_equal(weights_of(other), weights_of(flow))
 
 
+@pytest.mark.slow
 def test_a_training_begins_with_another(trained):
     flow = small_flow()
     settings = {"steps": 1, "evaluate_every": 1, "init_from": trained[1], "learning_rate": 1e-9}
@@ -151,6 +144,10 @@ def test_settings_that_cannot_be_used(call, settings, message):
 def test_a_flow_is_trained_where_it_was_built():
     with pytest.raises(DeviceError, match=r"built on .*CPU:0, not on 'cpu:1'. Build it there"):
         lf.train(small_flow(), ACTION, device="cpu:1")
+
+
+@pytest.mark.slow
+def test_a_flow_is_trained_on_another_device():
     with choose_strategy("cpu:1").scope():
         flow = small_flow()
     assert lf.train(flow, ACTION, steps=1, evaluate_every=1, device="cpu:1", **QUICK).steps == 1

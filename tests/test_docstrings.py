@@ -1,6 +1,10 @@
-"""Examples in docstrings run."""
+"""Examples in docstrings run.
+
+Those that compile a sampler take seconds, so they run in the slow tests; that what they call exists is a fast test.
+"""
 
 import ast
+import operator
 import re
 from pathlib import Path
 
@@ -45,11 +49,24 @@ def examples():
             text = ast.get_docstring(node) if isinstance(node, DOCUMENTED) else None
             for index, code in enumerate(re.findall(r"```python\n(.*?)```", text or "", re.DOTALL)):
                 name = f"{file.relative_to(PACKAGE).with_suffix('')}:{getattr(node, 'name', 'module')}:{index}"
-                yield pytest.param(code, id=name)
+                yield code, name
 
 
-@pytest.mark.parametrize("code", list(examples()))
+COMPILING = re.compile(r"\b(run_chain|baseline|measure|curve|batches|log_weights|FlowHMC|PCN)\(")
+FAST_AND_SLOW = [
+    pytest.param(code, id=name, marks=[pytest.mark.slow] if COMPILING.search(code) else []) for code, name in examples()
+]
+
+
+@pytest.mark.parametrize("code", FAST_AND_SLOW)
 def test_an_example_runs(code, registries, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"np": np, "tf": tf, "tfp": tfp, "lf": lf, "__name__": "example"}
     exec(compile(code, "example", "exec"), namespace)
+
+
+def test_what_the_examples_call_exists():
+    names = {name for code, _ in examples() for name in re.findall(r"\blf((?:\.[A-Za-z_]\w*)+)", code)}
+    assert {".samplers.run_chain", ".baseline", ".measure"} <= names
+    for name in sorted(names):
+        operator.attrgetter(name[1:])(lf)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from flow_cases import CHAIN, COMPONENTS, PARTS, PRESETS, SHAPES, build, disturbed, fields, make
+from flow_cases import CHAIN, COMPONENTS, PARTS, PRESETS, REPEATED, SHAPES, build, cases, disturbed, fields, make
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.config import Component, TrainingConfig
@@ -17,15 +17,7 @@ from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.objectives import ESTIMATORS, reparameterisation
 from lattice_flows.training.step import TrainingStep
 
-every_flow = pytest.mark.parametrize("name", [*COMPONENTS, CHAIN])
-
-
-def every_flow_on(*shapes):
-    on_all = [name for name in PRESETS if "of" not in COMPONENTS[name].parameters]  # the map of a flow made of another is its map
-    cases = [(name, shape) for name in on_all for shape in shapes]
-    return pytest.mark.parametrize(
-        ("name", "shape"), cases + [(name, shapes[0]) for name in (*COMPONENTS, CHAIN) if name not in on_all]
-    )
+every_flow = pytest.mark.parametrize("name", cases([*COMPONENTS, CHAIN]))
 
 
 @every_flow
@@ -60,7 +52,16 @@ def test_round_trip_both_ways(name):
     round_trips(odd, fields((4, 4), dtype=np.float32), 2e-5)
 
 
-@every_flow_on(*SHAPES)
+def on_shapes():
+    """All presets on all shapes, in the fast tests on one of them each; parts in any dimension have tests of their own."""
+    on_all = [name for name in PRESETS if "of" not in COMPONENTS[name].parameters]  # the map of a flow made of another is its map
+    for index, name in enumerate([*on_all, *(name for name in (*COMPONENTS, CHAIN) if name not in on_all)]):
+        for each, shape in enumerate(SHAPES if name in on_all else SHAPES[:1]):
+            slow = name in REPEATED or (name in on_all and each != index % len(SHAPES))
+            yield pytest.param(name, shape, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize(("name", "shape"), list(on_shapes()))
 def test_log_determinant_is_that_of_the_jacobian(name, shape):
     flow, x = make(name, shape), fields(shape, n=2)
     log_det = round_trips(flow, x, in_float64(flow))
@@ -168,8 +169,9 @@ def test_claimed_symmetries(name):
         np.testing.assert_allclose(log_q, expected, rtol=1e-6, err_msg=symmetry)
 
 
-@every_flow
+@pytest.mark.parametrize("name", cases([*COMPONENTS, CHAIN], (*REPEATED, "continuous", "continuous_marginalized")))
 def test_eager_and_xla_agree(name):
+    """In the fast tests, the differential equation in the chain alone; odd sites in `bijectors/test_site_conditional.py`."""
     flow, z = make(name, depth=1), fields((4, 4))
     for one, other in zip(flow.push_forward(z), tf.function(flow.push_forward, jit_compile=True)(z), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -188,7 +190,10 @@ def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name):
         assert np.any(part != 0), variable.name
 
 
-@pytest.mark.parametrize("name", {PRESETS[name].name: name for name in reversed(PRESETS)}.values())
+FIRST_OF_EACH_KIND = {PRESETS[name].name: name for name in reversed(PRESETS)}.values()
+
+
+@pytest.mark.parametrize("name", cases(FIRST_OF_EACH_KIND, ("continuous_marginalized",)))
 def test_all_gradient_estimators_have_the_same_mean(name):
     """The first preset of each kind of flow, for networks and terms do not change how gradients are estimated.
 
@@ -220,6 +225,7 @@ def test_save_and_restore(name, tmp_path):
     np.testing.assert_array_equal(flow.log_prob(phi), other.log_prob(phi))
 
 
+@pytest.mark.slow
 def test_one_step_on_two_devices_is_one_step_on_one():
     """Of a map with gradients of its own; `training/test_trainer.py` has natural gradients on two devices."""
     component = Component(name="continuous", features=1, knots=2, steps=1, integrator="rk4")

@@ -92,6 +92,17 @@ def test_derivatives_of_both_maps(a, b):
         np.testing.assert_allclose(of_h, (function(first, h + step) - function(first, h - step)) / (2 * step), rtol=1e-5, atol=1e-7)
 
 
+def test_eager_and_xla_agree():
+    site, z, h = SiteConditional(-4.0, 2.0), tf.constant(np.linspace(-3, 3, 5)), tf.constant(FIELDS[1:6])
+
+    def both_ways(z, h):
+        x = site.from_normal(z, h)
+        return x, site.to_normal(x, h), site.log_normalisation(h)
+
+    for one, other in zip(both_ways(z, h), tf.function(both_ways, jit_compile=True)(z, h), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-10)
+
+
 def test_a_gaussian_site_is_shifted_and_scaled():
     z, h = tf.constant([-3.0, 0.0, 2.0], tf.float64), tf.constant([1.0, -2.0, 0.5], tf.float64)
     np.testing.assert_allclose(SiteConditional(4.0, 0.0).from_normal(z, h), z / np.sqrt(8) + h / 4, atol=1e-13)

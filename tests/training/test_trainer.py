@@ -42,7 +42,10 @@ def straight(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exploited(tmp_path_factory):
-    """A training that exploits the integrator, is interrupted, and goes on: the training, its weights, steps and summary."""
+    """A training that exploits the integrator, is interrupted, and goes on: the training, its weights, steps and summary.
+
+    Its parts are tested in `test_refinement.py` and `test_stages.py`, and below that the training calls them.
+    """
     training, flow = Training(tmp_path_factory.mktemp("exploited")), coarse()
     training(flow, DOUBLE_WELL, **{**EXPLOITING, "steps": 100})
     summary = training(flow := coarse(), DOUBLE_WELL, **EXPLOITING)
@@ -153,6 +156,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tmp_path)
     assert [row["step"] for row in training.metrics] == [10, 20]
 
 
+@pytest.mark.slow
 def test_training_that_exploits_the_integrator_goes_on_with_half_the_step(exploited):
     training, _, _, summary = exploited
     assert "is below its bound -log Z" in training.output
@@ -163,6 +167,7 @@ def test_training_that_exploits_the_integrator_goes_on_with_half_the_step(exploi
     assert summary.acceptance > 0.5 and rows[-1]["integration_error"] < 0.1
 
 
+@pytest.mark.slow
 def test_the_accepted_integration_steps_stay_with_the_flow_its_file_and_the_next_stage(exploited):
     training, weights, accepted, _ = exploited
     (steps,) = accepted.values()
