@@ -16,6 +16,7 @@ __all__ = ["COLOUR_MAP", "WIDE", "colour_bar", "configuration", "configurations"
 COLOUR_MAP = "RdBu_r"  # white at zero, as dark on both sides
 _WITHIN = 0.995  # of all values are within the scale
 _WIDTH = 6.8  # inches of a row
+_TEXTS, _LINE = 0.6, 0.2  # inches, of a title and what is below a picture, and of a further line
 _APART = 0.15  # share of the width of a picture
 WIDE = 2  # pictures of this ratio of sides or more have a row for each
 
@@ -58,7 +59,8 @@ def configurations(fields: Mapping[str, np.ndarray], columns: int = 4) -> Figure
     columns = 1 if width > WIDE * height else min(columns, len(fields))
     rows = -(-len(fields) // columns)
     side = 6.4 if width > WIDE * height else min(1.7, _WIDTH / columns) if len(fields) > 1 else 3.6
-    figure = Figure(figsize=(columns * side + 0.9, rows * (max(side * height / width, 0.6) + 0.5)))
+    texts = _TEXTS + _LINE * max(title.count("\n") for title in fields)
+    figure = Figure(figsize=(columns * side + 0.9, rows * (max(side * height / width, 0.6) + texts)))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (title, phi) in zip(panels.flat, fields.items(), strict=False):
         image = draw_field(axes, phi, norm, labelled=axes is panels[-1][0])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lattice_flows import plots
 from lattice_flows.plots.configurations import mosaic, scale
@@ -41,3 +42,10 @@ def test_what_cannot_be_drawn_is_refused():
         plots.configuration(np.zeros((1, 1, 1, 1, 1)))
     with pytest.raises(ValueError, match="not finite"):
         plots.configuration(np.array([[np.nan]]))
+
+
+def test_titles_of_two_lines_have_room():
+    figure = plots.configurations({f"{k} of 32\ncoupling {k}": np.eye(6) for k in range(5)}, columns=5)
+    FigureCanvasAgg(figure).draw()
+    for text in (*(axes.title for axes in figure.axes[:5]), figure.axes[0].xaxis.label):
+        assert figure.bbox.count_contains(text.get_window_extent().corners()) == 4
