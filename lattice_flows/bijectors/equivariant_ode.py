@@ -4,7 +4,7 @@
                 + sum_g cos(nu_g phi_x) sum_y [ sum_f K_gf(t, x - y) sin(omega_f phi_y) + k_g(t, x - y) phi_y ]
                 + sum_g sin(nu_g phi_x) sum_y sum_f K'_gf(t, x - y) cos(omega_f phi_y)
                 + sum_f c_f(t) sin(omega_f M)
-                + sum_h [1 - cos(kappa_h m)] sum_y J_h(t, x - y) phi_y,      t from 0 to 1
+                + sum_h [1 - cos(kappa_h m)] sum_y J_h(t, x - y) sin(omega_1 phi_y),      t from 0 to 1
 
 with the mean field `M = sum_x phi_x / V` and `m = V^(1/2 - 1/d) M`, which hardly changes with the lattice on lines of constant physics.
 
@@ -16,7 +16,8 @@ In the last, the mean-field terms, fluctuations see the mean field that they are
                 - sum_g nu_g sum_x sin(nu_g phi_x) (sum_f K_gf sin(omega_f phi) + k_g phi)_x
                 + sum_g nu_g sum_x cos(nu_g phi_x) (sum_f K'_gf cos(omega_f phi))_x
                 + sum_f c_f(t) omega_f cos(omega_f M)
-                + sum_h { V [1 - cos(kappa_h m)] J_h(t, 0) + kappa_h m sin(kappa_h m) sum_y J_h(t, y) }
+                + sum_h [1 - cos(kappa_h m)] J_h(t, 0) omega_1 sum_x cos(omega_1 phi_x)
+                + sum_h kappa_h V^(-1/2 - 1/d) sin(kappa_h m) sum_y J_h(t, y) sum_x sin(omega_1 phi_x)
 
 Kernels depend on the displacement only through its class under the hypercubic group. They and c are piecewise linear in t.
 Convolutions are products in momentum space; see `fourier`.
@@ -170,16 +171,16 @@ class EquivariantODE(AugmentedBijector):
         sines, cosines = sines_and_cosines(tf.reshape(frequencies, [-1] + [1] * len(phi.shape)) * phi)
         functions = [sines[:features], phi[tf.newaxis]] + ([] if nu is None else [cosines[:pairs]])
         modes = self._transform(tf.concat(functions, axis=0), tf.einsum)
-        mean, volume = _summed(phi[tf.newaxis])[0] / self._lattice.volume, self._lattice.volume
-        divergence = tf.tensordot(here[:-1] * omega, _summed(cosines[:features]), 1) + here[-1] * volume
+        mean, at_sites = _summed(phi[tf.newaxis])[0] / self._lattice.volume, _summed(cosines[:features])
+        divergence = tf.tensordot(here[:-1] * omega, at_sites, 1) + here[-1] * self._lattice.volume
         forces = [_convolved(modes[: features + 1], terms["weights"][tf.newaxis])]
         if (kappa := terms.get("mean_log_frequencies")) is not None:
-            m = volume ** (1 / 2 - 1 / self._lattice.d) * mean
-            of_mean = sines_and_cosines(kappa[:, tf.newaxis] * m)
-            share = 1 - of_mean[1]
-            forces[0] += tf.tensordot(share, terms["mean_weights"], [[0], [0]]) * modes[features]
-            divergence += volume * tf.tensordot(terms["mean_here"], share, 1)
-            divergence += m * tf.tensordot(kappa * terms["mean_sums"], of_mean[0], 1)
+            scale = self._lattice.volume ** (1 / 2 - 1 / self._lattice.d)
+            of_mean = sines_and_cosines(kappa[:, tf.newaxis] * scale * mean)
+            share, slope = 1 - of_mean[1], kappa[:, tf.newaxis] * scale / self._lattice.volume * of_mean[0]
+            forces[0] += tf.tensordot(share, terms["mean_weights"], [[0], [0]]) * modes[0]
+            divergence += tf.tensordot(terms["mean_here"], share, 1) * omega[0] * at_sites[0]
+            divergence += tf.tensordot(terms["mean_sums"], slope, 1) * _summed(sines[:1])[0]
         if nu is not None:
             of_odd, of_even = tf.split(terms["pair_weights"], [pairs + 1, pairs], axis=1)
             odd = tf.concat([modes[:pairs], modes[features : features + 1]], axis=0)
