@@ -20,6 +20,7 @@ from lattice_flows.config import (
     RunConfig,
     SamplerConfig,
     TrainingConfig,
+    chain_settings,
     checked_field,
     latent_settings,
     nearest,
@@ -33,6 +34,7 @@ from lattice_flows.pipeline import build_model, open_trained, recorded_config, t
 from lattice_flows.production import baseline_run, latent_run, measure_run, sample_run
 from lattice_flows.progress import Progress
 from lattice_flows.reading import reading
+from lattice_flows.samplers import SAMPLERS
 from lattice_flows.training.devices import choose_strategy, strategy_on
 from lattice_flows.training.state import Summary
 from lattice_flows.training.trainer import train as train_flow
@@ -127,26 +129,25 @@ def sample(
       flow: gives the proposals; usually a trained one.
       action: the distribution is `exp(-action(phi)) / Z`.
       length: number of configurations, 1000 or more; of all chains together, if there are several.
-      sampler: "independence", or "flow_hmc" or "pcn", which move the latent variable of a flow that is rarely accepted.
+      sampler: "independence", or, if that is rarely accepted, "annealed", "flow_hmc" or "pcn".
       seed: master seed of all random numbers.
       path: a file to write, `*.h5`; a chain that was interrupted goes on there. None keeps the ensemble in memory.
       progress: whether to show progress, or where.
-      **settings: further keys of `lattice_flows.config.ChainConfig`: `batch_size`, `thermalisation`; else as for `baseline`.
+      **settings: further keys of `lattice_flows.config.ChainConfig` and of the sampler; for "flow_hmc" and "pcn" as in `baseline`.
 
     Returns:
-      the proposals with their weights, and which of them the chain holds after each update; of other samplers the chains.
+      the proposals with their weights, and which of them the chain holds after each update; of "flow_hmc" and "pcn" the chains.
 
     Raises:
-      ConfigError: an unknown key, or a value that cannot be used.
+      ConfigError: an unknown sampler or key, or a value that cannot be used.
       RunError: the file cannot be written, or another process is writing it.
     """
     seed, file = _seed(seed, "sample"), path if path is None else _path(path, "sample")
     _check_lattices(flow, action)
-    if sampler != "independence":
-        chains = _checked(SamplerConfig, latent_settings(sampler, length, settings), "sample")
-        return latent_run(sampler, flow, action, chains, seed=seed, path=file, progress=_progress(progress))
-    chain = _checked(ChainConfig, {"length": length, **settings}, "sample")
-    return sample_run(flow, action, chain, seed=seed, path=file, progress=_progress(progress))
+    how: dict[str, Any] = {"seed": seed, "path": file, "progress": _progress(progress)}
+    if SAMPLERS.find(sampler).weighted:
+        return sample_run(flow, action, _checked(ChainConfig, chain_settings(sampler, length, settings), "sample"), **how)
+    return latent_run(sampler, flow, action, _checked(SamplerConfig, latent_settings(sampler, length, settings), "sample"), **how)
 
 
 def baseline(
@@ -175,8 +176,7 @@ def baseline(
         `thermalisation`, and those of the sampler, such as `leapfrog_steps`.
 
     Raises:
-      ConfigError: an unknown key or sampler, or a value that cannot be used.
-      RunError: the file cannot be written, or another process is writing it.
+      ConfigError, RunError: as for `sample`.
     """
     chosen, seed = _checked(SamplerConfig, settings, "baseline"), _seed(seed, "baseline")
     path = path if path is None else _path(path, "baseline")

@@ -68,13 +68,13 @@ class WeightedSampler:
       flow: the flow, with the integration steps it had when the sampler was made.
       action: the target of the weights.
       batch_size: fields in a compiled call.
+      seed: as given.
       integration_error: see `integration_error`; zero for an exact flow, and until `integrated` has found it.
     """
 
     def __init__(self, flow: Flow, action: Action, batch_size: int, seed: int):
-        self.flow, self.action, self.batch_size = copy.copy(flow), action, batch_size
+        self.flow, self.action, self.batch_size, self.seed = copy.copy(flow), action, batch_size, seed
         self.integration_error = {"mean": 0.0, "largest": 0.0}
-        self._seed = seed
         # On the device of the weights, not wherever TensorFlow would place the computation.
         self._device = flow.device
         compiled = _COMPILED[self.flow] = _COMPILED.setdefault(flow, {})
@@ -105,12 +105,22 @@ class WeightedSampler:
 
     def _batch(self, purpose: str, index: int) -> tuple[np.ndarray, np.ndarray]:
         with tf.device(self._device):
-            phi, log_weight = self._draw(tf.constant(sub_seed(self._seed, purpose, index)))
+            phi, log_weight = self._draw(tf.constant(sub_seed(self.seed, purpose, index)))
         return phi.numpy(), log_weight.numpy()
 
     def log_weights(self, n: int, purpose: str, start: int = 0) -> np.ndarray:
         """Returns the log weights `[n]` of `batches`."""
         return np.concatenate([log_weight for _, log_weight in self.batches(n, purpose, start)])
+
+    def drawing(self, draw: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> "WeightedSampler":
+        """Returns a sampler of other fields that are made with the same flow, and of their weights, from the same seeds.
+
+        Args:
+          draw: of a stateless seed `[2]`: fields `[batch_size, *shape]` and their log weights `[batch_size]`, float64.
+        """
+        other = copy.copy(self)
+        other._draw = draw
+        return other
 
     def refined(self) -> "WeightedSampler | None":
         """Returns a sampler of the same fields, integrated with half the step; None if the flow is exact."""
@@ -119,7 +129,7 @@ class WeightedSampler:
             return None
         # The variables are the same, so what is compiled for one serves the other.
         _COMPILED[finer] = _COMPILED[self.flow]
-        return WeightedSampler(finer, self.action, self.batch_size, self._seed)
+        return WeightedSampler(finer, self.action, self.batch_size, self.seed)
 
     def integrated(self, tolerance: float, samples: int, info: Callable[[str], None]) -> "WeightedSampler":
         """Halves the step of the integration until log weights are accurate.

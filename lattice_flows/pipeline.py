@@ -65,6 +65,7 @@ def completed(config: RunConfig) -> RunConfig:
             "action": ACTIONS.completed(config.action),
             "flow": FLOWS.completed(config.flow),
             "training": config.training.model_copy(update={"optimizer": optimizer}),
+            "chain": config.chain.model_copy(update={"sampler": SAMPLERS.completed(config.chain.sampler)}),
         }
     )
 

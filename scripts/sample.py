@@ -1,6 +1,7 @@
 """Draws a Markov chain with the exact distribution from a trained flow, and prints the observables.
 
 python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E1_ensemble
+python scripts/sample.py --run runs/my_E1 --sampler annealed --chain_length 100000 --out runs/my_E1_annealed
 python scripts/sample.py --run runs/my_E1 --sampler flow_hmc --chains 128 --updates 5000 --out runs/my_E1_flow_hmc
 """
 
@@ -10,39 +11,47 @@ from lattice_flows import command_line
 from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
 from lattice_flows.progress import Progress
 
-INDEPENDENCE = "independence"
+WEIGHTED = (None, "independence", "annealed")
 OF_CHAINS = ("chains", "updates", "thinning")
 FLAGS = (
     Flag("run", "what to run", "folder of a finished training", required=True),
-    Flag("sampler", "what to run", "independence, or parallel chains of flow_hmc or pcn", default=INDEPENDENCE),
+    Flag(
+        "sampler",
+        "what to run",
+        "independence or annealed, or parallel chains of flow_hmc or pcn",
+        shown_default="chain.sampler of the configuration",
+    ),
     *shared("resume", "seed", "chain_length", "chains", "updates", "thinning", "out", "device"),
 )
 
 
 def main(flags) -> int:
-    alone = flags.sampler == INDEPENDENCE
-    for name in OF_CHAINS if alone else ("chain_length",):
+    weighted = flags.sampler in WEIGHTED
+    for name in OF_CHAINS if weighted else ("chain_length",):
         if getattr(flags, name) is not None:
-            instead = "--chain_length" if alone else ", ".join(f"--{each}" for each in OF_CHAINS)
-            raise UsageError(f"--{name} is not for --sampler {flags.sampler}: use {instead}")
+            instead = "--chain_length" if weighted else ", ".join(f"--{each}" for each in OF_CHAINS)
+            raise UsageError(f"--{name} is not for --sampler {flags.sampler or WEIGHTED[1]}: use {instead}")
     from lattice_flows.io.runs import RunDirectory
 
     run, _ = RunDirectory.open(flags.run)
-    config = command_line.configuration(run.path / "config.yaml", flags)
+    chosen = [{"chain": {"sampler": {"name": flags.sampler}}}] if weighted and flags.sampler else []
+    config = command_line.configuration(run.path / "config.yaml", flags, *chosen)
 
     progress = Progress()
     with progress.meanwhile("loading TensorFlow"):
         from lattice_flows.pipeline import open_trained, start_run
-        from lattice_flows.production import ENSEMBLE, check_moves, latent_run, measure_run, sample_run
+        from lattice_flows.production import ENSEMBLE, check_moves, check_proposes, latent_run, measure_run, sample_run
         from lattice_flows.training.devices import choose_strategy
 
     strategy = choose_strategy(flags.device)
     _, flow, action, summary = open_trained(flags.run, strategy)
-    if not alone:
-        check_moves(flags.sampler, flow, action, config.sampler(flags.sampler))  # before anything is written
+    if weighted:  # before anything is written
+        check_proposes(flow, action, config.chain)
+    else:
+        check_moves(flags.sampler, flow, action, config.sampler(flags.sampler))
     with start_run(flags.out, config, strategy, resume=flags.resume) as out:
         how = {"seed": config.seed, "path": out.path / ENSEMBLE, "progress": progress}
-        if alone:
+        if weighted:
             ensemble = sample_run(flow, action, config.chain, training=summary._asdict(), **how)
         else:
             ensemble = latent_run(flags.sampler, flow, action, config.sampler(flags.sampler), **how)

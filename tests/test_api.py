@@ -133,7 +133,7 @@ def test_weights_that_do_not_say_whose_they_are(tmp_path):
         (lf.train, {"steps": -3}, r"train: key 'steps' has the value -3: input should be greater than 0"),
         (lf.train, {"optimizer": "adm"}, r"unknown optimizer 'adm': did you mean 'adam'\?"),
         (lf.sample, {"length": 10}, r"sample: key 'length' has the value 10: input should be greater than or equal"),
-        (lf.sample, {"batch": 10}, r"sample: unknown key 'batch': did you mean 'batch_size'"),
+        (lf.sample, {"batch": 10}, r"sampler 'independence': unknown key 'batch': did you mean 'batch_size'"),
     ],
 )
 def test_settings_that_cannot_be_used(call, settings, message):

@@ -12,6 +12,7 @@ from lattice_flows.config.schema import (
     SamplerConfig,
     ScheduleConfig,
     TrainingConfig,
+    chain_settings,
     checked_field,
     latent_settings,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "ScheduleConfig",
     "Sizes",
     "TrainingConfig",
+    "chain_settings",
     "checked_field",
     "find",
     "latent_settings",

@@ -35,6 +35,7 @@ __all__ = [
     "SamplerConfig",
     "ScheduleConfig",
     "TrainingConfig",
+    "chain_settings",
     "checked_field",
     "latent_settings",
 ]
@@ -98,11 +99,12 @@ class TrainingConfig(Checked):
 
 
 class ChainConfig(Checked):
-    """The independence Metropolis chain drawn from the trained flow."""
+    """The chain of independent proposals that is drawn from the trained flow, and the sampler that makes them."""
 
     length: Annotated[int, Field(ge=1000, lt=BELOW)] = 1_000_000
     batch_size: PositiveInt = 512
     thermalisation: NonNegativeInt = 1000
+    sampler: Component = Component(name="independence")
 
 
 class SamplerConfig(BaseModel):
@@ -230,6 +232,19 @@ def checked_field(model: type[BaseModel], name: str, value: Any, where: str) -> 
         return checked.value
     except pydantic.ValidationError as error:
         raise ConfigError(f"{where} has the value {shown(value)}: {worded(error.errors()[0]['msg'])}") from None
+
+
+def chain_settings(sampler: str, length: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of the `ChainConfig` of a sampler that draws independent proposals.
+
+    Args:
+      sampler: its name.
+      length: of the chain.
+      settings: keys of `ChainConfig`, and those of the sampler itself.
+    """
+    of_chain = {key: value for key, value in settings.items() if key in ChainConfig.model_fields}
+    own = {key: value for key, value in settings.items() if key not in of_chain}
+    return {"length": length, **of_chain, "sampler": {"name": sampler, **own}}
 
 
 def latent_settings(sampler: str, length: int, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,15 +45,16 @@ class Result:
     """Everything that is measured on one ensemble. `print(result)` shows its observables, and whether their errors can be trusted.
 
     Attributes:
-      sampler: the registered name of the sampler: "independence" for a flow, "hmc", "metropolis", ...
+      sampler: the registered name of the sampler: "independence" for a flow's proposals, "annealed", "hmc", "metropolis", ...
       lattice_shape: extents of the lattice.
       action: the action's registered name under "name", and its parameters.
       seed: master seed of the run.
       chain: diagnostics of the chain. Always: acceptance, sign_flips (of the magnetization). Of a flow: length, ess, tau_int (from
         the accept decisions), log_z, free_energy_density and their errors, non_finite_weights (proposals of weight zero),
-        samples_per_second, integration_error. Of others: chains, updates (of each chain), thinning, thermalisation_pull,
-        tau_int_of_updates (observable -> [tau_int, error]), updates_per_second, and what the sampler itself reports: step_size,
-        exp_minus_dh, exp_minus_dh_error, tunnelled (trajectories that changed the sign of M, flips aside), width, ...
+        samples_per_second, integration_error; trajectory_acceptance where proposals were annealed. Of others: chains, updates (of
+        each chain), thinning, thermalisation_pull, tau_int_of_updates (observable -> [tau_int, error]), updates_per_second, and
+        what the sampler itself reports: step_size, exp_minus_dh, exp_minus_dh_error, tunnelled (trajectories that changed the sign
+        of M, flips aside), width, ...
       observables: name -> what was measured.
       zero_momentum_green: connected `Gt(0, t)` for t = 0 ... T/2.
       effective_mass: `m_eff(t)` for t = 1 ... T/2, None where it is not known.
@@ -161,7 +162,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The content of `result.json`: parameters of the action and, of a baseline, its diagnostics also stand at the top."""
-        top = self.parameters | ({} if self.sampler == "independence" else _with_earlier_names(self.sampler, self.chain))
+        top = self.parameters | ({} if "ess" in self.chain else _with_earlier_names(self.sampler, self.chain))
         content = top | {
             "table": self.table,
             "sampler": self.sampler,

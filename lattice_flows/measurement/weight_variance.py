@@ -152,7 +152,7 @@ def _errors(w: np.ndarray, functions: Mapping[str, np.ndarray], fits: list[list[
         scale = everything[~here].std(axis=0)
         x, y = (everything - mean) / np.where(scale > 0, scale, 1), w - w[~here].mean()
         # All fits follow from this one decomposition.
-        triangle, fresh = np.linalg.qr(np.column_stack([x[~here], y[~here]]), mode="r"), x[here]
+        triangle, fresh = np.asarray(np.linalg.qr(np.column_stack([x[~here], y[~here]]), mode="r")), x[here]
         for names, found in zip(fits, squares, strict=True):
             chosen, fit, rank = np.isin(group, names), 0.0, 0
             if chosen.any():

@@ -1,11 +1,11 @@
-"""The chain of a flow whose proposals are independent of each other."""
+"""The chain of proposals of a flow that are independent of each other."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lattice_flows.actions import Action
-from lattice_flows.config import ChainConfig
+from lattice_flows.config import ChainConfig, ConfigError
 from lattice_flows.flows import Flow
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.io.ensembles import Ensemble
@@ -14,7 +14,7 @@ from lattice_flows.measurement.series import measured
 from lattice_flows.production.ensembles import attributes_of, drawn, size_of
 from lattice_flows.progress import Progress
 from lattice_flows.resources import chain_bytes, check_memory, sampler_bytes
-from lattice_flows.samplers import Drawing, IndependenceMetropolis, Stretch
+from lattice_flows.samplers import SAMPLERS, Drawing, Stretch
 
 __all__ = ["accurate", "flow_proposals", "of_flow", "sample_run"]
 
@@ -47,6 +47,17 @@ def accurate(sampler: WeightedSampler, progress: Progress) -> WeightedSampler:
         return sampler.integrated(_INTEGRATION_ERROR, _INTEGRATION_SAMPLES, progress.info)
 
 
+def check_proposes(flow: Flow, action: Action, settings: ChainConfig) -> None:
+    """Raises `ConfigError` for a sampler that is unknown, draws no independent proposals, or cannot draw from this flow."""
+    if not SAMPLERS.find(settings.sampler.name).weighted:
+        raise ConfigError(
+            f"chain.sampler is {settings.sampler.name!r}, which draws no independent proposals: use one that does, such as "
+            "independence, or choose this one by --sampler"
+        )
+    SAMPLERS.complete(settings.sampler, ChainConfig.model_fields)
+    SAMPLERS.build(settings.sampler, WeightedSampler(flow, action, settings.batch_size, seed=1))
+
+
 def of_flow(flow: Flow) -> dict[str, Any]:
     """What an ensemble says about the flow that it was drawn with."""
     return {"weights": flow.fingerprint(), "integration_steps": flow.integration_steps}
@@ -62,7 +73,7 @@ def sample_run(
     training: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Ensemble:
-    """Runs the independence Metropolis chain of a trained flow.
+    """Runs a chain of independent proposals of a trained flow: those of the flow itself, or annealed ones.
 
     The ensemble holds all proposals with their log weights and with what is measured on them, and which of them the chain holds
     after each update, so that log Z, the effective sample size and reweighted estimates follow from it too.
@@ -70,7 +81,7 @@ def sample_run(
     Args:
       flow: trained.
       action: to sample.
-      settings: length, thermalisation and batch size.
+      settings: length, thermalisation, batch size, and the sampler.
       seed: master seed.
       path: a file to write. An existing file made with the same weights, settings and seed is kept, and a chain of these that was
         interrupted goes on where it stood. None keeps the ensemble in memory.
@@ -78,28 +89,29 @@ def sample_run(
       progress: where progress is shown; None for silence.
 
     Raises:
+      ConfigError: as for `check_proposes`.
       RunError: the file cannot be written, another process is writing it, or there is something else than an ensemble.
       NotEnough: memory or disk would not suffice.
     """
     progress = progress or Progress(quiet=True)
-    attributes = attributes_of("independence", action, settings.model_dump(mode="json"), seed, settings.thermalisation)
-    attributes |= of_flow(flow)
+    check_proposes(flow, action, settings)
+    name, own = settings.sampler.name, SAMPLERS.completed(settings.sampler).parameters
+    made = settings.model_dump(mode="json", exclude={"sampler"}) | own
+    attributes = attributes_of(name, action, made, seed, settings.thermalisation) | of_flow(flow)
     known = {name: training[name] for name in _OF_TRAINING if training and training.get(name) is not None}
 
     def draw(writer: EnsembleWriter) -> dict[str, Any]:
-        proposals = flow_proposals(flow, action, batch_size=settings.batch_size, seed=seed, progress=progress)
-        sampler, stretches = IndependenceMetropolis(proposals), [Stretch(settings.length)]
+        sampler = SAMPLERS.build(settings.sampler, accurate(WeightedSampler(flow, action, settings.batch_size, seed), progress))
+        stretches = [Stretch(settings.length)]
         drawing = Drawing(sampler, stretches, thermalisation=settings.thermalisation, seed=seed, saved=writer.state)
-        drawing.begin()
+        with progress.working("compiling the sampler"):
+            drawing.begin()
         with progress.bar("sampling", settings.length + settings.thermalisation, drawing.updates) as bar:
             for chunk in drawing.chunks():
                 writer.append(chunk.data, measured(chunk.rows, action), state=drawing.saved)
                 bar.advance(len(chunk.rows), drawing.status)
-        return {
-            "acceptance": drawing.acceptance,
-            "samples_per_second": drawing.updates_per_second,
-            "integration_error": proposals.integration_error,
-        }
+        found = {"acceptance": drawing.acceptance, "samples_per_second": drawing.updates_per_second}
+        return found | drawing.diagnostics
 
     what, advice = f"a chain of {settings.length} configurations", "use a smaller chain.length"
     check_memory(chain_bytes(settings.length) + sampler_bytes(action.lattice.shape, settings.batch_size), what, advice)

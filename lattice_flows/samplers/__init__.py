@@ -1,6 +1,7 @@
 """Markov chains with the exact distribution: a sampler is `init` and `step`, and one `run_chain` runs them all."""
 
 from lattice_flows.config import Registry
+from lattice_flows.samplers.annealed import Annealed
 from lattice_flows.samplers.chain import ChainState, Chunk, Sampler, run_chain
 from lattice_flows.samplers.drawing import Drawing, Stretch
 from lattice_flows.samplers.flow_hmc import PCN, FlowHMC
@@ -14,6 +15,7 @@ __all__ = [
     "HMC",
     "PCN",
     "SAMPLERS",
+    "Annealed",
     "ChainState",
     "Chunk",
     "Drawing",
@@ -34,6 +36,7 @@ SAMPLERS = Registry(
         "fourier_hmc": FourierHMC,
         "metropolis": LocalMetropolis,
         "independence": IndependenceMetropolis,
+        "annealed": Annealed,
         "flow_hmc": FlowHMC,
         "pcn": PCN,
         "tempering": Tempering,

@@ -63,6 +63,7 @@ class Sampler:
     Attributes:
       name: the registered name; random numbers of different names are independent.
       needs_flow: whether it is built from the weighted proposals of a flow, instead of an action.
+      weighted: whether it draws one chain of independent proposals with importance weights, instead of moving parallel chains.
       exact: the exact means of some `series`, as a test of the sampler itself.
       action: as given.
       chains: as given.
@@ -71,6 +72,7 @@ class Sampler:
 
     name: ClassVar[str]
     needs_flow: ClassVar[bool] = False
+    weighted: ClassVar[bool] = False
     exact: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7):

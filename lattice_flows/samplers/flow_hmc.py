@@ -112,17 +112,30 @@ class FlowHMC(Hamiltonian):
 
         Not with fields of the flow: where one of these is far out, the slope of w can be so large that no kick is ever accepted.
         """
-        z = self.near_zero(seed)
-        phi, log_weight = tf.function(self._fields, jit_compile=True)(z)
+        return tf.function(self.start, jit_compile=True)(self.near_zero(seed))
+
+    def start(self, z: tf.Tensor) -> State:
+        """The state at these numbers `[chains, *shape]`, with updates of a quarter of a turn."""
+        phi, log_weight = self._fields(z)
         return State(phi, z, log_weight, tf.constant(_QUARTER_TURN, tf.float64), tf.constant(0))
 
     def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
         """One trajectory of every chain."""
+        return self.update(state, seed)
+
+    def update(self, state: State, seed: tf.Tensor, share: float | tf.Tensor = 1.0) -> tuple[State, Info]:
+        """One trajectory of every chain for the density `exp(-|z|^2 / 2 + share w)`, of which the share 1 has the target.
+
+        Args:
+          state: of all chains.
+          seed: stateless, `[2]`.
+          share: above 0, float64.
+        """
         before = tf.random.stateless_normal(state.z.shape, tf.random.fold_in(seed, 0), dtype=state.z.dtype)
-        z, after = self._trajectory(state.z, before, state.angle)
+        z, after = self._trajectory(state.z, before, state.angle, share)
         phi, log_weight = self._fields(z)
         energy = tf.reduce_sum(z * z - state.z * state.z + after * after - before * before, self.action.lattice.axes) / 2
-        dh = energy - (log_weight - state.log_weight)
+        dh = energy - share * (log_weight - state.log_weight)
         accepted = accepts(dh, tf.random.fold_in(seed, 1))
         phi, z, log_weight = chosen(accepted, (phi, z, log_weight), (state.phi, state.z, state.log_weight))
         if self._both_signs:
@@ -146,7 +159,9 @@ class FlowHMC(Hamiltonian):
         angle = scaled(state.angle, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)
         return state._replace(angle=tf.minimum(angle, _QUARTER_TURN), adaptations=state.adaptations + 1)
 
-    def _trajectory(self, z: tf.Tensor, momenta: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _trajectory(
+        self, z: tf.Tensor, momenta: tf.Tensor, angle: tf.Tensor, share: float | tf.Tensor = 1.0
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """z and momenta after all panels."""
         if not self._panels:
             return _turned(z, momenta, angle)
@@ -155,7 +170,7 @@ class FlowHMC(Hamiltonian):
         def panel(n: Any, z: Any, momenta: Any) -> Any:
             z, momenta = _turned(z, momenta, part / 2)
             _, slope = tfp.math.value_and_gradient(lambda z: self._coarse(z)[1], z)
-            return n + 1, *_turned(z, momenta + part * slope, part / 2)
+            return n + 1, *_turned(z, momenta + part * share * slope, part / 2)
 
         return tf.while_loop(lambda n, *_: n < self._panels, panel, (0, z, momenta))[1:]
 

@@ -6,7 +6,7 @@ Accept phi' with probability `min(1, exp(w' - w))`, w the log weight; a rejectio
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -74,6 +74,7 @@ class IndependenceMetropolis(Sampler):
 
     name: ClassVar[str] = "independence"
     needs_flow: ClassVar[bool] = True
+    weighted: ClassVar[bool] = True
 
     def __init__(self, proposals: WeightedSampler):
         super().__init__(proposals.action, chains=1)
@@ -82,6 +83,10 @@ class IndependenceMetropolis(Sampler):
     def init(self, seed: int) -> State:
         """Starts at the first proposal with a finite weight. Raises `BrokenFlow` if the first batch has none."""
         return start_at(*next(self.proposals.batches(self.proposals.batch_size, _PURPOSE)))
+
+    def diagnostics(self, state: State) -> dict[str, Any]:
+        """The integration error of the weights."""
+        return {"integration_error": self.proposals.integration_error}
 
     def restored(self, leaves: Sequence[np.ndarray], seed: int) -> State:
         """The state with these leaves; no proposal is drawn for it."""

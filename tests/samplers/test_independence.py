@@ -44,7 +44,7 @@ def test_the_start_needs_a_finite_weight():
 class Stored:
     """Proposals that are known beforehand, in place of a flow's."""
 
-    batch_size, action = 8, ScalarPhi4(Lattice((2, 2)), m2=1.0, lam=0.0)
+    batch_size, action, integration_error = 8, ScalarPhi4(Lattice((2, 2)), m2=1.0, lam=0.0), {"mean": 0.0, "largest": 0.0}
     phi = np.random.default_rng(3).normal(size=(80, 2, 2))
     log_weight = np.random.default_rng(4).normal(size=80)
 
