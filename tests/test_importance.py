@@ -144,7 +144,7 @@ def test_k_hat_of_degenerate_weights():
     assert np.isfinite(k_hat(np.concatenate([log_weight, [800.0]]))).all()
 
 
-@pytest.mark.parametrize("device", ["cpu:0", "cpu:1"])
+@pytest.mark.parametrize("device", [pytest.param("cpu:0", marks=pytest.mark.slow), "cpu:1"])
 def test_the_sampler_draws_the_same_fields_on_any_device(device):
     with choose_strategy(device).scope():
         flow = moved(affine(LATTICE, layers=2, network={"name": "dense", "hidden": [4]}))

@@ -48,8 +48,10 @@ def test_log_q_is_the_stored_one(name, table, trained):
     assert diagnostics["config"]["seed"] == 1 and diagnostics["command"][0].endswith("reproduce.py")
 
 
-@pytest.mark.parametrize("table", ["E1", *(pytest.param(table, marks=pytest.mark.slow) for table in TABLES[1:])])
-@pytest.mark.parametrize("name", GOLDEN)
+ALL = [(name, table) for name in GOLDEN for table in TABLES]
+
+
+@pytest.mark.parametrize(("name", "table"), [ALL[0], *(pytest.param(*each, marks=pytest.mark.slow) for each in ALL[1:])])
 def test_acceptance_is_the_stored_one(name, table, trained):
     _, flow, action, summary = trained(name, table)
     phi, log_weight = map(np.concatenate, zip(*WeightedSampler(flow, action, 1024, seed=5).batches(SAMPLES, "golden"), strict=True))

@@ -60,10 +60,14 @@ def test_too_few_updates_to_keep_one(counting):
         next(run_chain(counting, updates=9, thinning=10, seed=1))
 
 
-CHAINS = [HMC(ACTION, chains=4, leapfrog_steps=2, flip=True), LocalMetropolis(ACTION, chains=4)]
+# HMC, which takes longer to compile, is taken up again by `test_drawing.py`, too.
+CHAINS = [
+    pytest.param(HMC(ACTION, chains=4, leapfrog_steps=2, flip=True), marks=pytest.mark.slow, id="hmc"),
+    pytest.param(LocalMetropolis(ACTION, chains=4), id="metropolis"),
+]
 
 
-@pytest.mark.parametrize("sampler", CHAINS, ids=lambda sampler: sampler.name)
+@pytest.mark.parametrize("sampler", CHAINS)
 def test_the_chain_does_not_depend_on_how_it_is_cut(sampler, monkeypatch):
     def whole(seed, **how):
         return np.concatenate([chunk.phi for chunk in run_chain(sampler, updates=60, thermalisation=20, seed=seed, **how)])

@@ -23,7 +23,7 @@ def action(shape):
     return ScalarPhi4(Lattice(shape), m2=-4.0, lam=7.0)
 
 
-@pytest.fixture(scope="module", params=SHAPES)
+@pytest.fixture(scope="module", params=[SHAPES[0], pytest.param(SHAPES[1], marks=pytest.mark.slow)])
 def chain(request):
     """HMC on a small lattice, and the chunks of its chains."""
     hmc = HMC(action(request.param), chains=128, target_acceptance=0.7, leapfrog_steps=6)

@@ -40,7 +40,7 @@ def interacting_flow():
     """A small flow with every part of the default one, away from where it starts."""
     network = {"name": "propagator", "features": 1, "propagators": [0.5]}
     parts = {
-        "layers": 3,
+        "layers": 1,
         "element_wise_maps": True,
         "fourier_scaling": True,
         "network": network,
@@ -139,24 +139,6 @@ def test_the_mean_score_is_zero():
     score = tf.function(lambda: scores(flow, flow.sample_and_log_prob(20000, [3, 4])[0])[0])().numpy()
     error = score.std(axis=0) / np.sqrt(len(score))
     assert np.all(error > 0) and np.all(np.abs(score.mean(axis=0)) < 4 * error)
-
-
-def test_both_estimators_have_the_same_mean():
-    flow = interacting_flow()
-
-    @tf.function
-    def gradients(seed):
-        def draw():
-            return flow.prior.sample(32, seed=seed)
-
-        return [estimator(flow, INTERACTING, draw).gradient for estimator in (reparameterisation, path)]
-
-    both = np.array([gradients(tf.constant([7, index])) for index in range(400)]) / 32
-    difference = both[:, 0] - both[:, 1]
-    error = difference.std(axis=0) / np.sqrt(len(difference))
-    assert np.all(np.abs(difference.mean(axis=0)) < 4 * error)
-    # The gradient itself is not zero within such errors.
-    assert np.max(np.abs(both.mean(axis=(0, 1))) / error) > 10
 
 
 @pytest.mark.parametrize("with_fisher", [True, False])
