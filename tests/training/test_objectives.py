@@ -177,9 +177,7 @@ def test_scores_of_a_gaussian_are_known():
     np.testing.assert_allclose(force, ((-inverse * modes) @ hartley(LATTICE.shape)).reshape(phi.shape), rtol=1e-5, atol=1e-5)
 
 
-# As training compiles them, they take ten seconds.
-@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["graph", "xla"])
-def test_scores_through_an_integration_are_the_gradients_of_each_sample(jit_compile):
+def test_scores_through_an_integration_are_the_gradients_of_each_sample():
     flow = continuous(LATTICE, features=1, knots=2, steps=1, integrator="rk4")
     rng = np.random.default_rng(9)
     for variable in flow.trainable_variables:
@@ -193,7 +191,7 @@ def test_scores_through_an_integration_are_the_gradients_of_each_sample(jit_comp
         return tape.gradient(log_q, flow.trainable_variables)
 
     expected = [np.concatenate([part.numpy().ravel() for part in gradient(phi[i : i + 1])]) for i in range(3)]
-    score, _ = tf.function(scores, jit_compile=jit_compile)(flow, phi)
+    score, _ = tf.function(scores, jit_compile=True)(flow, phi)
     np.testing.assert_allclose(score, expected, rtol=1e-3, atol=1e-3)
 
 
