@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from lattice_flows import command_line
-from lattice_flows.config import CONFIGS
 from lattice_flows.io.ensembles import Ensemble
 
 TINY = ("--steps=20", "--max_minutes=0.5")
@@ -132,9 +131,9 @@ def test_bad_flags_are_named_and_nothing_is_written(command, tmp_path, flags, me
     assert not (tmp_path / "out").exists()
 
 
-def test_train_then_sample(command, tmp_path):
-    flags = ("--config", CONFIGS / "E1.yaml", "--lattice_size=4", "--flow=affine_dense")
-    code, text = command("train", *flags, "--out", tmp_path / "run", *TINY)
+def test_train_then_sample(command, tmp_path, small_config):
+    (tmp_path / "small.yaml").write_text(small_config({"training": {"evaluate_every": 20}}).dump())
+    code, text = command("train", "--config", tmp_path / "small.yaml", "--out", tmp_path / "run", *TINY)
     assert code == 1 and "not trustworthy: the tail index k-hat of the weights is" in text  # after 20 steps
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == ["20"]
