@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from exact import free_field, free_fields
+from exact import free_field, free_fields, two_sites_in_every_direction
 
+import lattice_flows as lf
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.flows import Flow
-from lattice_flows.importance import WeightedSampler, log_z
+from lattice_flows.importance import WeightedSampler, effective_sample_size, log_z
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import normal
 from lattice_flows.samplers import Annealed, IndependenceMetropolis, run_chain
@@ -18,9 +19,10 @@ FREE, EXACT = ScalarPhi4(LATTICE, m2=M2, lam=0.0), free_field(LATTICE, M2)
 BATCH, DRAWN = 4096, 16384
 
 
-def proposals(action=FREE):
+def proposals(action=FREE, width=WIDTH):
     """Of a flow that knows nothing of neighbours: all modes have the same width."""
-    return WeightedSampler(Flow(LATTICE, normal(LATTICE, width=WIDTH), tfp.bijectors.Identity()), action, BATCH, seed=1)
+    lattice = action.lattice
+    return WeightedSampler(Flow(lattice, normal(lattice, width=width), tfp.bijectors.Identity()), action, BATCH, seed=1)
 
 
 def of_equilibria(n):
@@ -122,3 +124,34 @@ def test_fields_without_a_weight_have_none():
     assert np.all(phi[finite, 0, 0] > 0) and np.all(log_weight[~finite] == -np.inf)
     found, error = log_z(log_weight)
     assert abs(found - (EXACT["log_z"] - np.log(2))) < 3 * error < 0.2
+
+
+def test_an_interacting_field_agrees_with_quadrature():
+    action, exact = ScalarPhi4(Lattice((2, 2)), m2=-4.0, lam=7.0), two_sites_in_every_direction(2, -4.0, 7.0)
+    plain, annealed = (Annealed(proposals(action, 0.5), temperatures=n, panels=3).proposals for n in (1, 8))
+    ((phi, log_weight),) = annealed.batches(BATCH, "chain")
+    assert effective_sample_size(log_weight) > 2 * effective_sample_size(plain.log_weights(BATCH, "chain"))
+    found, error = log_z(log_weight)
+    assert abs(found - exact["log_z"]) < 3 * error < 0.1
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    series = {"phi_squared": np.mean(phi**2, axis=(1, 2)), "two_point_susceptibility": phi.sum(axis=(1, 2)) ** 2 / 4}
+    for name, values in series.items():
+        deviation = weight * (values - exact[name])
+        assert abs(deviation.sum()) < 3 * np.linalg.norm(deviation) < 0.1 * exact[name], name
+
+
+@pytest.mark.slow
+def test_a_trained_flow_agrees_with_hmc():
+    """On E1, at another coupling than that of the training, so that w is not nearly constant."""
+    flow, action = lf.load("E1", "continuous")
+    action = action.at(lam=6.0)
+    plain = lf.measure(lf.sample(flow, action, 8000, progress=False), action)
+    ours = lf.measure(lf.sample(flow, action, 8000, sampler="annealed", temperatures=4, progress=False), action)
+    hmc = lf.measure(lf.baseline(action, chains=64, updates=2000, thinning=2, thermalisation=300, progress=False), action)
+    assert ours.trusted and hmc.trusted and ours.chain["acceptance"] > plain.chain["acceptance"] + 0.05
+    assert 0 < ours.chain["integration_error"]["mean"] < 1e-2  # where the proposals end
+    assert ours.weight_variance.variance.value < plain.weight_variance.variance.value / 2
+    for name in ("two_point_susceptibility", "phi_squared", "ising_energy"):
+        one, other = ours.estimate(name), hmc.estimate(name)
+        assert abs(one.value - other.value) < 4 * np.hypot(one.error, other.error) < 0.1 * abs(other.value), (name, one, other)
