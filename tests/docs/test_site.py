@@ -74,7 +74,9 @@ def test_every_public_module_is_on_a_page_and_every_module_there_exists():
 
 
 def test_every_flow_and_every_sampler_is_explained():
-    for page, registry in (("flows.md", lf.flows.FLOWS), ("samplers.md", lf.samplers.SAMPLERS)):
+    presets = [path.stem for path in (CONFIGS / "flows").glob("*.yaml")]
+    pages = [("flows.md", [*lf.flows.FLOWS, *presets]), ("samplers.md", lf.samplers.SAMPLERS)]
+    for page, registry in [*pages, ("choosing.md", [*presets, *lf.samplers.SAMPLERS])]:
         assert {name for name in registry if f"`{name}`" not in PAGES[page]} == set()
 
 
