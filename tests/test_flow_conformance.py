@@ -197,7 +197,7 @@ def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name):
 FIRST_OF_EACH_KIND = {PRESETS[name].name: name for name in reversed(PRESETS)}.values()
 
 
-@pytest.mark.parametrize("name", cases(FIRST_OF_EACH_KIND, ("continuous_marginalized",)))
+@pytest.mark.parametrize("name", cases(FIRST_OF_EACH_KIND, ("continuous", "continuous_marginalized")))
 def test_all_gradient_estimators_have_the_same_mean(name):
     """The first preset of each kind of flow, for networks and terms do not change how gradients are estimated.
 

@@ -95,7 +95,7 @@ def test_the_default_flow_in_four_dimensions():
     assert "k_hat" in bad(stored("four_dimensions", 40000))
 
 
-@pytest.mark.parametrize("name", ["one_sign_three_dimensions", "one_sign_four_dimensions"])
+@pytest.mark.parametrize("name", ["one_sign_three_dimensions", pytest.param("one_sign_four_dimensions", marks=pytest.mark.slow)])
 def test_a_chain_that_never_leaves_one_sign(name):
     result = stored(name, 1000)
     assert {"sign_flips", "positive_magnetization"} <= bad(result) and result.chain["sign_flips"] == 0

@@ -33,6 +33,7 @@ def measured(sampler):
     return Measurements.of(sampler.action, np.concatenate([chunk.phi for chunk in chunks])), chunks[-1].state.sampler
 
 
+@pytest.mark.slow
 def test_replicas_cross_a_barrier_that_hmc_alone_does_not():
     """The well in which HMC starts decides: both are equally frequent there."""
     action = TiltedWells(Lattice((2, 2)))
