@@ -132,7 +132,7 @@ class Action:
         """a and b, if the action depends on the field at each site x as `a phi_x^2 + b phi_x^4 - 2 h_x phi_x`.
 
         h_x is the sum of the 2d neighbours. None if it depends on it in another way. With it, every other site can be integrated
-        out (`flows.marginalized`).
+        out (`flows.marginalized`), and the signs have clusters (`samplers.Cluster`).
         """
         return None
 

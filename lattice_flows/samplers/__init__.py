@@ -3,6 +3,7 @@
 from lattice_flows.config import Registry
 from lattice_flows.samplers.annealed import Annealed
 from lattice_flows.samplers.chain import ChainState, Chunk, Sampler, run_chain
+from lattice_flows.samplers.cluster import Cluster
 from lattice_flows.samplers.drawing import Drawing, Stretch
 from lattice_flows.samplers.flow_hmc import PCN, FlowHMC
 from lattice_flows.samplers.fourier_hmc import FourierHMC
@@ -18,6 +19,7 @@ __all__ = [
     "Annealed",
     "ChainState",
     "Chunk",
+    "Cluster",
     "Drawing",
     "FlowHMC",
     "FourierHMC",
@@ -35,6 +37,7 @@ SAMPLERS = Registry(
         "hmc": HMC,
         "fourier_hmc": FourierHMC,
         "metropolis": LocalMetropolis,
+        "cluster": Cluster,
         "independence": IndependenceMetropolis,
         "annealed": Annealed,
         "flow_hmc": FlowHMC,
