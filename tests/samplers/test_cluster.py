@@ -79,4 +79,4 @@ def test_e1_agrees_with_the_references():
     assert ours.trusted and max(tau for tau, _ in ours.chain["tau_int_of_updates"].values()) < 4
     for name in ("two_point_susceptibility", "phi_squared", "phi_fourth", "ising_energy", "binder_cumulant", "pole_mass"):
         one, other = ours.estimate(name), hmc.estimate(name)
-        assert abs(one.value - other.value) < 4 * np.hypot(one.error, other.error) < 0.02 * abs(other.value), (name, one, other)
+        assert abs(one.value - other.value) < 4 * np.hypot(one.error, other.error) < 0.05 * abs(other.value), (name, one, other)
