@@ -80,7 +80,9 @@ def test_the_source_distribution_can_be_tested(built):
     assert not list(unpacked.rglob("__pycache__"))
 
 
+@pytest.mark.slow
 def test_a_table_from_an_empty_folder(installed):
+    """The fast tests make it in this process, in `test_scripts.py`, and look at what the wheel holds."""
     command, site, empty = installed
     text, code = command("reproduce", "--table", "E1", "--pretrained", "--chain_length", "1000", "--quick")
     assert code == 0 and "pole_mass_times_l" in text, text
