@@ -1,4 +1,4 @@
-"""Clusters of signs for comparison: the best that is known for long waves of this action, many chains at once.
+"""Clusters of signs for comparison: they move the longest waves at once, of many chains at a time.
 
 With the moduli |phi_x| fixed, the signs are an Ising model with couplings of its own on every link,
 
@@ -77,9 +77,6 @@ class Cluster(LocalMetropolis):
             for axis, ahead, behind in links:
                 numbers = tf.minimum(numbers, tf.where(ahead, tf.roll(numbers, -1, axis), volume))
                 numbers = tf.minimum(numbers, tf.where(behind, tf.roll(numbers, 1, axis), volume))
-            # The number of the site that a number names is as good, and may be smaller.
-            flat = tf.reshape(numbers, [shape[0], volume])
-            numbers = tf.reshape(tf.gather(flat, flat, batch_dims=1), shape)
             return numbers, tf.reduce_any(numbers != before)
 
         own = tf.broadcast_to(tf.reshape(tf.range(volume), shape[1:]), shape)
