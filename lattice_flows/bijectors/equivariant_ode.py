@@ -6,11 +6,12 @@
                 + sum_f c_f(t) sin(omega_f M)
                 + sum_h [1 - cos(kappa_h m)] sum_y J_h(t, x - y) sin(omega_1 phi_y),      t from 0 to 1
 
-with the mean field `M = sum_x phi_x / V` and `m = V^(1/2 - 1/d) M`, which hardly changes with the lattice on lines of constant physics.
+with the mean field `M = sum_x phi_x / V` and `m = V^(1/2 - 1/d) M`, which hardly changes on lines of constant physics.
 
 The first line is that of arXiv:2207.00283, made smaller. In the next two, the pair terms, the force of one site on another depends
-on the fields at both; K(t, 0) = k(t, 0) = K'(t, 0) = 0. The fourth, the zero-mode term, moves all sites by a function of their mean.
-In the last, the mean-field terms, fluctuations see the mean field that they are around: near a transition, their mass depends on it.
+on the fields at both; K(t, 0) = k(t, 0) = K'(t, 0) = 0. The fourth, the zero-mode term, moves all sites by a function of their
+mean. In the last, the mean-field terms, fluctuations see the mean field that they are around, on which their mass depends near a
+transition.
 
     d log |det dphi(t) / dphi(0)| / dt = sum_f W_f(t, 0) omega_f sum_x cos(omega_f phi_x) + V l(t, 0)
                 - sum_g nu_g sum_x sin(nu_g phi_x) (sum_f K_gf sin(omega_f phi) + k_g phi)_x

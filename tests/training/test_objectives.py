@@ -209,5 +209,5 @@ def test_forward_kl_has_the_gradient_of_minus_log_q_at_samples_of_the_target():
 def test_weights_that_the_gradient_cannot_reach_are_refused(estimator):
     flow = FLOWS.build(Component(name="continuous", features=1, knots=2, steps=1, kernel_radius=1.0), LATTICE, 1)
     drawn_outside = tf.cast(flow.prior.sample(4, seed=[1, 2]), tf.float32)
-    with pytest.raises(ValueError, match="log_scale.*drawn outside"):
+    with pytest.raises(ValueError, match=r"log_scale.*drawn outside"):
         estimator(flow, INTERACTING, lambda: drawn_outside)
