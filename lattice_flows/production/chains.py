@@ -114,6 +114,10 @@ def check_moves(name: str, flow: Flow, action: Action, settings: SamplerConfig) 
     """Raises `ConfigError` for a sampler that is unknown, needs no flow, or cannot move this one with these settings."""
     if not SAMPLERS.find(name).needs_flow:
         raise ConfigError(f"the sampler {name!r} needs no flow: use scripts/baseline.py or lf.baseline")
+    if SAMPLERS.find(name).weighted:
+        raise ConfigError(
+            f"the sampler {name!r} draws one chain of weighted proposals, not parallel ones: use sample_run or lf.sample"
+        )
     SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
     SAMPLERS.build(settings.component(name), WeightedSampler(flow, action, _BATCH, seed=1))
 

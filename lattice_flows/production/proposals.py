@@ -14,7 +14,7 @@ from lattice_flows.measurement.series import measured
 from lattice_flows.production.ensembles import attributes_of, drawn, size_of
 from lattice_flows.progress import Progress
 from lattice_flows.resources import chain_bytes, check_memory, sampler_bytes
-from lattice_flows.samplers import SAMPLERS, Drawing, Stretch
+from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch
 
 __all__ = ["accurate", "flow_proposals", "of_flow", "sample_run"]
 
@@ -85,7 +85,8 @@ def sample_run(
       seed: master seed.
       path: a file to write. An existing file made with the same weights, settings and seed is kept, and a chain of these that was
         interrupted goes on where it stood. None keeps the ensemble in memory.
-      training: what the training says about the flow, "ess", "acceptance" and "forward_ess", with which the chain is compared.
+      training: what the training says about the flow, "ess", "acceptance" and "forward_ess", with which a chain of
+        its own proposals is compared.
       progress: where progress is shown; None for silence.
 
     Raises:
@@ -98,7 +99,9 @@ def sample_run(
     name, own = settings.sampler.name, SAMPLERS.completed(settings.sampler).parameters
     made = settings.model_dump(mode="json", exclude={"sampler"}) | own
     attributes = attributes_of(name, action, made, seed, settings.thermalisation) | of_flow(flow)
-    known = {name: training[name] for name in _OF_TRAINING if training and training.get(name) is not None}
+    # Annealed weights are narrower than those that the training knows.
+    compared = training if training and name == IndependenceMetropolis.name else {}
+    known = {name: compared[name] for name in _OF_TRAINING if compared.get(name) is not None}
 
     def draw(writer: EnsembleWriter) -> dict[str, Any]:
         sampler = SAMPLERS.build(settings.sampler, accurate(WeightedSampler(flow, action, settings.batch_size, seed), progress))

@@ -38,7 +38,7 @@ class Excerpt(NamedTuple):
       successive: the same, the first ones of that chain.
       log_weight: of all proposals of a flow; None for other samplers.
       action: of some of the proposals, `[n]`; None where it was not measured.
-      log_q: of the same.
+      log_q: of the same; None for annealed proposals.
     """
 
     fields: Mapping[str, np.ndarray]
@@ -160,7 +160,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     result = read(_RESULT, _result, _not_measured(path) if (path / ENSEMBLE).exists() else "")
     begun = [(folder / METRICS).exists() for folder in stage_folders(path)]
     history = [_metrics(folder / METRICS, missing) for folder, there in zip(stage_folders(path), begun, strict=True) if there]
-    of_a_flow = result.sampler == _OF_A_FLOW if result else excerpt is not None and excerpt.log_weight is not None
+    of_a_flow = result.flow is not None if result else excerpt is not None and excerpt.log_weight is not None
     if not any(begun) and of_a_flow:
         missing.append("No training history: the flow was trained in another folder.")
     return Run(
@@ -249,4 +249,6 @@ def _excerpt(path: Path) -> Excerpt:
         density = ensemble.series_rows(first, ensemble.stored, ["action_density"])["action_density"]
         every = slice(None, None, max(len(density) // _PROPOSALS, 1))
         action = density[every] * float(np.prod(ensemble.attributes["lattice_shape"]))
-        return Excerpt(*shown, log_weight, action, -action - log_weight[every])
+        # The weights of annealed proposals are those of a path, not of log q.
+        log_q = -action - log_weight[every] if ensemble.attributes["sampler"] == _OF_A_FLOW else None
+        return Excerpt(*shown, log_weight, action, log_q)

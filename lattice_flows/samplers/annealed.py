@@ -85,6 +85,7 @@ class Annealed(IndependenceMetropolis):
         moves, n = self._moves, self._temperatures
         shape = (moves.chains, *moves.action.lattice.shape)
         start = moves.start(tf.random.stateless_normal(shape, tf.random.fold_in(seed, 0), dtype=tf.float64))
+        start = moves.with_signs(start, tf.random.fold_in(seed, n))
 
         def rise(k: Any, state: Any, work: Any, accepted: Any) -> Any:
             state, info = moves.update(state, tf.random.fold_in(seed, k), tf.cast(k, tf.float64) / n)

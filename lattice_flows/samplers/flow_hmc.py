@@ -138,10 +138,15 @@ class FlowHMC(Hamiltonian):
         dh = energy - share * (log_weight - state.log_weight)
         accepted = accepts(dh, tf.random.fold_in(seed, 1))
         phi, z, log_weight = chosen(accepted, (phi, z, log_weight), (state.phi, state.z, state.log_weight))
-        if self._both_signs:
-            heads = tf.random.stateless_uniform([self.chains], tf.random.fold_in(seed, 2)) < 0.5
-            phi = chosen(heads, phi, -phi)
-        return state._replace(phi=phi, z=z, log_weight=log_weight), Info(accepted, dh)
+        state = state._replace(phi=phi, z=z, log_weight=log_weight)
+        return self.with_signs(state, tf.random.fold_in(seed, 2)), Info(accepted, dh)
+
+    def with_signs(self, state: State, seed: tf.Tensor) -> State:
+        """The state with a random sign of every field, if the flow has both: z says nothing about it."""
+        if not self._both_signs:
+            return state
+        heads = tf.random.stateless_uniform([self.chains], seed) < 0.5
+        return state._replace(phi=chosen(heads, state.phi, -state.phi))
 
     def adapt(self, state: State, info: Info) -> State:
         """Brings the mean of `min(1, exp(-dH))` closer to the target, by the angle."""

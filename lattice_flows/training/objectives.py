@@ -99,7 +99,7 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, l
 
     The explicit dependence of log q on the weights contributes a term of mean zero, which only adds noise. Without it the variance
     vanishes where q is the target. For any other loss the mean of this term is not zero, so `reparameterisation` takes over. It has
-    the same arguments.
+    the same arguments and errors.
     """
     if loss is not reverse_kl:
         return reparameterisation(flow, action, draw, with_fisher=with_fisher, loss=loss)
@@ -167,8 +167,8 @@ def _joined(tape: tf.GradientTape, target: tf.Tensor, variables: Sequence[tf.Var
     lost = [variable.name for variable, gradient in zip(variables, gradients, strict=True) if gradient is None]
     if lost:
         raise ValueError(
-            f"the samples have no gradient with respect to the weights {', '.join(lost)}, which would be trained by noise alone: "
-            "the map and the prior do not use them differentiably, or the samples were drawn outside the estimator"
+            f"there is no gradient with respect to the weights {', '.join(lost)}, which would be trained by noise alone: the map "
+            "and the prior do not use them differentiably, or samples of the flow were drawn outside the estimator"
         )
     return _flat(gradients)
 

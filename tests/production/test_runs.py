@@ -82,7 +82,6 @@ def test_what_cannot_be_written_fails_before_anything_is_drawn(tmp_path, small_c
         assert len(ensemble) == 2000
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setattr(proposals, "Drawing", None)
-    monkeypatch.setattr(proposals, "flow_proposals", None)
     with pytest.raises(
         RunError, match=r"cannot write .*file/x.h5: there is a file where a folder must be, choose another name; what"
     ):
@@ -223,7 +222,7 @@ def test_refusals(tmp_path, small_model):
 
 def test_a_file_that_is_no_ensemble_is_not_replaced(tmp_path, small_config, small_model, monkeypatch):
     flow, action = small_model
-    monkeypatch.setattr(proposals, "flow_proposals", None)
+    monkeypatch.setattr(proposals, "Drawing", None)
     (tmp_path / "note.txt").write_text("of somebody")
     with h5py.File(tmp_path / "weights.h5", "w") as file:
         file["x"] = np.zeros(3)

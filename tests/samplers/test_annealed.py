@@ -49,6 +49,15 @@ def test_one_temperature_is_plain_importance_sampling():
     assert np.var(log_weight) == pytest.approx(of_equilibria(1), rel=0.2) and of_equilibria(1) > 1.5
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_signs_of_a_symmetrized_flow_are_drawn(n):
+    of = {"name": "affine", "layers": 2, "prior": {"name": "normal", "width": 0.3, "mean_field": 1.4}}
+    flow = lf.flows.symmetrized(LATTICE, 1, of=lf.flows.FLOWS.completed(of))
+    drawn = Annealed(WeightedSampler(flow, ScalarPhi4(LATTICE, m2=-4.0, lam=1.0), 200, seed=1), temperatures=n, panels=1)
+    ((phi, _),) = drawn.proposals.batches(200, "chain")
+    assert abs(np.mean(phi.sum(axis=(1, 2)) > 0) - 0.5) < 4 * 0.5 / np.sqrt(200)
+
+
 @pytest.mark.parametrize("n", [4, 16])
 def test_log_z_is_that_of_the_free_field(drawn, n):
     found, error = log_z(drawn[n][1])

@@ -32,10 +32,11 @@ def test_clusters_are_connected_components(shape):
         np.testing.assert_array_equal(found[chain], expected)
 
 
-def test_new_signs_keep_their_distribution():
-    """Of all 2^4 signs on a 2 x 2 lattice with given moduli, and go to and fro equally often."""
-    action, moduli, chains = ScalarPhi4(Lattice((2, 2)), m2=-4.0, lam=7.0), np.array([[0.5, 0.2], [0.7, 0.4]]), 40000
-    signs = np.array(list(itertools.product((1, -1), repeat=4))).reshape(-1, 2, 2)
+@pytest.mark.parametrize(("shape", "moduli"), [((2, 2), [0.5, 0.2, 0.7, 0.4]), ((4,), [0.7, 0.4, 0.9, 0.5])])
+def test_new_signs_keep_their_distribution(shape, moduli):
+    """Of all 2^4 signs with given moduli, and go to and fro equally often. Along an extent of 4, both neighbours differ."""
+    action, moduli, chains = ScalarPhi4(Lattice(shape), m2=-4.0, lam=7.0), np.reshape(moduli, shape), 40000
+    signs = np.array(list(itertools.product((1, -1), repeat=4))).reshape(-1, *shape)
     weight = np.exp(-action(tf.constant(signs * moduli)).numpy())
     probability = weight / weight.sum()
     before = np.random.default_rng(2).choice(16, size=chains, p=probability)
