@@ -187,8 +187,11 @@ def test_every_variable_is_seen_through_the_chain_and_gets_a_gradient(name):
     assert deeper.number_of_parameters() > flow.number_of_parameters() > 0
     of_condition = 0 if flow.condition is None else len(flow.knots)  # where a conditioned flow stands, which is not trained
     assert flow.number_of_parameters() + of_condition == sum(variable.shape.num_elements() for variable in flow.variables)
-    z = 2 * flow.prior.sample(64, seed=[3, 4])  # far enough from zero for every segment of a map
-    gradient = reparameterisation(flow, ScalarPhi4(flow.lattice, m2=-4.0, lam=7.0), lambda: z).gradient
+
+    def far_from_zero():  # enough for every segment of a map
+        return 2 * flow.prior.sample(64, seed=[3, 4])
+
+    gradient = reparameterisation(flow, ScalarPhi4(flow.lattice, m2=-4.0, lam=7.0), far_from_zero).gradient
     sizes = [variable.shape.num_elements() for variable in flow.trainable_variables]
     for variable, part in zip(flow.trainable_variables, tf.split(gradient, sizes), strict=True):
         assert np.any(part != 0), variable.name

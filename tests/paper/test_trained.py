@@ -79,7 +79,7 @@ def test_weights_of_another_model_are_refused(tmp_path, override, message):
 
 
 def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"cannot read .*E9.npz"):
+    with pytest.raises(CheckpointError, match=r"there are no weights .*E9.npz: give a weights file"):
         start_from_pretrained(Case("E1").configuration(), tmp_path / "run", E1.with_name("E9.npz"))
 
 
