@@ -16,7 +16,7 @@ from lattice_flows.progress import Progress
 from lattice_flows.resources import chain_bytes, check_memory, sampler_bytes
 from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch
 
-__all__ = ["accurate", "flow_proposals", "of_flow", "sample_run"]
+__all__ = ["accurate", "check_proposes", "flow_proposals", "of_flow", "sample_run"]
 
 # Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
 _INTEGRATION_ERROR = 1e-3
