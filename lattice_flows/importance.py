@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _AHEAD = 2  # batches
+_LEAST_GAIN = 0.5  # of half the step: an error of fourth order falls to a sixteenth
 _FEWEST_OF_A_TAIL = 25  # samples, of which PSIS fits the largest fifth
 
 
@@ -132,7 +133,7 @@ class WeightedSampler:
         return WeightedSampler(finer, self.action, self.batch_size, self.seed)
 
     def integrated(self, tolerance: float, samples: int, info: Callable[[str], None]) -> "WeightedSampler":
-        """Halves the step of the integration until log weights are accurate.
+        """Halves the step of the integration until log weights are accurate, or as accurate as rounding allows.
 
         Args:
           tolerance: largest mean change of log weights when the step is halved once more.
@@ -142,11 +143,15 @@ class WeightedSampler:
         Returns:
           the first sampler that is accurate; this one, for an exact flow.
         """
-        sampler = self
+        sampler, before = self, np.inf
         while (finer := sampler.refined()) is not None:
             sampler.integration_error = integration_error(*(each.log_weights(samples, "integration") for each in (sampler, finer)))
             if (mean := sampler.integration_error["mean"]) <= tolerance:
                 break
+            if mean > _LEAST_GAIN * before:
+                info(f"the integration error of log weights is {mean:.1e} on average, and half the step did not change that: rounding")
+                break
+            before = mean
             info(f"the integration error of log weights is {mean:.1e} on average: halving the step")
             sampler = finer
         return sampler

@@ -194,6 +194,27 @@ def test_an_exact_flow_is_not_integrated():
     assert exact.integrated(1e-3, 64, lines.append) is exact and not lines
 
 
+class Rounded:
+    """A sampler whose log weights have an error `fall ** halvings` beside one of rounding, which no step makes smaller."""
+
+    def __init__(self, fall, rounding, halvings=0):
+        self.fall, self.rounding, self.halvings = fall, rounding, halvings
+
+    def refined(self):
+        return Rounded(self.fall, self.rounding, self.halvings + 1)
+
+    def log_weights(self, samples, purpose):
+        noise = np.random.default_rng(self.halvings).normal(scale=self.rounding, size=samples)
+        return noise + self.fall**self.halvings
+
+
+@pytest.mark.parametrize(("rounding", "end"), [(1e-5, "halving the step"), (0.01, "rounding")])
+def test_the_step_is_halved_while_that_helps(rounding, end):
+    lines = []
+    found = WeightedSampler.integrated(Rounded(1 / 16, rounding), 1e-3, 1000, lines.append)
+    assert found.halvings == 3 and lines[-1].endswith(end)
+
+
 def test_integration_error_leaves_out_proposals_without_a_finite_weight():
     log_weight, finer = np.array([0.0, np.nan, 1.0, 2.0]), np.array([0.1, 0.0, 1.3, np.inf])
     assert integration_error(log_weight, finer) == {"mean": pytest.approx(0.2), "largest": pytest.approx(0.3)}

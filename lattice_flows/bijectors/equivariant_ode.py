@@ -158,7 +158,7 @@ class EquivariantODE(AugmentedBijector):
         return self.copy(steps=steps, variables=self._variables)
 
     def _velocity(self, phi: tf.Tensor, terms: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        """The field's velocity `[n, *axes]` and its divergence `[n]`.
+        """The field's velocity `[n, *axes]` and its divergence `[n]`, which is float64.
 
         Args:
           phi: `[n, *axes]`.
@@ -172,16 +172,17 @@ class EquivariantODE(AugmentedBijector):
         sines, cosines = sines_and_cosines(tf.reshape(frequencies, [-1] + [1] * len(phi.shape)) * phi)
         functions = [sines[:features], phi[tf.newaxis]] + ([] if nu is None else [cosines[:pairs]])
         modes = self._transform(tf.concat(functions, axis=0), tf.einsum)
-        mean, at_sites = _summed(phi[tf.newaxis])[0] / self._lattice.volume, _summed(cosines[:features])
-        divergence = tf.tensordot(here[:-1] * omega, at_sites, 1) + here[-1] * self._lattice.volume
+        mean = tf.cast(_summed(phi[tf.newaxis])[0] / self._lattice.volume, phi.dtype)
+        at_sites = _summed(cosines[:features])
+        divergence = _dot(here[:-1] * omega, at_sites) + tf.cast(here[-1], tf.float64) * self._lattice.volume
         forces = [_convolved(modes[: features + 1], terms["weights"][tf.newaxis])]
         if (kappa := terms.get("mean_log_frequencies")) is not None:
             scale = self._lattice.volume ** (1 / 2 - 1 / self._lattice.d)
             of_mean = sines_and_cosines(kappa[:, tf.newaxis] * scale * mean)
             share, slope = 1 - of_mean[1], kappa[:, tf.newaxis] * scale / self._lattice.volume * of_mean[0]
             forces[0] += tf.tensordot(share, terms["mean_weights"], [[0], [0]]) * modes[0]
-            divergence += tf.tensordot(terms["mean_here"], share, 1) * omega[0] * at_sites[0]
-            divergence += tf.tensordot(terms["mean_sums"], slope, 1) * _summed(sines[:1])[0]
+            divergence += _dot(terms["mean_here"] * omega[0], share) * at_sites[0]
+            divergence += _dot(terms["mean_sums"], slope) * _summed(sines[:1])[0]
         if nu is not None:
             of_odd, of_even = tf.split(terms["pair_weights"], [pairs + 1, pairs], axis=1)
             odd = tf.concat([modes[:pairs], modes[features : features + 1]], axis=0)
@@ -192,11 +193,11 @@ class EquivariantODE(AugmentedBijector):
             odd, even = tf.split(forces[1:], 2)
             sine, cosine = sines[features:], cosines[features:]
             velocity += tf.reduce_sum(cosine * odd + sine * even, axis=0)
-            divergence += tf.tensordot(nu, _summed(cosine * even - sine * odd), 1)
+            divergence += _dot(nu, _summed(cosine * even - sine * odd))
         if (c := terms.get("zero_mode")) is not None:
             sines, cosines = sines_and_cosines(omega[:, tf.newaxis] * mean)
             velocity += tf.reshape(tf.tensordot(c, sines, 1), [-1] + [1] * len(self._transform.axes))
-            divergence += tf.tensordot(c * omega, cosines, 1)
+            divergence += _dot(c * omega, cosines)
         return velocity, divergence
 
     def trajectory(self, x: tf.Tensor) -> list[tf.Tensor]:
@@ -244,14 +245,12 @@ class EquivariantODE(AugmentedBijector):
                 # XLA does this in place, and vectorised maps take it, as they do not a TensorArray in a compiled loop.
                 history = tf.tensor_scatter_nd_update(history, [[n]], phi[tf.newaxis])
                 phi, change = step(n, phi, *variables)
-                return n + 1, phi, log_det + tf.cast(change, tf.float64), history
+                return n + 1, phi, log_det + change, history
 
             start = (0, phi, tf.zeros(tf.shape(phi)[:1], tf.float64), tf.zeros(tf.concat([[steps], tf.shape(phi)], 0), dtype))
             _, end, log_det, history = tf.while_loop(lambda n, *_: n < steps, forward, start, maximum_iterations=steps)
 
             def gradient(of_end: tf.Tensor, of_log_det: tf.Tensor) -> Any:
-                of_log_det = tf.cast(of_log_det, dtype)
-
                 def backward(n: Any, of_phi: tf.Tensor, *of_variables: tf.Tensor) -> Any:
                     before = [history[n], *variables]
                     with tf.GradientTape() as tape:
@@ -289,5 +288,14 @@ def _convolved(modes: tf.Tensor, spectra: tf.Tensor) -> tf.Tensor:
 
 
 def _summed(functions: tf.Tensor) -> tf.Tensor:
-    """Sums over sites, `[functions, n, *axes]` -> `[functions, n]`."""
-    return tf.reduce_sum(functions, axis=list(range(2, len(functions.shape))))
+    """Sums over sites, `[functions, n, *axes]` -> `[functions, n]`, in float64: they grow with the volume, and log weights do not.
+
+    Those along the last axis are short, and much faster in the type of the functions.
+    """
+    rows = tf.cast(tf.reduce_sum(functions, axis=-1), tf.float64)
+    return tf.reduce_sum(rows, axis=list(range(2, len(rows.shape))))
+
+
+def _dot(weights: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
+    """The sum of sums `[k, n]`, each times its weight `[k]`: `[n]`, float64."""
+    return tf.tensordot(tf.cast(weights, tf.float64), tf.cast(sums, tf.float64), 1)

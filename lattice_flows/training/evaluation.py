@@ -36,8 +36,8 @@ __all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metric
 _BATCH = 512
 _FINER_SAMPLES = 1024
 _SHOWN = 2048
-# The model that is kept is judged once more by so many times the samples of an evaluation.
-_FINAL = 4
+# The model that is kept is judged once more by so many times the samples of an evaluation, or as many as have so many sites in all.
+_FINAL, _FINAL_SITES = 4, 2**25
 
 
 class Evaluation(NamedTuple):
@@ -131,13 +131,14 @@ class Evaluator:
     def judgement(self, best: Evaluation, couplings: Iterable[float]) -> Evaluation:
         """The best evaluation with what more samples say, none of which was drawn for an evaluation.
 
-        They are four times as many; for a conditioned flow as many at each of its couplings.
+        They are up to four times as many, as the volume allows; for a conditioned flow as many at each of its couplings.
 
         Args:
           best: the evaluation.
           couplings: of a conditioned flow, which has each when that is yielded; see `Conditions.each`.
         """
-        samples = self._samples * (_FINAL if self._flow.condition is None else 1)
+        most = _FINAL_SITES // (self._samples * self._flow.lattice.volume) if self._flow.condition is None else 1
+        samples = self._samples * min(max(most, 1), _FINAL)
         found = [best._replace(condition=each, **judged(self._sampler.log_weights(samples, "judgement"))) for each in couplings]
         return with_forward(worst(found), self.forward_log_weights())
 
