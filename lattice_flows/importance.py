@@ -149,7 +149,7 @@ class WeightedSampler:
             if (mean := sampler.integration_error["mean"]) <= tolerance:
                 break
             if mean > _LEAST_GAIN * before:
-                info(f"the integration error of log weights is {mean:.1e} on average, and half the step did not change that: rounding")
+                info(f"the integration error of log weights is {mean:.1e} on average, and half the step is no better: rounding")
                 break
             before = mean
             info(f"the integration error of log weights is {mean:.1e} on average: halving the step")

@@ -20,7 +20,7 @@ __all__ = ["accurate", "check_proposes", "flow_proposals", "of_flow", "sample_ru
 
 # Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
 _INTEGRATION_ERROR = 1e-3
-_INTEGRATION_SAMPLES = 2048
+_INTEGRATION_SAMPLES, _INTEGRATION_SITES = 2048, 2**20
 _OF_TRAINING = ("ess", "acceptance", "forward_ess")
 
 
@@ -44,7 +44,8 @@ def accurate(sampler: WeightedSampler, progress: Progress) -> WeightedSampler:
     if sampler.flow.exact:
         return sampler
     with progress.working("comparing with half the step of the integration"):
-        return sampler.integrated(_INTEGRATION_ERROR, _INTEGRATION_SAMPLES, progress.info)
+        samples = min(_INTEGRATION_SAMPLES, max(_INTEGRATION_SITES // sampler.flow.lattice.volume, sampler.batch_size))
+        return sampler.integrated(_INTEGRATION_ERROR, samples, progress.info)
 
 
 def check_proposes(flow: Flow, action: Action, settings: ChainConfig) -> None:

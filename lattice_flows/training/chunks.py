@@ -41,7 +41,12 @@ def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
     def chunked(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **settings: Any) -> GradientEstimate:
         # Every chunk draws the whole batch anew, where the estimator sees it: the path of a gradient begins at the prior's weights.
         size = sum(math.prod(variable.shape) for variable in flow.trainable_variables)
-        zeros = [tf.zeros([], tf.float64), tf.zeros([size]), *([tf.zeros([size, size])] if with_fisher else [])]
+        zeros = [
+            tf.zeros([], tf.float64),
+            tf.zeros([], tf.float64),
+            tf.zeros([size]),
+            *([tf.zeros([size, size])] if with_fisher else []),
+        ]
 
         def added(sums: Sequence[tf.Tensor], start: Any, number: int) -> list[tf.Tensor]:
             found = estimator(flow, action, lambda: _rows(draw(), start, number), with_fisher=with_fisher, **settings)

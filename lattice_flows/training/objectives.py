@@ -61,11 +61,13 @@ class GradientEstimate(NamedTuple):
 
     Attributes:
       log_q_plus_action: `log q + S`, a scalar in float64.
+      squares: of that, likewise.
       gradient: of the loss with respect to the flow's variables, flattened and joined, `[size]`.
       fisher: the Fisher matrix `score score^T`, `[size, size]`, if it was asked for.
     """
 
     log_q_plus_action: tf.Tensor
+    squares: tf.Tensor
     gradient: tf.Tensor
     fisher: tf.Tensor | None
 
@@ -91,7 +93,7 @@ def reparameterisation(
         total = tf.reduce_sum(loss(exponent))
     _joined(tape, phi, flow.trainable_variables)  # refuses weights without a path, which the explicit ones of log q would hide
     matrix = _fisher(scores(flow, phi)[0]) if with_fisher else None
-    return GradientEstimate(tf.reduce_sum(exponent), _joined(tape, total, flow.trainable_variables), matrix)
+    return GradientEstimate(*_moments(exponent), _joined(tape, total, flow.trainable_variables), matrix)
 
 
 def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, loss: Loss = reverse_kl) -> GradientEstimate:
@@ -116,8 +118,8 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, l
     if with_fisher:
         score, log_q_force = scores(flow, fixed)
         force, matrix = force + log_q_force, _fisher(score)
-    total = tf.reduce_sum(log_q + action(phi))
-    return GradientEstimate(total, _joined(tape, phi, flow.trainable_variables, force), matrix)
+    moments = _moments(log_q + action(phi))
+    return GradientEstimate(*moments, _joined(tape, phi, flow.trainable_variables, force), matrix)
 
 
 ESTIMATORS = Registry("gradient estimator", {"path": path, "reparameterisation": reparameterisation})
@@ -136,11 +138,11 @@ def forward_kl(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = Fa
     if with_fisher:
         score, _ = scores(flow, phi)
         exponent = flow.log_prob(tf.identity(phi)) + action(phi)
-        return GradientEstimate(tf.reduce_sum(exponent), -tf.reduce_sum(score, axis=0), _fisher(score))
+        return GradientEstimate(*_moments(exponent), -tf.reduce_sum(score, axis=0), _fisher(score))
     with tf.GradientTape() as tape:
         log_q = flow.log_prob(phi)
         total = -tf.reduce_sum(log_q)
-    return GradientEstimate(tf.reduce_sum(log_q + action(phi)), _joined(tape, total, flow.trainable_variables), None)
+    return GradientEstimate(*_moments(log_q + action(phi)), _joined(tape, total, flow.trainable_variables), None)
 
 
 def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -156,6 +158,10 @@ def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return _flat(of_variables), of_phi[0]
 
     return tf.vectorized_map(of_one, phi)
+
+
+def _moments(log_q_plus_action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.reduce_sum(log_q_plus_action), tf.reduce_sum(log_q_plus_action**2)
 
 
 def _fisher(score: tf.Tensor) -> tf.Tensor:

@@ -14,12 +14,12 @@ from lattice_flows.io.arrays import CheckpointError, Checkpoints
 from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.reading import reading
 from lattice_flows.training.evaluation import Evaluation
-from lattice_flows.training.optimizers import Optimizer
+from lattice_flows.training.guard import Guarded
 
 __all__ = ["Summary", "TrainingState", "recorded_summary"]
 
 _ARRAYS = ("weights", "best_weights", "optimizer")
-_FORMAT = 2
+_FORMAT = 3
 
 
 class Summary(NamedTuple):
@@ -108,13 +108,13 @@ class TrainingState:
         """
         return min(self.evaluations, key=lambda evaluation: evaluation.distance, default=None)
 
-    def take(self, flow: Flow, optimizer: Optimizer) -> None:
+    def take(self, flow: Flow, optimizer: Guarded) -> None:
         """Copies weights, integration steps and optimiser state from the variables."""
         self.integration_steps = flow.integration_steps
         self.weights = {name: variable.numpy() for name, variable in flow.named_variables().items()}
         self.optimizer = {str(index): variable.numpy() for index, variable in enumerate(optimizer.variables)}
 
-    def give(self, flow: Flow, optimizer: Optimizer) -> None:
+    def give(self, flow: Flow, optimizer: Guarded) -> None:
         """Sets the variables and the integration steps, in place.
 
         Raises:
@@ -128,7 +128,7 @@ class TrainingState:
             )
         if _shapes(self.weights) == _shapes(weights) and _shapes(self.optimizer) != _shapes(moments):
             raise CheckpointError(
-                f"the checkpoint belongs to another optimizer than {type(optimizer).__name__}: "
+                f"the checkpoint belongs to another optimizer than {type(optimizer.optimizer).__name__}: "
                 "continue with the optimizer that it was written with, or train in another folder"
             )
         # In one call, which checks everything before it changes anything.

@@ -12,8 +12,9 @@ from lattice_flows.config import ConfigError, TrainingConfig
 from lattice_flows.flows import Flow
 from lattice_flows.progress import Progress
 from lattice_flows.training.chunks import in_chunks
+from lattice_flows.training.guard import Guarded
 from lattice_flows.training.objectives import ESTIMATORS, LOSSES, forward_kl
-from lattice_flows.training.optimizers import OPTIMIZERS, Optimizer
+from lattice_flows.training.optimizers import OPTIMIZERS
 from lattice_flows.training.schedules import learning_rate_schedule
 
 __all__ = ["FORWARD_KL", "TrainingStep", "loss_at", "losses_from"]
@@ -41,7 +42,10 @@ def losses_from(settings: TrainingConfig, step: int) -> list[str]:
 
 
 class TrainingStep:
-    """One optimisation step, split over the replicas of a strategy.
+    """One optimisation step, split over the replicas of a strategy, which is taken back where it leads astray, see `Guarded`.
+
+    The losses of a conditioned flow at different couplings, and those of forward KL, tell nothing about the step before; such steps
+    are not guarded.
 
     The batch of prior samples depends on the seed alone, and every replica transforms its share of it. So the number of devices
     does not change the result.
@@ -54,6 +58,11 @@ class TrainingStep:
       optimizer: that of an earlier step for the same weights, to continue with its state.
       target: samples of the target `[n, *shape]`, for steps of forward KL.
 
+    Attributes:
+      optimizer: as given, or built from the settings.
+      rate: the learning rate as a function of the number of updates made.
+      taken_back: whether the last call found that the step before it had led astray, and took that back.
+
     Raises:
       ConfigError: the batch cannot be split evenly, or an unknown loss, estimator or optimiser.
     """
@@ -64,7 +73,7 @@ class TrainingStep:
         action: Action,
         settings: TrainingConfig,
         strategy: tf.distribute.Strategy,
-        optimizer: Optimizer | None = None,
+        optimizer: Guarded | None = None,
         target: np.ndarray | None = None,
     ):
         replicas, batch = strategy.num_replicas_in_sync, settings.batch_size
@@ -74,10 +83,13 @@ class TrainingStep:
         losses = {name: LOSSES.find(name) for name in (settings.loss, settings.initial_loss) if name}
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         forward = in_chunks(forward_kl, share, flow.lattice.volume)
-        self.loss = settings.loss
+        self.loss, self.taken_back = settings.loss, False
         self.rate = learning_rate_schedule(settings)
         with strategy.scope():
-            self.optimizer = optimizer or OPTIMIZERS.build(settings.optimizer, flow.trainable_variables, self.rate)
+            if optimizer is None:
+                weights = flow.trainable_variables
+                optimizer = Guarded(OPTIMIZERS.build(settings.optimizer, weights, self.rate), weights)
+        self.optimizer = optimizer
 
         @tf.function(jit_compile=True)
         def estimate(seed: tf.Tensor, replica: Any, loss: str) -> list[tf.Tensor]:
@@ -102,11 +114,14 @@ class TrainingStep:
             return estimate(seed, tf.distribute.get_replica_context().replica_id_in_sync_group, loss)
 
         @tf.function
-        def step(seed: tf.Tensor, loss: str) -> tf.Tensor:
-            mean, *parts = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed, loss)))
+        def step(seed: tf.Tensor, loss: str) -> tuple[tf.Tensor, tf.Tensor]:
+            mean, square, *parts = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed, loss)))
             with strategy.scope():
-                self.optimizer.apply(*parts)
-            return mean
+                if loss == FORWARD_KL or flow.condition is not None:
+                    self.optimizer.unguarded(parts)
+                    return mean, tf.constant(False)
+                error = tf.sqrt(tf.maximum(square - mean**2, 0) / batch)
+                return mean, self.optimizer.apply(mean, error, parts)
 
         self._step = step
 
@@ -128,4 +143,6 @@ class TrainingStep:
         Returns:
           the mean of `log q + S` before the step, whichever loss is used; of forward KL, over samples of the target.
         """
-        return float(self._step(tf.constant(seed), loss or self.loss))
+        mean, taken_back = self._step(tf.constant(seed), loss or self.loss)
+        self.taken_back = bool(taken_back)
+        return float(mean)

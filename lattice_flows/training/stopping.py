@@ -6,13 +6,14 @@ from lattice_flows.config import TrainingConfig
 from lattice_flows.errors import UserError
 from lattice_flows.training.state import TrainingState
 
-__all__ = ["TrainingDiverged", "check_finite", "check_halvings", "reason_to_stop", "seconds_left"]
+__all__ = ["TrainingDiverged", "check_finite", "check_halvings", "check_length", "reason_to_stop", "seconds_left"]
 
 _MOST_HALVINGS = 4
+_SHORTEST = 2**-10  # steps
 
 
 class TrainingDiverged(UserError, RuntimeError):
-    """The loss is no longer a finite number, or no step of the integration is small enough."""
+    """The loss is no longer a finite number, or no step of the training or of the integration is small enough."""
 
 
 def reason_to_stop(settings: TrainingConfig, state: TrainingState) -> str | None:
@@ -47,11 +48,32 @@ def check_finite(loss: float, settings: TrainingConfig, state: TrainingState) ->
     """
     if loss - loss == 0:
         return
+    raise _diverged(f"the loss became {loss} at step {state.step}", settings, state)
+
+
+def check_length(length: float, loss: float, settings: TrainingConfig, state: TrainingState) -> None:
+    """Refuses to go on where steps were taken back again and again, until hardly anything is left of them.
+
+    Args:
+      length: of the next steps, relative to those of the optimiser.
+      loss: that the last step led to.
+      settings: of the training.
+      state: of the training.
+
+    Raises:
+      TrainingDiverged: with the state that is kept, and what to change.
+    """
+    if length < _SHORTEST:
+        raise _diverged(
+            f"steps of {length:.1g} of their length still lead astray, to a loss of {loss:g} at step {state.step}", settings, state
+        )
+
+
+def _diverged(found: str, settings: TrainingConfig, state: TrainingState) -> TrainingDiverged:
     last = [evaluation.step for evaluation in state.evaluations[-1:]]
     kept = f"the state of step {last[0]} is kept" if last else "no evaluation had been reached, so nothing was kept"
-    raise TrainingDiverged(
-        f"the loss became {loss} at step {state.step}; {kept}. "
-        f"Resume or restart with a smaller training.learning_rate (now {settings.learning_rate:g}) "
+    return TrainingDiverged(
+        f"{found}; {kept}. Resume or restart with a smaller training.learning_rate (now {settings.learning_rate:g}) "
         f"or a larger training.batch_size (now {settings.batch_size})"
     )
 

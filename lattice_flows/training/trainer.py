@@ -18,14 +18,14 @@ from lattice_flows.training.conditions import Conditions
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.evaluation import Evaluator, described, evaluate, with_forward, worst
 from lattice_flows.training.forward import ForwardSamples
+from lattice_flows.training.guard import Guarded
 from lattice_flows.training.judgement import conclusion, fall_of_ess
-from lattice_flows.training.optimizers import Optimizer
 from lattice_flows.training.records import CHECKPOINTS, Board, Records
 from lattice_flows.training.refinement import check_integration, halve_the_step
 from lattice_flows.training.stages import begin_with
 from lattice_flows.training.state import Summary, TrainingState
 from lattice_flows.training.step import FORWARD_KL, TrainingStep, loss_at, losses_from
-from lattice_flows.training.stopping import check_finite, check_halvings, reason_to_stop, seconds_left
+from lattice_flows.training.stopping import check_finite, check_halvings, check_length, reason_to_stop, seconds_left
 
 __all__ = ["Trainer", "train"]
 
@@ -49,7 +49,7 @@ def train(
 
     The step of a continuous flow is halved as soon as that matters: when it changes the log weights by a tenth of their spread or
     more, or when the loss lies below its bound `-log Z`, because training then exploits the integrator. In the second case it
-    continues from the best model so far.
+    continues from the best model so far. A step after which the loss is much larger is taken back, see `guard`.
 
     `lattice_flows.train` is the same with settings as keywords.
 
@@ -110,7 +110,7 @@ class Trainer:
         if settings.init_from is not None:
             self.begin_with(settings.init_from)
 
-    def _step_of(self, optimizer: Optimizer | None = None) -> TrainingStep:
+    def _step_of(self, optimizer: Guarded | None = None) -> TrainingStep:
         target = self._forward.fields if self._forward is not None and self._settings.forward_share else None
         return TrainingStep(self._flow, self._action, self._settings, self._strategy, optimizer, target)
 
@@ -159,10 +159,15 @@ class Trainer:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
                 self._conditions.begin_step(state.step, own=forward)
                 loss = self._train_step(sub_seed(self._seed, "training", state.step), name)
-                check_finite(loss, settings, state)
-                losses += [] if forward else [loss]
+                if taken_back := self._train_step.taken_back:
+                    self._progress.info(f"at step {state.step}, the loss became {loss:.6g}: the last step is taken back")
+                    check_length(self._train_step.optimizer.length, loss, settings, state)
+                else:
+                    check_finite(loss, settings, state)
+                unknown = forward or taken_back
+                losses += [] if unknown else [loss]
                 state.step += 1
-                self._records.step(state.step, math.nan if forward else loss, time.perf_counter() - start)
+                self._records.step(state.step, math.nan if unknown else loss, time.perf_counter() - start)
                 bar.advance(status=self._status(loss))
                 if state.step % settings.evaluate_every == 0 or state.step == settings.steps:
                     state.seconds, compiled = time.perf_counter() - start, state.compile_seconds
@@ -236,6 +241,7 @@ class Trainer:
             halve_the_step(flow)
             state.halvings += 1
             self._train_step = self._step_of(self._train_step.optimizer)
+            self._train_step.optimizer.forget()
             self._prepare()
             losses = []
 

@@ -8,6 +8,7 @@ from small import coarse_flow, weights_of
 
 from lattice_flows.io.arrays import CheckpointError, Checkpoints
 from lattice_flows.training.evaluation import Evaluation
+from lattice_flows.training.guard import Guarded
 from lattice_flows.training.optimizers import Adam
 from lattice_flows.training.state import TrainingState
 
@@ -18,7 +19,7 @@ def evaluation(step, ess, **known):
 
 def some_state():
     flow = coarse_flow(steps=3)
-    optimizer = Adam(flow.trainable_variables, lambda updates: 0.1)
+    optimizer = Guarded(Adam(flow.trainable_variables, lambda updates: 0.1), flow.trainable_variables)
     state = TrainingState(step=20, seconds=2.5, compile_seconds=1.5, earlier_seconds=7.0, halvings=1)
     for index, (ess, kl) in enumerate(((0.4, 0.2), (0.6, 0.3)), 1):
         for variable in (*flow.variables, *optimizer.variables):
@@ -44,7 +45,7 @@ def test_a_checkpoint_gives_back_everything(tmp_path):
     for field in dataclasses.fields(TrainingState):
         np.testing.assert_equal(getattr(found, field.name), getattr(state, field.name), err_msg=field.name)
     other = coarse_flow()
-    other_optimizer = Adam(other.trainable_variables, lambda updates: 0.1)
+    other_optimizer = Guarded(Adam(other.trainable_variables, lambda updates: 0.1), other.trainable_variables)
     found.give(other, other_optimizer)
     assert other.integration_steps == flow.integration_steps
     for one, two in zip((*flow.variables, *optimizer.variables), (*other.variables, *other_optimizer.variables), strict=True):
@@ -55,12 +56,13 @@ def test_a_state_that_does_not_fit_changes_nothing():
     state, *_ = some_state()
     other = coarse_flow()
     before, steps = weights_of(other), other.integration_steps
-    smaller = Adam(other.trainable_variables[:1], lambda updates: 0.1)
+    some = other.trainable_variables[:1]
+    smaller = Guarded(Adam(some, lambda updates: 0.1), some)
     with pytest.raises(CheckpointError, match=r"another optimizer than Adam: continue with the optimizer that it was written with"):
         state.give(other, smaller)
     state.weights.popitem()
     with pytest.raises(CheckpointError, match="the weights belong to another flow"):
-        state.give(other, Adam(other.trainable_variables, lambda updates: 0.1))
+        state.give(other, Guarded(Adam(other.trainable_variables, lambda updates: 0.1), other.trainable_variables))
     np.testing.assert_equal(weights_of(other), before)
     assert other.integration_steps == steps != state.integration_steps
 
@@ -85,7 +87,7 @@ def test_a_checkpoint_from_before_the_divergence_was_known_is_resumed(tmp_path):
     row = dict(zip(Evaluation._fields, (10, -1.5, 0.6, 0.5, 3.0, 0.0, 0.1, 2.0), strict=False))
     state = {"step": 20, "evaluations": [row, row | {"step": 20, "ess": 0.4}]}
     arrays = {"weights/a": np.ones(2), "best_weights/a": np.zeros(2), "optimizer/0": np.ones(1)}
-    Checkpoints(tmp_path).save(20, arrays, {"format": 2, "state": state})
+    Checkpoints(tmp_path).save(20, arrays, {"format": 3, "state": state})
     found = TrainingState.latest(tmp_path, print)
     assert found.best.step == 10 and found.judgement is None
     np.testing.assert_array_equal(found.best_weights["a"], np.zeros(2))

@@ -1,0 +1,95 @@
+"""Training steps that lead astray are taken back."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from lattice_flows.training.optimizers import Optimizer
+
+__all__ = ["Guarded"]
+
+# A step leads astray if the loss rises by more than this, and by more than so many standard errors of it.
+_LARGEST_RISE, _SIGMAS = 1.0, 10.0
+# What a step that leads astray makes of the next ones, and what every good step makes of them, up to their full length.
+_SHORTER, _LONGER = 0.5, 1.1
+_ANY = np.finfo(np.float64).max  # the limit of the loss before there is one; checkpoints hold finite numbers
+
+
+class Guarded:
+    """An optimiser, one step of which is taken back where the next batch shows that the loss has become much larger.
+
+    A step in a metric that is known from few samples, or at too large a learning rate, can lose all that a flow has learned. The
+    weights then go back to where they were, and the next steps are half as long; every good step lets them grow again. The loss is
+    a relative entropy up to log Z, so a rise by 1 is a catastrophe for any flow that is worth training.
+
+    Args:
+      optimizer: makes the steps.
+      weights: of the flow, float32 variables.
+
+    Attributes:
+      optimizer: as given.
+      needs_fisher: see `Optimizer`.
+      variables: the state, first that of the optimiser.
+    """
+
+    def __init__(self, optimizer: Optimizer, weights: Sequence[tf.Variable]):
+        self.optimizer, self.needs_fisher, self._weights = optimizer, optimizer.needs_fisher, weights
+        self._before = tf.Variable(_joined(weights), name="before")
+        self._limit = tf.Variable(_ANY, dtype=tf.float64, name="limit")
+        self._length = tf.Variable(1.0, name="length")
+        self.variables = [*optimizer.variables, self._before, self._limit, self._length]
+
+    @property
+    def length(self) -> float:
+        """The length of steps, relative to those of the optimiser."""
+        return float(self._length)
+
+    def forget(self) -> None:
+        """Lets the next step begin anew, after the weights or the loss have changed by other means."""
+        self._limit.assign(_ANY)
+
+    def apply(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Makes a step, or takes the last one back. Call it like `Optimizer.apply`.
+
+        Args:
+          loss: mean over the batch, before this step.
+          error: its standard error.
+          parts: what the optimiser takes.
+
+        Returns:
+          whether the last step was taken back.
+        """
+        astray = (self._limit < _ANY) & ~(loss <= self._limit)  # so a loss that is no number is astray, too
+        tf.cond(astray, self._take_back, lambda: self._go_on(loss, error, parts))
+        return astray
+
+    def unguarded(self, parts: Sequence[tf.Tensor]) -> None:
+        """Makes a step whose loss cannot be compared with that of others."""
+        self.optimizer.apply(*parts)
+
+    def _take_back(self) -> tf.Tensor:
+        self._assign(self._before)
+        self._length.assign(_SHORTER * self._length)
+        return tf.constant(0)
+
+    def _go_on(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        self._before.assign(_joined(self._weights))
+        self._limit.assign(loss + _LARGEST_RISE + _SIGMAS * error)
+        self.optimizer.apply(*parts)
+        tf.cond(self._length < 1, self._shorten, lambda: tf.constant(0))
+        return tf.constant(0)
+
+    def _shorten(self) -> tf.Tensor:
+        self._assign(self._before + self._length * (_joined(self._weights) - self._before))
+        self._length.assign(tf.minimum(_LONGER * self._length, 1.0))
+        return tf.constant(0)
+
+    def _assign(self, joined: tf.Tensor) -> None:
+        sizes = [weight.shape.num_elements() for weight in self._weights]
+        for weight, part in zip(self._weights, tf.split(joined, sizes), strict=True):
+            weight.assign(tf.reshape(part, weight.shape))
+
+
+def _joined(weights: Sequence[tf.Variable]) -> tf.Tensor:
+    return tf.concat([tf.reshape(weight, [-1]) for weight in weights], axis=0)
