@@ -8,32 +8,38 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from lattice_flows.config import CONFIGS
+from lattice_flows.actions import ACTIONS, Action
+from lattice_flows.config import SamplerConfig
 from lattice_flows.flows import load_weights
 from lattice_flows.importance import WeightedSampler
+from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.result import Result
 from lattice_flows.paper.cases import Case
-from lattice_flows.paper.ingredients import stored
-from lattice_flows.paper.records import COST, record_file, write_record
-from lattice_flows.paper.references import baselines
-from lattice_flows.pipeline import build_model
-from lattice_flows.production import flow_proposals
+from lattice_flows.paper.ingredients import stored_flows
+from lattice_flows.paper.records import COST, read_record, record_file, write_record
+from lattice_flows.paper.references import samplers
+from lattice_flows.pipeline import build_model, recorded_config
+from lattice_flows.production import baseline_run, flow_proposals, measure_run
 from lattice_flows.progress import Progress
 from lattice_flows.samplers import SAMPLERS, IndependenceMetropolis, Sampler, run_chain
 
-__all__ = ["FLOWS", "OBSERVABLE", "measure", "record"]
+__all__ = ["OBSERVABLE", "curves", "measure", "record"]
 
-FLOWS = ("affine", "continuous")
-BASELINES = ("hmc", "metropolis")
+_BASELINES = ("hmc", "fourier_hmc", "cluster", "metropolis")
 # The slowest of the usual observables for local algorithms.
 OBSERVABLE = "two_point_susceptibility"
 _THERMALISATION, _THINNING = 200, 10
+# Of a run that measures tau_int where no reference knows it.
+_SHORT = {"chains": 64, "updates": 1000, "successive": 1000, "thinning": 1, "thermalisation": 200}
+_LARGEST_FOR_METROPOLIS = 14  # extent; beyond, that run is too short for its tau_int
 _HEAD = "Cost of an update of each sampler; written by scripts/benchmark.py --cost."
 
 
 def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, float]]:
-    """Times updates of both flows, HMC and local Metropolis on an ensemble, in turn, after compilation.
+    """Times updates of flows, HMC, clusters and local Metropolis on an ensemble, in turn, after compilation.
 
-    Flows are those of `paper/trained`; tau_int of chi_2 is that of `paper/results` and `paper/references.yaml`.
+    Flows are those of `paper/trained`; tau_int of chi_2 is that of `paper/results` and `paper/references.yaml`. For baselines without
+    a reference, 64 chains of 1000 updates measure it.
 
     Args:
       table: the ensemble.
@@ -44,20 +50,24 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
       sampler -> milliseconds_per_update (median over the rounds), tau_int of chi_2 in updates, and training_seconds.
     """
     case, turns, rows = Case(table), {}, {}
-    for name in FLOWS:
-        config = case.configuration([CONFIGS / "flows" / f"{name}.yaml"])
-        flow, action = build_model(config)
-        summary = load_weights(case.weights(name), flow)["summary"]
-        proposals = flow_proposals(flow, action, batch_size=config.chain.batch_size, seed=config.seed, progress=progress)
-        turns[name] = _flow_turn(proposals)
-        tau_int = stored(name, case).estimate(OBSERVABLE).tau_int
-        rows[name] = {"tau_int": tau_int, "training_seconds": summary["seconds"]}
     config = case.configuration()
-    known = baselines([table])
-    for name in BASELINES:
-        turns[name] = _turn(SAMPLERS.build(config.samplers[name].component(name), action), 200)
-        tau_int, _ = known[table, name].chain["tau_int_of_updates"][OBSERVABLE]
-        rows[name] = {"tau_int": tau_int, "training_seconds": 0.0}
+    for result in stored_flows(table):
+        weights = case.weights(result.flow)
+        flow, action = build_model(recorded_config(weights))
+        summary = load_weights(weights, flow)["summary"]
+        proposals = flow_proposals(flow, action, batch_size=config.chain.batch_size, seed=config.seed, progress=progress)
+        turns[result.flow] = _flow_turn(proposals)
+        training = summary["seconds"] + summary["earlier_seconds"]
+        rows[result.flow] = {"tau_int": result.estimate(OBSERVABLE).tau_int, "training_seconds": training}
+    action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
+    known = samplers(action.lattice.shape, config.action.model_dump())
+    for name in _BASELINES:
+        if name == "metropolis" and max(action.lattice.shape) > _LARGEST_FOR_METROPOLIS:
+            continue
+        settings = config.sampler(name)
+        turns[name] = _turn(SAMPLERS.build(settings.component(name), action), 200)
+        result = known.get(name) or _short(name, action, settings, config.seed, progress)
+        rows[name] = {"tau_int": result.chain["tau_int_of_updates"][OBSERVABLE][0], "training_seconds": 0.0}
     times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(rounds):
         for name, turn in turns.items():
@@ -82,6 +92,21 @@ def record(found: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path | 
     machine = {"machine": f"{os.cpu_count()} CPUs, {platform.platform()}", "tensorflow": version("tensorflow")}
     write_record(path, _HEAD, machine | {"ensembles": {table: dict(rows) for table, rows in found.items()}}, sort_keys=False)
     return path
+
+
+def curves(path: Path = COST) -> dict[str, dict[int, float]]:
+    """Sampler -> L -> milliseconds for an independent value of `OBSERVABLE`, without training, from a record."""
+    found: dict[str, dict[int, float]] = {}
+    for table, rows in read_record(path)["ensembles"].items():
+        extent = max(Case(table).configuration().lattice.shape)
+        for sampler, row in rows.items():
+            found.setdefault(sampler, {})[extent] = 2 * row["tau_int"] * row["milliseconds_per_update"]
+    return found
+
+
+def _short(name: str, action: Action, settings: SamplerConfig, seed: int, progress: Progress) -> Result:
+    with baseline_run(name, action, settings.model_copy(update=_SHORT), seed=seed, progress=progress) as ensemble:
+        return measure_run(ensemble, action, progress)
 
 
 def _flow_turn(proposals: WeightedSampler) -> Callable[[], float]:

@@ -12,7 +12,17 @@ from lattice_flows.measurement.result import Result
 from lattice_flows.paper.records import REFERENCES, read_record, record_file, write_record
 from lattice_flows.reading import read_yaml, reading
 
-__all__ = ["baselines", "checked", "common_network", "critical_coupling", "published", "record", "reference", "samplers"]
+__all__ = [
+    "baselines",
+    "checked",
+    "common_network",
+    "critical_coupling",
+    "published",
+    "published_ess",
+    "record",
+    "reference",
+    "samplers",
+]
 
 _PUBLISHED = Path(__file__).with_name("published.yaml")
 _WAIT = 60.0  # seconds, for other baselines that are being recorded
@@ -135,6 +145,11 @@ def _check_physics(path: Path, entries: Mapping[str, Any], name: str, physics: t
                     f"{path} has {sampler} under {name!r} on the lattice {shape} with {action}, not on {physics[0]} with "
                     f"{physics[1]}: give this one a name of its own by --name"
                 )
+
+
+def published_ess() -> dict[str, dict[int, float]]:
+    """The effective sample sizes of flows on the paper's line of constant physics that others have published: label -> L -> ESS."""
+    return _published()["effective_sample_sizes"]
 
 
 @functools.cache

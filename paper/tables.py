@@ -1,5 +1,6 @@
 """All tables of the reproduction, as Markdown."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -33,6 +34,7 @@ __all__ = [
     "progress_table",
     "summary",
     "variants_table",
+    "volume_table",
 ]
 
 # Seconds of training.
@@ -107,6 +109,19 @@ def dimensions_table(results: Sequence[Result]) -> str:
         quality = [f"{chain[name]:.3f}" for name in ("acceptance", "ess")]
         about = [result.table, *_physics(result), result.flow, training["parameters"], *quality, seconds]
         rows.append([*about, *shown, _worst(result.checks)])
+    return text_table(columns.split(", "), rows, compact=True)
+
+
+def volume_table(results: Sequence[Result]) -> str:
+    """Flows on lattices of growing volume, with `-log(ESS) / V`, which the volume does not change where a flow is equally good."""
+    columns = "ensemble, lattice, m2, lam, flow, parameters, training [s], acceptance, ESS, 10^5 -log(ESS) / V"
+    rows = []
+    for result in results:
+        training, ess = result.training, result.chain["ess"]
+        seconds = f"{training['seconds'] + training.get('earlier_seconds', 0.0):.0f}"
+        about = [result.table, *_physics(result), result.flow, training["parameters"], seconds]
+        per_site = -math.log(ess) / math.prod(result.lattice_shape)
+        rows.append([*about, f"{result.chain['acceptance']:.3f}", f"{ess:.4f}", f"{1e5 * per_site:.2f}"])
     return text_table(columns.split(", "), rows, compact=True)
 
 

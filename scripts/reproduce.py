@@ -27,14 +27,16 @@ _OF_TRAINING = {
     "because": "nothing is trained then",
 }
 _NOT_OF_SCANS = ("flow", "init_from", "forward_samples", "report", "chain_length")
+_NOT_OF_VOLUMES = ("table", "quick", "pretrained", "resume", *_NOT_OF_SCANS, *_OF_TRAINING["excludes"], "seed")
 _NOTHING = {"excludes": ("report", "quick", "pretrained", *(flag.name for flag in _RUN)), "because": "nothing is run then"}
 FLAGS = (
     Flag("table", "what to run", _WHAT, list, [], choices=(*TABLES, *LARGER, *DIMENSIONS, *GROUPS)),
     Flag(
         "figure",
         "what to run",
-        "figure of the paper, with the flows that it needs; or scan, which is curves through the transition",
-        choices=(*map(str, FIGURES), "all", "scan"),
+        "figure of the paper, with the flows that it needs; scan, which is curves through the transition; or volume, which is how far "
+        "flows reach by stored numbers",
+        choices=(*map(str, FIGURES), "all", "scan", "volume"),
         **_OF_ENSEMBLES,
     ),
     Flag("report", "what to run", "write report.html, one self-contained page", bool, False),
@@ -52,8 +54,10 @@ def main(flags) -> int:
     if not flags.table and flags.figure is None:
         raise UsageError("nothing to do: give --table, such as E4, or --figure, such as 5, or all for either")
     tables = expanded(flags.table)
-    scanning = flags.figure == "scan"
-    if flags.figure and (flags.table if scanning else flags.stored):
+    scanning, of_volumes = flags.figure == "scan", flags.figure == "volume"
+    if of_volumes and (given := [name for name in _NOT_OF_VOLUMES if getattr(flags, name)]):
+        raise UsageError(f"--figure volume goes without --{given[0]}: it is drawn from stored results")
+    if flags.figure and not of_volumes and (flags.table if scanning else flags.stored):
         raise UsageError(f"--figure {flags.figure} goes without {'--table' if scanning else '--stored'}: leave one of them out")
     if scanning and (given := [name for name in _NOT_OF_SCANS if getattr(flags, name)]):
         raise UsageError(f"--figure scan goes without --{given[0]}: every flow there grows from the last")
@@ -61,10 +65,13 @@ def main(flags) -> int:
     changes = command_line.overrides(flags, common_dimension(tables) if flags.lattice_size else 2)
     progress = Progress()
     with progress.meanwhile("loading TensorFlow"):
-        from lattice_flows.paper import scan
+        from lattice_flows.paper import scan, volume
         from lattice_flows.paper.reproduction import reproduce, show_stored
         from lattice_flows.training.devices import choose_strategy
 
+    if of_volumes:
+        volume.reproduce(flags.out, progress)
+        return exit_codes.of(True)
     strategy, board = choose_strategy(flags.device), command_line.board(flags)
     how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained, "board": board}
     if scanning:

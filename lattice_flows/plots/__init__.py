@@ -15,6 +15,7 @@ from lattice_flows.plots.films import Film, animation
 from lattice_flows.plots.observables import against_coupling, errors_against_number, observables_against_extent
 from lattice_flows.plots.style import save
 from lattice_flows.plots.training import quality_against, training_history
+from lattice_flows.plots.volume import reach
 from lattice_flows.plots.weights import action_against_log_q, log_weight_histogram
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "log_weight_histogram",
     "observables_against_extent",
     "quality_against",
+    "reach",
     "rejection_histogram",
     "save",
     "training_history",

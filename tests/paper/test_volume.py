@@ -1,0 +1,37 @@
+"""How far flows reach: that the figure shows the stored numbers; how it looks is for the eye."""
+
+import math
+
+import pytest
+
+from lattice_flows.paper import cost, volume
+from lattice_flows.paper.cases import Case
+from lattice_flows.paper.ingredients import stored
+from lattice_flows.progress import Progress
+
+
+def lines(axes):
+    return {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in axes.get_lines()}
+
+
+def test_the_figure_shows_the_stored_numbers():
+    left, right = volume.draw().figure.axes
+    shown = lines(left)
+    assert shown["affine"][14] == stored("affine", Case("E5")).chain["ess"]
+    assert {6, 8, 10, 12, 14} <= set(shown["continuous"]) and shown["arXiv:2207.00283"] == {32: 0.9038}
+    assert lines(right) == cost.curves()
+
+
+def test_the_figure_and_its_numbers_are_written(tmp_path):
+    volume.reproduce(tmp_path, Progress(quiet=True))
+    assert (tmp_path / "figures" / "volume.pdf").exists()
+    text = (tmp_path / "figures" / "volume.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| E5 |") and "affine" in line]
+    per_site = -math.log(stored("affine", Case("E5")).chain["ess"]) / 14**2
+    assert float(row.split("|")[-2]) == pytest.approx(1e5 * per_site, abs=0.01)
+
+
+def test_the_cost_of_an_independent_value(tmp_path):
+    rows = {"hmc": {"milliseconds_per_update": 0.02, "tau_int": 2.0, "training_seconds": 0.0}}
+    path = cost.record({"E1": rows, "L32": rows}, tmp_path / "cost.yaml")
+    assert cost.curves(path) == {"hmc": {6: pytest.approx(0.08), 32: pytest.approx(0.08)}}
