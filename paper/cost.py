@@ -38,8 +38,8 @@ _HEAD = "Cost of an update of each sampler; written by scripts/benchmark.py --co
 def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, float]]:
     """Times updates of flows, HMC, clusters and local Metropolis on an ensemble, in turn, after compilation.
 
-    Flows are those of `paper/trained`; tau_int of chi_2 is that of `paper/results` and `paper/references.yaml`. For baselines without
-    a reference, 64 chains of 1000 updates measure it.
+    Flows are those of `paper/trained`; tau_int of chi_2 is that of `paper/results` and `paper/references.yaml`. For baselines
+    without a reference, 64 chains of 1000 updates measure it.
 
     Args:
       table: the ensemble.

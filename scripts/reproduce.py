@@ -34,8 +34,8 @@ FLAGS = (
     Flag(
         "figure",
         "what to run",
-        "figure of the paper, with the flows that it needs; scan, which is curves through the transition; or volume, which is how far "
-        "flows reach by stored numbers",
+        "figure of the paper, with the flows that it needs; scan, which is curves through the transition; or volume, which is "
+        "how far flows reach by stored numbers",
         choices=(*map(str, FIGURES), "all", "scan", "volume"),
         **_OF_ENSEMBLES,
     ),
