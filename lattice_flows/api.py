@@ -86,7 +86,7 @@ def train(
       ConfigError: an unknown key, or a value that cannot be used.
       DeviceError: a device that is not available or does not hold the flow.
       RunError: the run folder is in use or cannot be written.
-      TrainingDiverged: a loss that is not finite; lower the learning rate.
+      TrainingDiverged: steps that lead astray at any length; lower the learning rate.
     """
     plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
     training, seed = _checked(TrainingConfig, {"steps": steps, **plain}, "train"), _seed(seed, "train")

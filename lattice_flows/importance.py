@@ -31,7 +31,9 @@ __all__ = [
 ]
 
 _AHEAD = 2  # batches
-_LEAST_GAIN = 0.5  # of half the step: an error of fourth order falls to a sixteenth
+# Half the step is useless if it leaves more than this of the error, which falls to a sixteenth in fourth order. What is left is
+# taken for rounding at once where it is so small, relative to the tolerance.
+_LEAST_GAIN, _ROUNDING = 0.5, 10.0
 _FEWEST_OF_A_TAIL = 25  # samples, of which PSIS fits the largest fifth
 
 
@@ -141,15 +143,16 @@ class WeightedSampler:
           info: receives a line for every halving.
 
         Returns:
-          the first sampler that is accurate; this one, for an exact flow.
+          the first sampler that is accurate, or the one where half the step no longer helps; this one, for an exact flow.
         """
-        sampler, before = self, np.inf
+        sampler, before, useless = self, np.inf, 0
         while (finer := sampler.refined()) is not None:
             sampler.integration_error = integration_error(*(each.log_weights(samples, "integration") for each in (sampler, finer)))
             if (mean := sampler.integration_error["mean"]) <= tolerance:
                 break
-            if mean > _LEAST_GAIN * before:
-                info(f"the integration error of log weights is {mean:.1e} on average, and half the step is no better: rounding")
+            useless += mean > _LEAST_GAIN * before
+            if useless > 1 or (useless and mean < _ROUNDING * tolerance):
+                info(f"the integration error of log weights is {mean:.1e} on average, and half the step is no better")
                 break
             before = mean
             info(f"the integration error of log weights is {mean:.1e} on average: halving the step")

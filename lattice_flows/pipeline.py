@@ -131,7 +131,7 @@ def train_run(
       ConfigError: a part of the configuration that cannot be built.
       RunError: the folder is in use, by another process too, belongs to another configuration, or cannot be written.
       CheckpointError: every checkpoint is damaged, or the weights to begin with are missing or do not fit.
-      TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
+      TrainingDiverged: steps that lead astray at any length, or an integrator that is exploited at every step size.
     """
     progress = progress or Progress(quiet=True)
     with progress.meanwhile("building the flow"):

@@ -14,7 +14,7 @@ from lattice_flows.flows import load_weights
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.result import Result
-from lattice_flows.paper.cases import Case
+from lattice_flows.paper.cases import LARGER, TABLES, Case
 from lattice_flows.paper.ingredients import stored_flows
 from lattice_flows.paper.records import COST, read_record, record_file, write_record
 from lattice_flows.paper.references import samplers
@@ -60,13 +60,13 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
         training = summary["seconds"] + summary["earlier_seconds"]
         rows[result.flow] = {"tau_int": result.estimate(OBSERVABLE).tau_int, "training_seconds": training}
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
-    known = samplers(action.lattice.shape, config.action.model_dump())
+    references = samplers(action.lattice.shape, config.action.model_dump())
     for name in _BASELINES:
         if name == "metropolis" and max(action.lattice.shape) > _LARGEST_FOR_METROPOLIS:
             continue
         settings = config.sampler(name)
         turns[name] = _turn(SAMPLERS.build(settings.component(name), action), 200)
-        result = known.get(name) or _short(name, action, settings, config.seed, progress)
+        result = references.get(name) or _short(name, action, settings, config.seed, progress)
         rows[name] = {"tau_int": result.chain["tau_int_of_updates"][OBSERVABLE][0], "training_seconds": 0.0}
     times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(rounds):
@@ -95,9 +95,14 @@ def record(found: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path | 
 
 
 def curves(path: Path = COST) -> dict[str, dict[int, float]]:
-    """Sampler -> L -> milliseconds for an independent value of `OBSERVABLE`, without training, from a record."""
+    """Sampler -> L -> milliseconds for an independent value of `OBSERVABLE`, without training, from a record.
+
+    Of the paper's line of constant physics alone.
+    """
     found: dict[str, dict[int, float]] = {}
     for table, rows in read_record(path)["ensembles"].items():
+        if table not in (*TABLES, *LARGER):
+            continue
         extent = max(Case(table).configuration().lattice.shape)
         for sampler, row in rows.items():
             found.setdefault(sampler, {})[extent] = 2 * row["tau_int"] * row["milliseconds_per_update"]

@@ -1,6 +1,7 @@
 """Training steps that lead astray are taken back."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +12,7 @@ __all__ = ["Guarded"]
 
 # A step leads astray if the loss rises by more than this, and by more than so many standard errors of it.
 _LARGEST_RISE, _SIGMAS = 1.0, 10.0
-# What a step that leads astray makes of the next ones, and what every good step makes of them, up to their full length.
+# What a step that leads astray makes of the next ones, and what each of these makes of those after it, up to the full length.
 _SHORTER, _LONGER = 0.5, 1.1
 _ANY = np.finfo(np.float64).max  # the limit of the loss before there is one; checkpoints hold finite numbers
 
@@ -20,8 +21,8 @@ class Guarded:
     """An optimiser, one step of which is taken back where the next batch shows that the loss has become much larger.
 
     A step in a metric that is known from few samples, or at too large a learning rate, can lose all that a flow has learned. The
-    weights then go back to where they were, and the next steps are half as long; every good step lets them grow again. The loss is
-    a relative entropy up to log Z, so a rise by 1 is a catastrophe for any flow that is worth training.
+    weights then go back to where they were, and the next steps are half as long; every step from there on lets them grow again. The
+    loss is the reverse Kullback-Leibler divergence up to log Z, so a rise by 1 is a catastrophe for a flow that is worth training.
 
     Args:
       optimizer: makes the steps.
@@ -43,7 +44,7 @@ class Guarded:
     @property
     def length(self) -> float:
         """The length of steps, relative to those of the optimiser."""
-        return float(self._length)
+        return float(self._length.numpy())
 
     def forget(self) -> None:
         """Lets the next step begin anew, after the weights or the loss have changed by other means."""
@@ -60,17 +61,34 @@ class Guarded:
         Returns:
           whether the last step was taken back.
         """
-        astray = (self._limit < _ANY) & ~(loss <= self._limit)  # so a loss that is no number is astray, too
+        sound = tf.math.is_finite(tf.add_n([tf.reduce_sum(part) for part in parts]))
+        astray = self._is_astray(loss) | (self._is_known() & ~sound)
         tf.cond(astray, self._take_back, lambda: self._go_on(loss, error, parts))
         return astray
 
     def unguarded(self, parts: Sequence[tf.Tensor]) -> None:
-        """Makes a step whose loss cannot be compared with that of others."""
+        """Makes a step that the next loss does not judge, as when the two cannot be compared."""
+        self.forget()
         self.optimizer.apply(*parts)
+
+    def judge(self, loss: float) -> bool:
+        """Takes the last step back where it led to a loss that is too large, and returns whether it did. Call it eagerly."""
+        astray = bool(self._is_astray(loss))
+        if astray:
+            self._take_back()
+        return astray
+
+    def _is_known(self) -> tf.Tensor:
+        return self._limit < _ANY
+
+    def _is_astray(self, loss: Any) -> tf.Tensor:
+        return self._is_known() & ~(loss <= self._limit)  # so a loss that is no number is astray, too
 
     def _take_back(self) -> tf.Tensor:
         self._assign(self._before)
         self._length.assign(_SHORTER * self._length)
+        # The next loss, of the same weights as the one before, is the new reference: that one may have been low by chance.
+        self.forget()
         return tf.constant(0)
 
     def _go_on(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:

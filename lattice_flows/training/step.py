@@ -13,13 +13,14 @@ from lattice_flows.flows import Flow
 from lattice_flows.progress import Progress
 from lattice_flows.training.chunks import in_chunks
 from lattice_flows.training.guard import Guarded
-from lattice_flows.training.objectives import ESTIMATORS, LOSSES, forward_kl
+from lattice_flows.training.objectives import ESTIMATORS, LOSSES, forward_kl, reverse_kl
 from lattice_flows.training.optimizers import OPTIMIZERS
 from lattice_flows.training.schedules import learning_rate_schedule
 
 __all__ = ["FORWARD_KL", "TrainingStep", "loss_at", "losses_from"]
 
 FORWARD_KL = "forward_kl"
+_SMALLEST_GUARDED = 16  # samples of a batch
 
 
 def loss_at(settings: TrainingConfig, step: int) -> str:
@@ -44,8 +45,8 @@ def losses_from(settings: TrainingConfig, step: int) -> list[str]:
 class TrainingStep:
     """One optimisation step, split over the replicas of a strategy, which is taken back where it leads astray, see `Guarded`.
 
-    The losses of a conditioned flow at different couplings, and those of forward KL, tell nothing about the step before; such steps
-    are not guarded.
+    Only steps down reverse KL of one target are guarded, in batches whose noise is known: other losses may let reverse KL rise, and
+    those at different couplings of a conditioned flow cannot be compared.
 
     The batch of prior samples depends on the seed alone, and every replica transforms its share of it. So the number of devices
     does not change the result.
@@ -117,10 +118,10 @@ class TrainingStep:
         def step(seed: tf.Tensor, loss: str) -> tuple[tf.Tensor, tf.Tensor]:
             mean, square, *parts = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed, loss)))
             with strategy.scope():
-                if loss == FORWARD_KL or flow.condition is not None:
+                if losses.get(loss) is not reverse_kl or flow.condition is not None or batch < _SMALLEST_GUARDED:
                     self.optimizer.unguarded(parts)
                     return mean, tf.constant(False)
-                error = tf.sqrt(tf.maximum(square - mean**2, 0) / batch)
+                error = tf.sqrt(tf.maximum(square - mean**2, 0) / (batch - 1))
                 return mean, self.optimizer.apply(mean, error, parts)
 
         self._step = step

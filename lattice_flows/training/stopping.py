@@ -52,10 +52,10 @@ def check_finite(loss: float, settings: TrainingConfig, state: TrainingState) ->
 
 
 def check_length(length: float, loss: float, settings: TrainingConfig, state: TrainingState) -> None:
-    """Refuses to go on where steps were taken back again and again, until hardly anything is left of them.
+    """Refuses to go on where steps were taken back again and again, until hardly anything would be left of them.
 
     Args:
-      length: of the next steps, relative to those of the optimiser.
+      length: of the next step, relative to those of the optimiser.
       loss: that the last step led to.
       settings: of the training.
       state: of the training.
@@ -64,9 +64,7 @@ def check_length(length: float, loss: float, settings: TrainingConfig, state: Tr
       TrainingDiverged: with the state that is kept, and what to change.
     """
     if length < _SHORTEST:
-        raise _diverged(
-            f"steps of {length:.1g} of their length still lead astray, to a loss of {loss:g} at step {state.step}", settings, state
-        )
+        raise _diverged(f"the loss became {loss:g} at step {state.step}, although steps had become ever shorter", settings, state)
 
 
 def _diverged(found: str, settings: TrainingConfig, state: TrainingState) -> TrainingDiverged:

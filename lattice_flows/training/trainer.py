@@ -67,7 +67,7 @@ def train(
       ConfigError: settings that cannot be used, or samples of another target.
       RunError: the run directory cannot be written.
       CheckpointError: every checkpoint is damaged, or the weights to begin with are missing or do not fit.
-      TrainingDiverged: a loss that is not finite, or an integrator that is exploited at every step size.
+      TrainingDiverged: steps that lead astray at any length, or an integrator that is exploited at every step size.
     """
     trainer = Trainer(flow, action, settings, seed=seed, strategy=strategy, progress=progress)
     if run is not None:
@@ -160,8 +160,7 @@ class Trainer:
                 self._conditions.begin_step(state.step, own=forward)
                 loss = self._train_step(sub_seed(self._seed, "training", state.step), name)
                 if taken_back := self._train_step.taken_back:
-                    self._progress.info(f"at step {state.step}, the loss became {loss:.6g}: the last step is taken back")
-                    check_length(self._train_step.optimizer.length, loss, settings, state)
+                    self._say_taken_back(loss)
                 else:
                     check_finite(loss, settings, state)
                 unknown = forward or taken_back
@@ -227,6 +226,9 @@ class Trainer:
         state, flow = self._state, self._flow
         while True:
             log_weight, finer = self._evaluator.log_weights(len(state.evaluations))
+            if self._train_step.optimizer.judge(loss := -float(np.mean(log_weight))):
+                self._say_taken_back(loss)
+                continue
             check_finite(float(np.sum(log_weight)), self._settings, state)
             if finer is None:
                 return log_weight, 0.0
@@ -244,6 +246,10 @@ class Trainer:
             self._train_step.optimizer.forget()
             self._prepare()
             losses = []
+
+    def _say_taken_back(self, loss: float) -> None:
+        self._progress.info(f"at step {self._state.step}, the loss became {loss:.6g}: the last step is taken back")
+        check_length(self._train_step.optimizer.length, loss, self._settings, self._state)
 
     def _finish(self, stopped: str) -> Summary:
         state = self._state
