@@ -288,11 +288,8 @@ def _convolved(modes: tf.Tensor, spectra: tf.Tensor) -> tf.Tensor:
 
 
 def _summed(functions: tf.Tensor) -> tf.Tensor:
-    """Sums over sites, `[functions, n, *axes]` -> `[functions, n]`, in float64: they grow with the volume, and log weights do not.
-
-    Those along the last axis are short, and much faster in the type of the functions.
-    """
-    rows = tf.cast(tf.reduce_sum(functions, axis=-1), tf.float64)
+    """Sums over sites, `[functions, n, *axes]` -> `[functions, n]`, in float64, since they grow with the volume."""
+    rows = tf.cast(tf.reduce_sum(functions, axis=-1), tf.float64)  # short sums are exact enough, and much faster
     return tf.reduce_sum(rows, axis=list(range(2, len(rows.shape))))
 
 

@@ -91,6 +91,7 @@ class TrainingStep:
                 weights = flow.trainable_variables
                 optimizer = Guarded(OPTIMIZERS.build(settings.optimizer, weights, self.rate), weights)
         self.optimizer = optimizer
+        self._variables = [*flow.trainable_variables, *optimizer.variables]
 
         @tf.function(jit_compile=True)
         def estimate(seed: tf.Tensor, replica: Any, loss: str) -> list[tf.Tensor]:
@@ -127,12 +128,15 @@ class TrainingStep:
         self._step = step
 
     def prepare(self, losses: Iterable[str], seed: np.ndarray, progress: Progress) -> None:
-        """Makes a step with each of some losses, and shows that it is traced and compiled. It changes the weights."""
+        """Makes a step with each of some losses, shows that it is traced and compiled, and takes it back."""
+        before = [variable.numpy() for variable in self._variables]
         for loss in losses:
             with progress.working(f"tracing the training step (loss {loss})"):
                 self._step.get_concrete_function(tf.constant(seed), loss)
             with progress.working(f"compiling the training step (loss {loss})"):
                 self(seed, loss)
+        for variable, value in zip(self._variables, before, strict=True):
+            variable.assign(value)
 
     def __call__(self, seed: np.ndarray, loss: str | None = None) -> float:
         """Makes one step.

@@ -6,7 +6,7 @@ from lattice_flows.config import TrainingConfig
 from lattice_flows.errors import UserError
 from lattice_flows.training.state import TrainingState
 
-__all__ = ["TrainingDiverged", "check_finite", "check_halvings", "check_length", "reason_to_stop", "seconds_left"]
+__all__ = ["TrainingDiverged", "check_halvings", "check_loss", "reason_to_stop", "seconds_left"]
 
 _MOST_HALVINGS = 4
 _SHORTEST = 2**-10  # steps
@@ -40,31 +40,24 @@ def seconds_left(settings: TrainingConfig, state: TrainingState) -> float:
     return math.inf if settings.max_minutes is None else 60 * settings.max_minutes - state.seconds
 
 
-def check_finite(loss: float, settings: TrainingConfig, state: TrainingState) -> None:
-    """Refuses a loss that is not a finite number.
-
-    Raises:
-      TrainingDiverged: with the state that is kept, and what to change.
-    """
-    if loss - loss == 0:
-        return
-    raise _diverged(f"the loss became {loss} at step {state.step}", settings, state)
-
-
-def check_length(length: float, loss: float, settings: TrainingConfig, state: TrainingState) -> None:
-    """Refuses to go on where steps were taken back again and again, until hardly anything would be left of them.
+def check_loss(loss: float, settings: TrainingConfig, state: TrainingState, length: float | None = None) -> None:
+    """Refuses a loss after which a training cannot go on.
 
     Args:
-      length: of the next step, relative to those of the optimiser.
-      loss: that the last step led to.
+      loss: the loss.
       settings: of the training.
       state: of the training.
+      length: of the next step, relative to those of the optimiser, where this loss had the last one taken back; None where not.
 
     Raises:
-      TrainingDiverged: with the state that is kept, and what to change.
+      TrainingDiverged: the loss is no finite number and no step was taken back, or hardly anything is left of the steps; with the
+        state that is kept, and what to change.
     """
-    if length < _SHORTEST:
-        raise _diverged(f"the loss became {loss:g} at step {state.step}, although steps had become ever shorter", settings, state)
+    found = f"the loss became {loss:g} at step {state.step}"
+    if length is None and not math.isfinite(loss):
+        raise _diverged(found, settings, state)
+    if length is not None and length < _SHORTEST:
+        raise _diverged(f"{found}, although steps had become ever shorter", settings, state)
 
 
 def _diverged(found: str, settings: TrainingConfig, state: TrainingState) -> TrainingDiverged:

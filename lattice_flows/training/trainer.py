@@ -25,7 +25,7 @@ from lattice_flows.training.refinement import check_integration, halve_the_step
 from lattice_flows.training.stages import begin_with
 from lattice_flows.training.state import Summary, TrainingState
 from lattice_flows.training.step import FORWARD_KL, TrainingStep, loss_at, losses_from
-from lattice_flows.training.stopping import check_finite, check_halvings, check_length, reason_to_stop, seconds_left
+from lattice_flows.training.stopping import check_halvings, check_loss, reason_to_stop, seconds_left
 
 __all__ = ["Trainer", "train"]
 
@@ -78,14 +78,10 @@ def train(
 class Trainer:
     """A training, from its settings to its summary. Use `train`, unless something has to happen in between.
 
-    The constructor checks that everything can be built, and writes nothing.
+    The constructor checks that everything can be built, with the errors of `train`, and writes nothing.
 
     Args:
       see `train`.
-
-    Raises:
-      ConfigError: settings that cannot be used, or samples of another target.
-      CheckpointError: the weights to begin with are missing or do not fit.
     """
 
     def __init__(
@@ -130,8 +126,7 @@ class Trainer:
             return False
         state.give(self._flow, self._train_step.optimizer)
         self._state = state
-        if run.changed:  # such as the number of samples
-            state.judgement = None
+        state.judgement = None if run.changed else state.judgement  # such as the number of samples
         changes = "".join(f", {key} {now} instead of {was}" for key, (was, now) in run.changed.items())
         self._progress.info(f"resuming at step {state.step}{changes}")
         return True
@@ -159,11 +154,7 @@ class Trainer:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
                 self._conditions.begin_step(state.step, own=forward)
                 loss = self._train_step(sub_seed(self._seed, "training", state.step), name)
-                if taken_back := self._train_step.taken_back:
-                    self._say_taken_back(loss)
-                else:
-                    check_finite(loss, settings, state)
-                unknown = forward or taken_back
+                unknown = self._took_back(loss, self._train_step.taken_back) or forward
                 losses += [] if unknown else [loss]
                 state.step += 1
                 self._records.step(state.step, math.nan if unknown else loss, time.perf_counter() - start)
@@ -181,14 +172,9 @@ class Trainer:
     def _prepare(self) -> None:
         """Traces and compiles step and sampler for the current integration steps, and times that separately."""
         start = time.perf_counter()
-        state, optimizer = self._state, self._train_step.optimizer
-        before = TrainingState()
-        before.take(self._flow, optimizer)
-        losses = losses_from(self._settings, state.step)
-        self._train_step.prepare(losses, sub_seed(self._seed, "compilation"), self._progress)
-        before.give(self._flow, optimizer)
+        self._train_step.prepare(losses_from(self._settings, self._state.step), sub_seed(self._seed, "compilation"), self._progress)
         self._prepare_evaluator()
-        state.compile_seconds += time.perf_counter() - start
+        self._state.compile_seconds += time.perf_counter() - start
 
     def _prepare_evaluator(self) -> None:
         self._evaluator = Evaluator(self._flow, self._action, self._settings.evaluation_samples, self._seed, self._forward)
@@ -226,10 +212,9 @@ class Trainer:
         state, flow = self._state, self._flow
         while True:
             log_weight, finer = self._evaluator.log_weights(len(state.evaluations))
-            if self._train_step.optimizer.judge(loss := -float(np.mean(log_weight))):
-                self._say_taken_back(loss)
+            loss = -float(np.mean(log_weight))
+            if self._took_back(loss, self._train_step.optimizer.judge(loss)):
                 continue
-            check_finite(float(np.sum(log_weight)), self._settings, state)
             if finer is None:
                 return log_weight, 0.0
             check = check_integration(log_weight, finer, losses)
@@ -247,9 +232,12 @@ class Trainer:
             self._prepare()
             losses = []
 
-    def _say_taken_back(self, loss: float) -> None:
-        self._progress.info(f"at step {self._state.step}, the loss became {loss:.6g}: the last step is taken back")
-        check_length(self._train_step.optimizer.length, loss, self._settings, self._state)
+    def _took_back(self, loss: float, taken_back: bool) -> bool:
+        """Says that a step was taken back, and refuses a loss after which a training cannot go on."""
+        if taken_back:
+            self._progress.info(f"at step {self._state.step}, the loss became {loss:.6g}: the last step is taken back")
+        check_loss(loss, self._settings, self._state, self._train_step.optimizer.length if taken_back else None)
+        return taken_back
 
     def _finish(self, stopped: str) -> Summary:
         state = self._state

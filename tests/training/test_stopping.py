@@ -7,7 +7,7 @@ from small import settings
 
 from lattice_flows.training.evaluation import Evaluation
 from lattice_flows.training.state import TrainingState
-from lattice_flows.training.stopping import TrainingDiverged, check_finite, reason_to_stop
+from lattice_flows.training.stopping import TrainingDiverged, check_loss, reason_to_stop
 
 
 def state(step, *acceptances, seconds=0.0):
@@ -33,8 +33,16 @@ def test_reasons_to_stop(changes, present, reason):
 
 
 def test_a_loss_that_is_not_finite_is_refused_with_advice():
-    check_finite(-12.0, settings(), state(3))
+    check_loss(-12.0, settings(), state(3))
     with pytest.raises(TrainingDiverged, match=r"became nan at step 3; no evaluation had been reached, so nothing was kept"):
-        check_finite(math.nan, settings(), state(3))
+        check_loss(math.nan, settings(), state(3))
     with pytest.raises(TrainingDiverged, match=r"became inf at step 13; the state of step 13 is kept.*batch_size \(now 16\)"):
-        check_finite(math.inf, settings(), state(13, 0.3))
+        check_loss(math.inf, settings(), state(13, 0.3))
+
+
+def test_steps_that_are_taken_back_at_any_length_are_refused():
+    check_loss(math.nan, settings(), state(13, 0.3), length=2**-10)
+    with pytest.raises(
+        TrainingDiverged, match=r"became 1e\+06 at step 13, although steps had become ever shorter; .*step 13 is kept"
+    ):
+        check_loss(1e6, settings(), state(13, 0.3), length=2**-11)
