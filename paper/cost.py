@@ -8,12 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from lattice_flows.actions import ACTIONS, Action
-from lattice_flows.config import SamplerConfig
+from lattice_flows.actions import ACTIONS
 from lattice_flows.flows import load_weights
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.lattice import Lattice
-from lattice_flows.measurement.result import Result
 from lattice_flows.paper.cases import LARGER, TABLES, Case
 from lattice_flows.paper.ingredients import stored_flows
 from lattice_flows.paper.records import COST, read_record, record_file, write_record
@@ -30,7 +28,9 @@ _BASELINES = ("hmc", "fourier_hmc", "cluster", "metropolis")
 OBSERVABLE = "two_point_susceptibility"
 _THERMALISATION, _THINNING = 200, 10
 # Of a run that measures tau_int where no reference knows it.
-_SHORT = {"chains": 64, "updates": 1000, "successive": 1000, "thinning": 1, "thermalisation": 200}
+_SHORT = {"chains": 64, "updates": 600, "successive": 600, "thinning": 1, "thermalisation": 200}
+# Sites of all fields that a flow draws in a turn, in whole batches; a baseline updates so many times as many.
+_SITES_OF_A_TURN, _UPDATED = 2**19, 20
 _LARGEST_FOR_METROPOLIS = 14  # extent; beyond, that run is too short for its tau_int
 _HEAD = "Cost of an update of each sampler; written by scripts/benchmark.py --cost."
 
@@ -39,7 +39,7 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
     """Times updates of flows, HMC, clusters and local Metropolis on an ensemble, in turn, after compilation.
 
     Flows are those of `paper/trained`; tau_int of chi_2 is that of `paper/results` and `paper/references.yaml`. For baselines
-    without a reference, 64 chains of 1000 updates measure it.
+    without a reference, 64 chains of 600 updates measure it.
 
     Args:
       table: the ensemble.
@@ -64,9 +64,12 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
     for name in _BASELINES:
         if name == "metropolis" and max(action.lattice.shape) > _LARGEST_FOR_METROPOLIS:
             continue
-        settings = config.sampler(name)
-        turns[name] = _turn(SAMPLERS.build(settings.component(name), action), 200)
-        result = references.get(name) or _short(name, action, settings, config.seed, progress)
+        settings, result = config.sampler(name), references.get(name)
+        if result is None:
+            settings = settings.model_copy(update=_SHORT)
+            with baseline_run(name, action, settings, seed=config.seed, progress=progress) as ensemble:
+                result = measure_run(ensemble, action, progress)
+        turns[name] = _turn(SAMPLERS.build(settings.component(name), action))
         rows[name] = {"tau_int": result.chain["tau_int_of_updates"][OBSERVABLE][0], "training_seconds": 0.0}
     times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(rounds):
@@ -76,7 +79,7 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
 
 
 def record(found: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path | None = None) -> Path:
-    """Writes what `measure` found on some ensembles, with the machine.
+    """Adds what `measure` found on some ensembles to a record, or replaces it there, with the machine of the last call.
 
     Args:
       found: by ensemble.
@@ -90,7 +93,8 @@ def record(found: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path | 
     """
     path = record_file(COST, path)
     machine = {"machine": f"{os.cpu_count()} CPUs, {platform.platform()}", "tensorflow": version("tensorflow")}
-    write_record(path, _HEAD, machine | {"ensembles": {table: dict(rows) for table, rows in found.items()}}, sort_keys=False)
+    ensembles = read_record(path).get("ensembles", {}) | {table: dict(rows) for table, rows in found.items()}
+    write_record(path, _HEAD, machine | {"ensembles": ensembles}, sort_keys=False)
     return path
 
 
@@ -109,19 +113,20 @@ def curves(path: Path = COST) -> dict[str, dict[int, float]]:
     return found
 
 
-def _short(name: str, action: Action, settings: SamplerConfig, seed: int, progress: Progress) -> Result:
-    with baseline_run(name, action, settings.model_copy(update=_SHORT), seed=seed, progress=progress) as ensemble:
-        return measure_run(ensemble, action, progress)
-
-
 def _flow_turn(proposals: WeightedSampler) -> Callable[[], float]:
     """A turn of whole batches. One that began within a batch would draw the part before again, and time it too."""
-    return _turn(IndependenceMetropolis(proposals), 4 * proposals.batch_size, thermalisation=proposals.batch_size, thinning=1)
+    batches = min(max(_SITES_OF_A_TURN // (proposals.action.lattice.volume * proposals.batch_size), 1), 4)
+    updates = batches * proposals.batch_size
+    return _timed(IndependenceMetropolis(proposals), updates, thermalisation=proposals.batch_size, thinning=1)
 
 
-def _turn(
-    sampler: Sampler, updates: int, *, thermalisation: int = _THERMALISATION, thinning: int = _THINNING
-) -> Callable[[], float]:
+def _turn(sampler: Sampler) -> Callable[[], float]:
+    kept = _UPDATED * _SITES_OF_A_TURN // (sampler.chains * sampler.action.lattice.volume * _THINNING)
+    updates = min(max(kept, 1), 20) * _THINNING
+    return _timed(sampler, updates, thermalisation=_THERMALISATION, thinning=_THINNING)
+
+
+def _timed(sampler: Sampler, updates: int, *, thermalisation: int, thinning: int) -> Callable[[], float]:
     """A function that makes that many updates of every chain and returns the seconds per update, without compilation."""
     *_, last = run_chain(sampler, updates=updates, thermalisation=thermalisation, seed=1)
     state = last.state
