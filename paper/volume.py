@@ -1,5 +1,6 @@
 """How far flows reach on the paper's line of constant physics: effective sample size and cost against L, from stored numbers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lattice_flows import plots
@@ -14,27 +15,32 @@ from lattice_flows.progress import Progress
 from lattice_flows.report.figures import Captioned
 from lattice_flows.report.names import TEX
 
-__all__ = ["draw", "reproduce"]
+__all__ = ["draw", "reproduce", "stored_results"]
 
 _NAME = "volume"
 
 
-def reproduce(out: str | Path, progress: Progress) -> None:
+def reproduce(out: str | Path, progress: Progress) -> bool:
     """Draws the figure and writes its numbers, from `paper/results` and `paper/cost.yaml`, into `out/figures`.
+
+    Returns:
+      whether every result that it shows can be trusted, and none disagrees with its reference.
 
     Raises:
       RunError: a file cannot be written.
     """
-    folder, drawn, text = Path(out) / "figures", draw(), volume_table(_flows())
+    flows = stored_results()
+    folder, drawn, text = Path(out) / "figures", draw(flows), volume_table(flows)
     plots.save(drawn.figure, folder, _NAME)
     write_text(folder / f"{_NAME}.md", f"{drawn.caption}\n\n{text}\n")
     progress.info(f"{text}\nfigure in {folder}")
+    return all(result.passed is not False for result in flows)
 
 
-def draw() -> Captioned:
-    """The figure: ESS of the stored flows beside published ones, and the cost of an independent chi_2."""
+def draw(flows: Sequence[Result]) -> Captioned:
+    """The figure: ESS of flows beside published ones, and the stored cost of an independent chi_2."""
     ess: dict[str, dict[int, float]] = {}
-    for result in _flows():
+    for result in flows:
         ess.setdefault(result.flow, {})[max(result.lattice_shape)] = result.chain["ess"]
     caption = (
         "Effective sample size per sample of our flows and of published ones (left), and the time that an independent value of the "
@@ -44,5 +50,6 @@ def draw() -> Captioned:
     return Captioned(plots.reach(ess, published_ess(), cost.curves(), TEX[cost.OBSERVABLE], title), caption)
 
 
-def _flows() -> list[Result]:
+def stored_results() -> list[Result]:
+    """The results in `paper/results` of all flows on the line of constant physics."""
     return [result for table in (*TABLES, *LARGER) for result in stored_flows(table)]

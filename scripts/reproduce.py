@@ -18,6 +18,7 @@ from lattice_flows.progress import Progress
 _RUN = shared("resume", "lattice_size", "shape", "m2", "lam", "seed", "steps", "evaluate_every", "target_acceptance", "max_minutes")
 _RUN += shared("init_from", "forward_samples", "chain_length", "tensorboard")
 _WHAT = f"ensembles: all, which is E1 to E5; {', '.join(LARGER)}; dimensions, which is {', '.join(DIMENSIONS)}; or some of these"
+_FIGURE = "of the paper, with the flows that it needs; scan: curves through the transition; volume: how far the stored flows reach"
 _OF_ENSEMBLES = {
     "excludes": ("lattice_size", "shape", "m2", "lam", "target_acceptance"),
     "because": "figures are of the paper's lattices and trainings",
@@ -26,19 +27,15 @@ _OF_TRAINING = {
     "excludes": ("steps", "evaluate_every", "target_acceptance", "max_minutes", "init_from", "forward_samples", "tensorboard"),
     "because": "nothing is trained then",
 }
-_NOT_OF_SCANS = ("flow", "init_from", "forward_samples", "report", "chain_length")
-_NOT_OF_VOLUMES = ("table", "quick", "pretrained", "resume", *_NOT_OF_SCANS, *_OF_TRAINING["excludes"], "seed")
+_GROWN = ("flow", "init_from", "forward_samples", "report", "chain_length")
+_BEYOND = {  # figures beyond the paper: flags that they go without, and why
+    "scan": (_GROWN, "every flow there grows from the last"),
+    "volume": ((*_GROWN, "table", "quick", "pretrained", "resume", "seed", *_OF_TRAINING["excludes"]), "it shows stored results"),
+}
 _NOTHING = {"excludes": ("report", "quick", "pretrained", *(flag.name for flag in _RUN)), "because": "nothing is run then"}
 FLAGS = (
     Flag("table", "what to run", _WHAT, list, [], choices=(*TABLES, *LARGER, *DIMENSIONS, *GROUPS)),
-    Flag(
-        "figure",
-        "what to run",
-        "figure of the paper, with the flows that it needs; scan, which is curves through the transition; or volume, which is "
-        "how far flows reach by stored numbers",
-        choices=(*map(str, FIGURES), "all", "scan", "volume"),
-        **_OF_ENSEMBLES,
-    ),
+    Flag("figure", "what to run", _FIGURE, choices=(*map(str, FIGURES), "all", *_BEYOND), **_OF_ENSEMBLES),
     Flag("report", "what to run", "write report.html, one self-contained page", bool, False),
     Flag("quick", "what to run", "a complete but small run of about a minute; its errors are correspondingly large", bool, False),
     Flag("pretrained", "what to run", "take the weights in paper/trained instead of training", bool, False, **_OF_TRAINING),
@@ -53,28 +50,24 @@ FLAGS = (
 def main(flags) -> int:
     if not flags.table and flags.figure is None:
         raise UsageError("nothing to do: give --table, such as E4, or --figure, such as 5, or all for either")
-    tables = expanded(flags.table)
-    scanning, of_volumes = flags.figure == "scan", flags.figure == "volume"
-    if of_volumes and (given := [name for name in _NOT_OF_VOLUMES if getattr(flags, name)]):
-        raise UsageError(f"--figure volume goes without --{given[0]}: it is drawn from stored results")
-    if flags.figure and not of_volumes and (flags.table if scanning else flags.stored):
-        raise UsageError(f"--figure {flags.figure} goes without {'--table' if scanning else '--stored'}: leave one of them out")
-    if scanning and (given := [name for name in _NOT_OF_SCANS if getattr(flags, name)]):
-        raise UsageError(f"--figure scan goes without --{given[0]}: every flow there grows from the last")
+    tables, progress = expanded(flags.table), Progress()
+    without, why = _BEYOND.get(flags.figure, ((), ""))
+    if flags.figure and (flags.table if without else flags.stored):
+        raise UsageError(f"--figure {flags.figure} goes without {'--table' if without else '--stored'}: leave one of them out")
+    if given := [name for name in without if getattr(flags, name)]:
+        raise UsageError(f"--figure {flags.figure} goes without --{given[0]}: {why}")
     figures = list(FIGURES) if flags.figure == "all" else [int(flags.figure)] if flags.figure in map(str, FIGURES) else []
     changes = command_line.overrides(flags, common_dimension(tables) if flags.lattice_size else 2)
-    progress = Progress()
     with progress.meanwhile("loading TensorFlow"):
         from lattice_flows.paper import scan, volume
         from lattice_flows.paper.reproduction import reproduce, show_stored
         from lattice_flows.training.devices import choose_strategy
 
-    if of_volumes:
-        volume.reproduce(flags.out, progress)
-        return exit_codes.of(True)
-    strategy, board = choose_strategy(flags.device), command_line.board(flags)
-    how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained, "board": board}
-    if scanning:
+    if flags.figure == "volume":
+        return exit_codes.of(volume.reproduce(flags.out, progress))
+    strategy = choose_strategy(flags.device)
+    how = {"quick": flags.quick, "resume": flags.resume, "pretrained": flags.pretrained, "board": command_line.board(flags)}
+    if flags.figure == "scan":
         return exit_codes.of(scan.reproduce(changes, flags.out, strategy, progress, from_stored=flags.stored, **how))
     if flags.stored:
         return exit_codes.of(show_stored(tables, flags.flow, progress))

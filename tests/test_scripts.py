@@ -121,7 +121,7 @@ def test_a_folder_in_use_is_refused_and_untouched(quick, command):
         (["--table=E1", "--chain_length=10"], "flag --chain_length has the value 10: input should be greater than or equal to"),
         (["--table=E1", "--chain_lenght=10"], "unknown flag '--chain_lenght': did you mean '--chain_length'?"),
         (["--figure=scan", "--flow=affine"], "--figure scan goes without --flow"),
-        (["--figure=volume", "--steps=5"], "--figure volume goes without --steps: it is drawn from stored results"),
+        (["--figure=volume", "--steps=5"], "--figure volume goes without --steps: it shows stored results"),
         (["--table=E1", "E2"], "unexpected argument 'E2': every option is a flag"),
     ],
 )

@@ -15,7 +15,7 @@ def lines(axes):
 
 
 def test_the_figure_shows_the_stored_numbers():
-    left, right = volume.draw().figure.axes
+    left, right = volume.draw(volume.stored_results()).figure.axes
     shown = lines(left)
     assert shown["affine"][14] == stored("affine", Case("E5")).chain["ess"]
     assert {6, 8, 10, 12, 14} <= set(shown["continuous"]) and shown["arXiv:2207.00283"] == {32: 0.9038}
@@ -23,7 +23,7 @@ def test_the_figure_shows_the_stored_numbers():
 
 
 def test_the_figure_and_its_numbers_are_written(tmp_path):
-    volume.reproduce(tmp_path, Progress(quiet=True))
+    assert volume.reproduce(tmp_path, Progress(quiet=True))
     assert (tmp_path / "figures" / "volume.pdf").exists()
     text = (tmp_path / "figures" / "volume.md").read_text()
     (row,) = [line for line in text.splitlines() if line.startswith("| E5 |") and "affine" in line]
