@@ -131,7 +131,7 @@ def checkpoints(files, times):
 
     def resume():
         state = TrainingState.latest(folder, lambda line: None)
-        state.give(files.flow, types.SimpleNamespace(variables=[]))
+        state.give(files.flow, types.SimpleNamespace(variables=[], optimizer=None))
 
     def whole(example):
         write_arrays(folder / name, *example)
