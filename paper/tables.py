@@ -97,17 +97,21 @@ def _shape(result: Result) -> str:
     return " x ".join(map(str, result.lattice_shape))
 
 
+def _seconds(result: Result) -> str:
+    """The training time, that of the runs whose weights it began with included."""
+    return f"{result.training['seconds'] + result.training.get('earlier_seconds', 0.0):.0f}"
+
+
 def dimensions_table(results: Sequence[Result]) -> str:
     """Flows in two to four dimensions: how well they sample, and how far two observables are from HMC's, in standard deviations."""
     columns = "case, lattice, m2, lam, flow, parameters, acceptance, ESS, training [s], chi_2, pull, E, pull, worst checks"
     rows = []
     for result in results:
-        training, chain, shown = result.training, result.chain, []
+        chain, shown = result.chain, []
         for row in (result.observables[name] for name in LONG_AND_SHORT):
             shown += [format_estimate(row.estimate), "" if row.pull is None else f"{row.pull:.2f}"]
-        seconds = f"{training['seconds'] + training.get('earlier_seconds', 0.0):.0f}"
         quality = [f"{chain[name]:.3f}" for name in ("acceptance", "ess")]
-        about = [result.table, *_physics(result), result.flow, training["parameters"], *quality, seconds]
+        about = [result.table, *_physics(result), result.flow, result.training["parameters"], *quality, _seconds(result)]
         rows.append([*about, *shown, _worst(result.checks)])
     return text_table(columns.split(", "), rows, compact=True)
 
@@ -117,9 +121,8 @@ def volume_table(results: Sequence[Result]) -> str:
     columns = "ensemble, lattice, m2, lam, flow, parameters, training [s], acceptance, ESS, 10^5 -log(ESS) / V"
     rows = []
     for result in results:
-        training, ess = result.training, result.chain["ess"]
-        seconds = f"{training['seconds'] + training.get('earlier_seconds', 0.0):.0f}"
-        about = [result.table, *_physics(result), result.flow, training["parameters"], seconds]
+        ess = result.chain["ess"]
+        about = [result.table, *_physics(result), result.flow, result.training["parameters"], _seconds(result)]
         per_site = -math.log(ess) / math.prod(result.lattice_shape)
         rows.append([*about, f"{result.chain['acceptance']:.3f}", f"{ess:.4f}", f"{1e5 * per_site:.2f}"])
     return text_table(columns.split(", "), rows, compact=True)

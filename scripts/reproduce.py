@@ -30,7 +30,7 @@ _OF_TRAINING = {
 _GROWN = ("flow", "init_from", "forward_samples", "report", "chain_length")
 _BEYOND = {  # figures beyond the paper: flags that they go without, and why
     "scan": (_GROWN, "every flow there grows from the last"),
-    "volume": ((*_GROWN, "table", "quick", "pretrained", "resume", "seed", *_OF_TRAINING["excludes"]), "it shows stored results"),
+    "volume": ((*_GROWN, "quick", "pretrained", "resume", "seed", *_OF_TRAINING["excludes"]), "it shows stored results"),
 }
 _NOTHING = {"excludes": ("report", "quick", "pretrained", *(flag.name for flag in _RUN)), "because": "nothing is run then"}
 FLAGS = (

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
+from lattice_flows.training import vectors
 from lattice_flows.training.objectives import Draw, GradientEstimate
 
 __all__ = ["in_chunks"]
@@ -40,7 +41,7 @@ def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
     @functools.wraps(estimator)
     def chunked(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **settings: Any) -> GradientEstimate:
         # Every chunk draws the whole batch anew, where the estimator sees it: the path of a gradient begins at the prior's weights.
-        size = sum(math.prod(variable.shape) for variable in flow.trainable_variables)
+        size = vectors.size(flow.trainable_variables)
         zeros = [
             tf.zeros([], tf.float64),
             tf.zeros([], tf.float64),

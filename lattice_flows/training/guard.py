@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from lattice_flows.training import vectors
 from lattice_flows.training.optimizers import Optimizer
 
 __all__ = ["Guarded"]
@@ -36,7 +37,7 @@ class Guarded:
 
     def __init__(self, optimizer: Optimizer, weights: Sequence[tf.Variable]):
         self.optimizer, self.needs_fisher, self._weights = optimizer, optimizer.needs_fisher, weights
-        self._before = tf.Variable(_joined(weights), name="before")
+        self._before = tf.Variable(vectors.joined(weights), name="before")
         self._limit = tf.Variable(_ANY, dtype=tf.float64, name="limit")
         self._length = tf.Variable(1.0, name="length")
         self.variables = [*optimizer.variables, self._before, self._limit, self._length]
@@ -92,22 +93,17 @@ class Guarded:
         return tf.constant(0)
 
     def _go_on(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:
-        self._before.assign(_joined(self._weights))
+        self._before.assign(vectors.joined(self._weights))
         self._limit.assign(loss + _LARGEST_RISE + _SIGMAS * error)
         self.optimizer.apply(*parts)
         tf.cond(self._length < 1, self._shorten, lambda: tf.constant(0))
         return tf.constant(0)
 
     def _shorten(self) -> tf.Tensor:
-        self._assign(self._before + self._length * (_joined(self._weights) - self._before))
+        self._assign(self._before + self._length * (vectors.joined(self._weights) - self._before))
         self._length.assign(tf.minimum(_LONGER * self._length, 1.0))
         return tf.constant(0)
 
     def _assign(self, joined: tf.Tensor) -> None:
-        sizes = [weight.shape.num_elements() for weight in self._weights]
-        for weight, part in zip(self._weights, tf.split(joined, sizes), strict=True):
-            weight.assign(tf.reshape(part, weight.shape))
-
-
-def _joined(weights: Sequence[tf.Variable]) -> tf.Tensor:
-    return tf.concat([tf.reshape(weight, [-1]) for weight in weights], axis=0)
+        for weight, part in vectors.parts(joined, self._weights):
+            weight.assign(part)

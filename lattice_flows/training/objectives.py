@@ -20,6 +20,7 @@ import tensorflow as tf
 from lattice_flows.actions import Action
 from lattice_flows.config import Registry
 from lattice_flows.flows import Flow
+from lattice_flows.training.vectors import joined
 
 __all__ = [
     "ESTIMATORS",
@@ -91,9 +92,9 @@ def reparameterisation(
         phi, log_q = flow.push_forward(draw())
         exponent = log_q + action(phi)
         total = tf.reduce_sum(loss(exponent))
-    _joined(tape, phi, flow.trainable_variables)  # refuses weights without a path, which the explicit ones of log q would hide
+    _gradient(tape, phi, flow.trainable_variables)  # refuses weights without a path, which the explicit ones of log q would hide
     matrix = _fisher(scores(flow, phi)[0]) if with_fisher else None
-    return GradientEstimate(*_moments(exponent), _joined(tape, total, flow.trainable_variables), matrix)
+    return GradientEstimate(*_moments(exponent), _gradient(tape, total, flow.trainable_variables), matrix)
 
 
 def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, loss: Loss = reverse_kl) -> GradientEstimate:
@@ -119,7 +120,7 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, l
         score, log_q_force = scores(flow, fixed)
         force, matrix = force + log_q_force, _fisher(score)
     moments = _moments(log_q + action(phi))
-    return GradientEstimate(*moments, _joined(tape, phi, flow.trainable_variables, force), matrix)
+    return GradientEstimate(*moments, _gradient(tape, phi, flow.trainable_variables, force), matrix)
 
 
 ESTIMATORS = Registry("gradient estimator", {"path": path, "reparameterisation": reparameterisation})
@@ -142,7 +143,7 @@ def forward_kl(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = Fa
     with tf.GradientTape() as tape:
         log_q = flow.log_prob(phi)
         total = -tf.reduce_sum(log_q)
-    return GradientEstimate(*_moments(log_q + action(phi)), _joined(tape, total, flow.trainable_variables), None)
+    return GradientEstimate(*_moments(log_q + action(phi)), _gradient(tape, total, flow.trainable_variables), None)
 
 
 def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -155,7 +156,7 @@ def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             tape.watch(batch)
             log_q = flow.log_prob(tf.identity(batch))
         *of_variables, of_phi = tape.gradient(log_q, [*variables, batch], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return _flat(of_variables), of_phi[0]
+        return joined(of_variables), of_phi[0]
 
     return tf.vectorized_map(of_one, phi)
 
@@ -168,7 +169,7 @@ def _fisher(score: tf.Tensor) -> tf.Tensor:
     return tf.matmul(score, score, transpose_a=True)
 
 
-def _joined(tape: tf.GradientTape, target: tf.Tensor, variables: Sequence[tf.Variable], weights: Any = None) -> tf.Tensor:
+def _gradient(tape: tf.GradientTape, target: tf.Tensor, variables: Sequence[tf.Variable], weights: Any = None) -> tf.Tensor:
     gradients = tape.gradient(target, variables, weights)
     lost = [variable.name for variable, gradient in zip(variables, gradients, strict=True) if gradient is None]
     if lost:
@@ -176,8 +177,4 @@ def _joined(tape: tf.GradientTape, target: tf.Tensor, variables: Sequence[tf.Var
             f"there is no gradient with respect to the weights {', '.join(lost)}, which would be trained by noise alone: the map "
             "and the prior do not use them differentiably, or samples of the flow were drawn outside the estimator"
         )
-    return _flat(gradients)
-
-
-def _flat(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], axis=0)
+    return joined(gradients)

@@ -5,7 +5,6 @@ last subtraction runs over variables. Call `apply` inside a `tf.function`; with 
 gradients summed over replicas. `variables` is the state, which checkpoints save with the weights.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -13,6 +12,7 @@ import tensorflow as tf
 from pydantic import NonNegativeInt, PositiveFloat
 
 from lattice_flows.config import Probability, Registry
+from lattice_flows.training.vectors import parts, size
 
 __all__ = ["OPTIMIZERS", "Adam", "NaturalGradient", "Optimizer"]
 
@@ -58,7 +58,7 @@ class Adam:
     ):
         self._weights, self._rate, self._beta_1, self._beta_2, self._clip = weights, rate, beta_1, beta_2, gradient_clip
         self._updates = tf.Variable(0, dtype=tf.int64, name="updates")
-        self._moments = tf.Variable(tf.zeros([2, _size(weights)]), name="moments")
+        self._moments = tf.Variable(tf.zeros([2, size(weights)]), name="moments")
         self.variables = [self._updates, self._moments]
 
     def apply(self, gradient: tf.Tensor) -> None:
@@ -109,11 +109,11 @@ class NaturalGradient:
         largest_kl_step: PositiveFloat = 0.05,
         warm_up: NonNegativeInt = 0,
     ):
-        size = _size(weights)
+        length = size(weights)
         self._weights, self._rate, self._decay = weights, rate, decay
         self._damping, self._ridge, self._largest_kl_step, self._warm_up = damping, ridge, largest_kl_step, warm_up
         self._updates = tf.Variable(0, dtype=tf.int64, name="updates")
-        self._fisher = tf.Variable(tf.zeros([size, size]), name="fisher")
+        self._fisher = tf.Variable(tf.zeros([length, length]), name="fisher")
         self.variables = [self._updates, self._fisher]
 
     def apply(self, gradient: tf.Tensor, fisher: tf.Tensor) -> None:
@@ -136,13 +136,9 @@ class NaturalGradient:
         _subtract(weights, tf.where(count > self._warm_up, rate, 0.0) * change)
 
 
-def _size(weights: Sequence[tf.Variable]) -> int:
-    return sum(math.prod(weight.shape) for weight in weights)
-
-
 def _subtract(weights: Sequence[tf.Variable], change: tf.Tensor) -> None:
-    for weight, part in zip(weights, tf.split(change, [math.prod(weight.shape) for weight in weights]), strict=True):
-        weight.assign_sub(tf.reshape(part, weight.shape))
+    for weight, part in parts(change, weights):
+        weight.assign_sub(part)
 
 
 OPTIMIZERS = Registry("optimizer", {"adam": Adam, "natural_gradient": NaturalGradient})
