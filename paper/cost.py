@@ -14,7 +14,7 @@ from lattice_flows.importance import WeightedSampler
 from lattice_flows.lattice import Lattice
 from lattice_flows.paper.cases import LARGER, TABLES, Case
 from lattice_flows.paper.ingredients import stored_flows
-from lattice_flows.paper.records import COST, read_record, record_file, write_record
+from lattice_flows.paper.records import COST, cost_of_independent, read_record, record_file, write_record
 from lattice_flows.paper.references import samplers
 from lattice_flows.pipeline import build_model, recorded_config
 from lattice_flows.production import baseline_run, flow_proposals, measure_run
@@ -109,7 +109,7 @@ def curves(path: Path = COST) -> dict[str, dict[int, float]]:
             continue
         extent = max(Case(table).configuration().lattice.shape)
         for sampler, row in rows.items():
-            found.setdefault(sampler, {})[extent] = 2 * row["tau_int"] * row["milliseconds_per_update"]
+            found.setdefault(sampler, {})[extent] = cost_of_independent(row)
     return found
 
 

@@ -15,7 +15,7 @@ from lattice_flows.measurement.tables import text_table
 from lattice_flows.paper import scaling
 from lattice_flows.paper.ingredients import Ingredients
 from lattice_flows.paper.recorded_runs import MARKS
-from lattice_flows.paper.records import COST, RUNS, read_record
+from lattice_flows.paper.records import COST, RUNS, cost_of_independent, read_record
 from lattice_flows.paper.references import common_network
 
 if TYPE_CHECKING:  # tables are printed without TensorFlow
@@ -273,7 +273,7 @@ def cost_table(path: Path = COST) -> str:
     for table, samplers in read_record(path)["ensembles"].items():
         for sampler, row in samplers.items():
             update = row["milliseconds_per_update"]
-            independent = 2 * row["tau_int"] * update
+            independent = cost_of_independent(row)
             with_training = independent + 1e3 * row["training_seconds"] / _INDEPENDENT
             tau_int = f"{row['tau_int']:.2f}"
             rows.append([table, sampler, f"{update:.3g}", tau_int, f"{independent:.3g}", f"{with_training:.3g}"])

@@ -24,10 +24,12 @@ class Optimizer(Protocol):
 
     Attributes:
       needs_fisher: whether `apply` takes the Fisher matrix after the gradient.
+      updates: how many have been made, an int64 variable.
       variables: the state.
     """
 
     needs_fisher: bool
+    updates: tf.Variable
     variables: list[tf.Variable]
 
     def apply(self, gradient: tf.Tensor, *fisher: tf.Tensor) -> None:
@@ -57,14 +59,14 @@ class Adam:
         gradient_clip: PositiveFloat = 10.0,
     ):
         self._weights, self._rate, self._beta_1, self._beta_2, self._clip = weights, rate, beta_1, beta_2, gradient_clip
-        self._updates = tf.Variable(0, dtype=tf.int64, name="updates")
+        self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self._moments = tf.Variable(tf.zeros([2, size(weights)]), name="moments")
-        self.variables = [self._updates, self._moments]
+        self.variables = [self.updates, self._moments]
 
     def apply(self, gradient: tf.Tensor) -> None:
         """Updates the weights, given the gradient `[size]` with respect to all of them, flattened and joined."""
         extended = tf.distribute.get_strategy().extended
-        extended.update(self._moments, self._update, (self._updates, gradient, *self._weights))
+        extended.update(self._moments, self._update, (self.updates, gradient, *self._weights))
 
     def _update(self, moments: tf.Variable, updates: tf.Variable, gradient: tf.Tensor, *weights: tf.Variable) -> None:
         gradient = tf.clip_by_norm(gradient, self._clip)
@@ -112,14 +114,14 @@ class NaturalGradient:
         length = size(weights)
         self._weights, self._rate, self._decay = weights, rate, decay
         self._damping, self._ridge, self._largest_kl_step, self._warm_up = damping, ridge, largest_kl_step, warm_up
-        self._updates = tf.Variable(0, dtype=tf.int64, name="updates")
+        self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self._fisher = tf.Variable(tf.zeros([length, length]), name="fisher")
-        self.variables = [self._updates, self._fisher]
+        self.variables = [self.updates, self._fisher]
 
     def apply(self, gradient: tf.Tensor, fisher: tf.Tensor) -> None:
         """Updates the weights, given the joined gradient with respect to all of them `[size]`, and F `[size, size]`."""
         extended = tf.distribute.get_strategy().extended
-        extended.update(self._fisher, self._update, (self._updates, gradient, fisher, *self._weights))
+        extended.update(self._fisher, self._update, (self.updates, gradient, fisher, *self._weights))
 
     def _update(
         self, average: tf.Variable, updates: tf.Variable, gradient: tf.Tensor, fisher: tf.Tensor, *weights: tf.Variable

@@ -61,7 +61,6 @@ class TrainingStep:
 
     Attributes:
       optimizer: as given, or built from the settings.
-      rate: the learning rate as a function of the number of updates made.
       taken_back: whether the last call found that the step before it had led astray, and took that back.
 
     Raises:
@@ -85,11 +84,11 @@ class TrainingStep:
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         forward = in_chunks(forward_kl, share, flow.lattice.volume)
         self.loss, self.taken_back = settings.loss, False
-        self.rate = learning_rate_schedule(settings)
+        self._rate = learning_rate_schedule(settings)
         with strategy.scope():
             if optimizer is None:
                 weights = flow.trainable_variables
-                optimizer = Guarded(OPTIMIZERS.build(settings.optimizer, weights, self.rate), weights)
+                optimizer = Guarded(OPTIMIZERS.build(settings.optimizer, weights, self._rate), weights)
         self.optimizer = optimizer
         self._variables = [*flow.trainable_variables, *optimizer.variables]
 
@@ -126,6 +125,11 @@ class TrainingStep:
                 return mean, self.optimizer.apply(mean, error, parts)
 
         self._step = step
+
+    @property
+    def last_rate(self) -> float:
+        """The learning rate of the last step. Steps that were taken back count, attempts to make them anew do not."""
+        return float(self._rate(self.optimizer.updates - 1))
 
     def prepare(self, losses: Iterable[str], seed: np.ndarray, progress: Progress) -> None:
         """Makes a step with each of some losses, shows that it is traced and compiled, and takes it back."""

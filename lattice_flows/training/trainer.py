@@ -187,7 +187,7 @@ class Trainer:
         Of a conditioned flow, the coupling where it is farthest from the target counts, and the loss is that of its samples.
         """
         state, rows = self._state, []
-        recorded = {"learning_rate": float(self._train_step.rate(state.step - 1)), "seconds": state.seconds, "step": state.step}
+        recorded = {"learning_rate": self._train_step.last_rate, "seconds": state.seconds, "step": state.step}
         for coupling in self._conditions.each():
             seen = [] if self._flow.condition else losses
             log_weight, error = self._accurate_log_weights(seen)

@@ -16,6 +16,7 @@ from lattice_flows.importance import (
     kl_divergence,
     log_z,
 )
+from lattice_flows.training import evaluation
 from lattice_flows.training.evaluation import Evaluation, Evaluator, described, evaluate, judged, metrics_table, with_forward, worst
 
 # The columns that files had before there were more; readers know them by name, in this order.
@@ -86,3 +87,15 @@ def test_a_flow_that_is_integrated_is_compared_with_half_the_step():
     np.testing.assert_array_equal(finer, sampler.log_weights(1024, "evaluation"))
     assert 1e-6 < np.mean(np.abs(finer - log_weight)) < 0.2 * np.std(log_weight)
     assert pytest.approx(np.mean(finer), abs=0.5) == np.mean(log_weight)
+
+
+@pytest.mark.parametrize(("evaluations", "drawn"), [(0.5, 1), (2.5, 2), (9.0, 4)])
+def test_the_judgement_draws_as_many_samples_as_the_sites_allow(monkeypatch, evaluations, drawn):
+    flow = gaussian_flow()
+    monkeypatch.setattr(evaluation, "_FINAL_SITES", int(evaluations * 512 * flow.lattice.volume))
+    sampler = WeightedSampler(flow, ACTION, 512, seed=3)
+    best = evaluate(
+        sampler.log_weights(512, "evaluation"), losses=[1.0], integration_error=0.0, learning_rate=0.1, seconds=1.5, step=7
+    )
+    judgement = Evaluator(flow, ACTION, 512, seed=3).judgement(best, [None])
+    assert judgement.ess == effective_sample_size(sampler.log_weights(drawn * 512, "judgement")) and judgement.step == 7

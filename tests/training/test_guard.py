@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import ACTION, ADAM, Training, gaussian_flow, settings, weights_of
+from small import ACTION, ADAM, LATTICE, Training, gaussian_flow, settings, weights_of
 
+from lattice_flows.actions import ScalarPhi4
+from lattice_flows.flows import conditioned
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.guard import Guarded
 from lattice_flows.training.step import TrainingStep
@@ -114,10 +116,23 @@ def test_steps_are_taken_back_on_two_devices():
     made(SEED)
     before = weights_of(flow)
     assert made(SEED) > 1e2 and made.taken_back and made.optimizer.length == 0.5
+    assert made.last_rate == pytest.approx(3.0)  # of the one step that was made, at the start of the schedule
     assert all(np.all(array < before[name]) for name, array in weights_of(flow).items())
 
 
 @pytest.mark.parametrize("changes", [{"loss": "absolute_error"}, {"batch_size": 8}])
 def test_other_losses_and_small_batches_are_not_guarded(changes):
-    made = TrainingStep(gaussian_flow(), ACTION, settings(**WILD | changes), choose_strategy("cpu"))
-    assert [made.taken_back for _ in range(3) if made(SEED)] == [False] * 3
+    assert not any_taken_back(gaussian_flow(), ACTION, **changes)
+
+
+def test_the_losses_of_different_couplings_are_not_compared():
+    flow = conditioned(LATTICE, knots=(5.0, 9.0), of={"name": "affine", "layers": 2})
+    assert not any_taken_back(flow, ScalarPhi4(LATTICE, m2=-4.0, lam=6.0))
+
+
+def any_taken_back(flow, action, **changes):
+    made, found = TrainingStep(flow, action, settings(**WILD | changes), choose_strategy("cpu")), []
+    for _ in range(3):
+        made(SEED)
+        found.append(made.taken_back)
+    return any(found)
