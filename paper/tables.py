@@ -138,7 +138,7 @@ def _worst(checks: Sequence[Check]) -> str:
 
 def case_table(result: Result) -> str:
     """A result: the row of Table I, every observable beside the reference's and the paper's, and the checks of its errors."""
-    columns = "observable, flow, tau_int, reweighted, reference (HMC or exact), pull, paper, pull"
+    columns = "observable, flow, tau_int, reweighted, reference (HMC / clusters / exact), pull, paper, pull"
     chain = result.chain
     free_energy = Estimate(chain["free_energy_density"], chain["free_energy_density_error"])
     lines = [

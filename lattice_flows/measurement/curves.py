@@ -26,6 +26,7 @@ _OBSERVABLES = ("absolute_magnetization", "binder_cumulant", "phi_squared", "phi
 # Errors of weighted means are not known from fewer effectively independent samples.
 _FEWEST_EFFECTIVE = 200
 _DEGREE = 3
+_FEWEST_POINTS = _DEGREE + 2
 _DRAWS = 1000
 _SMALLEST_P = 1e-3  # of a fit
 
@@ -139,7 +140,8 @@ def derivative_pulls(points: Sequence[Point]) -> np.ndarray:
 def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: float, *, seed: int = 1) -> Estimate:
     """Where the Binder cumulants of two lattices are equal, near the critical coupling.
 
-    Each curve is fitted by a cubic polynomial to its trusted points between `low` and `high`, weighted by their errors. Below the
+    Each curve is fitted by a cubic polynomial to its trusted points between `low` and `high`, weighted by their errors. Where a
+    cubic does not fit, since U4 bends towards 2/3 or 0, the points farthest from the crossing are left out until it does. Below the
     crossing the larger lattice has the larger cumulant, above it the smaller one; deep in the broken phase both tend to 2/3, and
     other crossings there are noise. The error is the spread over 1000 draws of all points within theirs.
 
@@ -150,12 +152,19 @@ def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: 
       seed: of the draws.
 
     Raises:
-      ValueError: fewer than five trusted points of a curve, a polynomial that does not fit, or not one crossing where both curves
-        have trusted points.
+      ValueError: fewer than five trusted points of a curve, a polynomial that does not fit even these, or not one crossing where
+        both curves have trusted points.
     """
     rng = np.random.default_rng(seed)
     near = [[point for point in points if point.trusted and low <= point.coupling <= high] for points in (first, second)]
-    centre = (low + high) / 2
+    if (fewest := min(map(len, near))) < _FEWEST_POINTS:
+        raise ValueError(f"a fit of the Binder cumulant needs {_FEWEST_POINTS} points that can be trusted, got {fewest}")
+    centre = _apparent_crossing(*near, otherwise=(low + high) / 2)
+    while (p := min(_goodness_of_fit(points, centre) for points in near)) < _SMALLEST_P:
+        farthest = max(abs(point.coupling - centre) for points in near for point in points)
+        near = [[point for point in points if abs(point.coupling - centre) < farthest] for points in near]
+        if min(map(len, near)) < _FEWEST_POINTS:
+            raise ValueError(f"no cubic polynomial fits the Binder cumulants around {centre:.4g}, p = {p:.1g}")
     fits = [_fits(points, centre, rng) for points in near]
     low, high = max(points[0].coupling for points in near), min(points[-1].coupling for points in near)
     couplings = np.linspace(low, high, 401)
@@ -172,18 +181,40 @@ def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: 
     return Estimate(float(roots[0]), float(np.std(closest[1:])))
 
 
+def _apparent_crossing(first: Sequence[Point], second: Sequence[Point], otherwise: float) -> float:
+    """Where the second cumulant, between points a straight line, falls most steeply from above to below the first."""
+    couplings = [np.array([point.coupling for point in points]) for points in (first, second)]
+    values = [_numbers(points, "binder_cumulant")[0] for points in (first, second)]
+    excess = np.interp(couplings[0], couplings[1], values[1]) - values[0]
+    falls = np.where((excess[:-1] > 0) & (excess[1:] <= 0), excess[:-1] - excess[1:], 0)
+    at = int(np.argmax(falls))
+    if not falls[at]:
+        return otherwise
+    return float(couplings[0][at] + np.diff(couplings[0])[at] * excess[at] / falls[at])
+
+
+def _goodness_of_fit(points: Sequence[Point], centre: float) -> float:
+    """p of the polynomial through the Binder cumulants."""
+    powers, value, error = _powers(points, centre)
+    residuals = (powers @ _solved(powers, value, error) - value) / error
+    return float(chi2.sf(np.sum(residuals**2), len(points) - _DEGREE - 1))
+
+
 def _fits(points: Sequence[Point], centre: float, rng: np.random.Generator) -> np.ndarray:
     """Coefficients of the polynomial through the Binder cumulants, and of those through them with noise, `[1 + draws, 4]`."""
-    if len(points) < _DEGREE + 2:
-        raise ValueError(f"a fit of the Binder cumulant needs {_DEGREE + 2} points that can be trusted, got {len(points)}")
-    couplings, (value, error) = np.array([point.coupling for point in points]), _numbers(points, "binder_cumulant")
+    powers, value, error = _powers(points, centre)
     drawn = value + error * np.vstack([np.zeros(len(points)), rng.normal(size=(_DRAWS, len(points)))])
-    powers = np.vander(couplings - centre, _DEGREE + 1)
-    fits = np.linalg.lstsq(powers / error[:, np.newaxis], (drawn / error).T, rcond=None)[0].T
-    misfit = float(np.sum(((powers @ fits[0] - value) / error) ** 2))
-    if chi2.sf(misfit, len(points) - _DEGREE - 1) < _SMALLEST_P:
-        raise ValueError(f"no cubic polynomial fits the Binder cumulant, chi-square {misfit:.1f} at {len(points)} couplings")
-    return fits
+    return _solved(powers, drawn, error).T
+
+
+def _powers(points: Sequence[Point], centre: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Powers of the couplings `[n, 4]`, and the cumulants with their errors."""
+    couplings = np.array([point.coupling for point in points])
+    return np.vander(couplings - centre, _DEGREE + 1), *_numbers(points, "binder_cumulant")
+
+
+def _solved(powers: np.ndarray, values: np.ndarray, error: np.ndarray) -> np.ndarray:
+    return np.linalg.lstsq(powers / error[:, np.newaxis], (values / error).T, rcond=None)[0]
 
 
 def _numbers(points: Sequence[Point], name: str) -> np.ndarray:

@@ -101,7 +101,8 @@ def _frozen(action: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 def sampler_name(registered: str) -> str:
     """A sampler in words, by the name that it is registered under."""
-    return {"hmc": "HMC", "fourier_hmc": "Fourier HMC", "metropolis": "local Metropolis", "pcn": "pCN"}.get(registered, registered)
+    names = {"hmc": "HMC", "fourier_hmc": "Fourier HMC", "metropolis": "local Metropolis", "pcn": "pCN", "cluster": "clusters"}
+    return names.get(registered, registered)
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:

@@ -82,6 +82,23 @@ def test_only_a_crossing_of_the_right_direction_counts():
         crossing(steeper, points_of(0.2), 4.0, 4.6)  # the larger lattice would have the larger cumulant above the crossing
 
 
+def test_far_points_that_no_cubic_fits_are_left_out():
+    """Cumulants bend towards 2/3 and 0, as those of 3D lattices do; the width of the bend is a tenth of the range."""
+
+    def bent(width, seed):
+        couplings, noise = np.linspace(4.0, 4.6, 25), np.random.default_rng(seed).normal(scale=1e-3, size=25)
+        values = 0.45 - 0.21 * np.tanh((couplings - 4.26) / width) + noise
+        return [
+            Point(lam, {"binder_cumulant": Estimate(u4, 1e-3)}, 4096, 0.9, 0.1, 0.1)
+            for lam, u4 in zip(couplings, values, strict=True)
+        ]
+
+    found = [crossing(bent(0.15, seed), bent(0.06, seed + 100), 4.0, 4.6) for seed in range(20)]
+    pulls = [(number.value - 4.26) / number.error for number in found]
+    assert 0.6 < np.std(pulls) < 1.6 and abs(np.mean(pulls)) < SIGMAS / np.sqrt(20)
+    assert all(number.error < 2e-3 for number in found)
+
+
 def test_a_polynomial_that_does_not_fit_is_refused():
     kinked = [point._replace(estimates={"binder_cumulant": Estimate(abs(point.coupling - 4.3), 1e-4)}) for point in points_of(0.2)]
     with pytest.raises(ValueError, match="no cubic polynomial fits"):

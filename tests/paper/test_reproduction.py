@@ -94,6 +94,12 @@ def test_a_missing_reference_comes_with_the_command_that_makes_it(changes, flags
     assert f"scripts/baseline.py --sampler hmc {flags} --references paper/references.yaml" in said
 
 
+def test_where_clusters_win_the_missing_reference_is_theirs():
+    case = Case("L64")
+    said = reproduction._without_reference(case, completed(case.configuration()))
+    assert "scripts/baseline.py --sampler cluster --config L64 --out runs/cluster/L64 --references paper/references.yaml" in said
+
+
 def test_stored_results_are_shown():
     output = io.StringIO()
     passed = reproduction.show_stored(["E1", "L64"], "affine", Progress(Console(file=output, width=300)))
