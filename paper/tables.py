@@ -79,7 +79,7 @@ def _summary_row(result: Result) -> list[Any]:
         format_estimate(result.estimate("two_point_susceptibility")),
         training["parameters"],
         training["steps"],
-        f"{training['seconds']:.0f}",
+        _seconds(result),
         f"{chain['acceptance']:.4f}",
         f"{chain['ess']:.4f}",
         format_estimate(Estimate(chain["tau_int"], chain["tau_int_error"])),
