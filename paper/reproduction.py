@@ -16,7 +16,7 @@ from lattice_flows.paper.cases import DIMENSIONS, Case, needed
 from lattice_flows.paper.comparison import compared
 from lattice_flows.paper.figures import draw
 from lattice_flows.paper.ingredients import Ingredients, stored_flows
-from lattice_flows.paper.references import COMPARED_WITH, baselines, samplers
+from lattice_flows.paper.references import baselines, samplers
 from lattice_flows.paper.tables import agreement_table, case_table, dimensions_table, exponents_table, summary
 from lattice_flows.pipeline import Trained, as_pretrained, completed, start_from_pretrained, train_run
 from lattice_flows.production import ENSEMBLE, measure_run, sample_run
@@ -225,7 +225,7 @@ def _without_reference(case: Case, config: RunConfig) -> str:
             flags.append(f"--{parameter} {value}")
             name.append(f"{parameter}_{value}")
     flags += [f"--name {'_'.join(name)}"] if flags else []
-    sampler = next((each for each in reversed(COMPARED_WITH) if each in config.samplers), "hmc")
+    sampler = "cluster" if "cluster" in config.samplers and config.action.name == usual.action.name else "hmc"
     out = f"--out runs/{sampler}/{'_'.join(name)} --references paper/references.yaml"
     command = " ".join([f"python scripts/baseline.py --sampler {sampler} --config", case.table, *flags, out])
     return (

@@ -5,6 +5,7 @@ samples. The free energy density is `f = -log Z / V`; its derivative with respec
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -28,7 +29,8 @@ _FEWEST_EFFECTIVE = 200
 _DEGREE = 3
 _FEWEST_POINTS = _DEGREE + 2
 _DRAWS = 1000
-_SMALLEST_P = 1e-3  # of a fit
+_GOOD_P, _SMALLEST_P = 0.1, 1e-3  # of a fit; points are left out up to the first, where that can be
+_SHARE = 0.6  # of the points of the largest fit that is good
 
 
 class Point(NamedTuple):
@@ -141,34 +143,80 @@ def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: 
     """Where the Binder cumulants of two lattices are equal, near the critical coupling.
 
     Each curve is fitted by a cubic polynomial to its trusted points between `low` and `high`, weighted by their errors. Where a
-    cubic does not fit, since U4 bends towards 2/3 or 0, the points farthest from the crossing are left out until it does. Below the
+    cubic does not fit, since U4 bends towards 2/3 or 0, the points farthest from the crossing are left out until it does. A fit
+    that is only just good has a bias as large as its error, so the crossing is that of the closest 60 % of its points. Below the
     crossing the larger lattice has the larger cumulant, above it the smaller one; deep in the broken phase both tend to 2/3, and
-    other crossings there are noise. The error is the spread over 1000 draws of all points within theirs.
+    other crossings there are noise.
+
+    The error is the spread over 1000 draws of all points within theirs and the distance from the crossing of the wider fits, added
+    in quadrature.
 
     Args:
-      first: the curve of the smaller lattice.
+      first: the curve of the smaller lattice, in ascending order of couplings, as from `curve`.
       second: that of the larger one.
       low, high: range of couplings.
       seed: of the draws.
 
     Raises:
-      ValueError: fewer than five trusted points of a curve, a polynomial that does not fit even these, or not one crossing where
-        both curves have trusted points.
+      ValueError: fewer than five trusted points of a curve, a polynomial that does not fit even these, not one crossing where both
+        curves have trusted points, or points that cannot be trusted next to it.
     """
     rng = np.random.default_rng(seed)
     near = [[point for point in points if point.trusted and low <= point.coupling <= high] for points in (first, second)]
     if (fewest := min(map(len, near))) < _FEWEST_POINTS:
         raise ValueError(f"a fit of the Binder cumulant needs {_FEWEST_POINTS} points that can be trusted, got {fewest}")
-    centre = _apparent_crossing(*near, otherwise=(low + high) / 2)
-    while (p := min(_goodness_of_fit(points, centre) for points in near)) < _SMALLEST_P:
-        farthest = max(abs(point.coupling - centre) for points in near for point in points)
-        near = [[point for point in points if abs(point.coupling - centre) < farthest] for points in near]
-        if min(map(len, near)) < _FEWEST_POINTS:
-            raise ValueError(f"no cubic polynomial fits the Binder cumulants around {centre:.4g}, p = {p:.1g}")
-    fits = [_fits(points, centre, rng) for points in near]
-    low, high = max(points[0].coupling for points in near), min(points[-1].coupling for points in near)
+    centre = _apparent_crossing(*near)
+    windows = _windows(near, centre)
+    p = [min(map(_goodness_of_fit, window)) for window in windows]
+    fitting = next((at for at, each in enumerate(p) if each >= _GOOD_P), int(np.argmax(p)))
+    if p[fitting] < _SMALLEST_P:
+        raise ValueError(f"no cubic polynomial fits the Binder cumulants around {centre:.4g}")
+    fewest = max(_SHARE * min(map(len, windows[fitting])), _FEWEST_POINTS)
+    closest = [window for window in windows[fitting:] if min(map(len, window)) >= fewest][-1]
+    value, spread = _crossing_of_fits(closest, rng)
+    shift = value - _crossing_of_fits(windows[fitting], rng)[0]
+    for points in (first, second):
+        at = np.searchsorted([point.coupling for point in points], value)
+        if not (points[at - 1].trusted and points[at].trusted):
+            raise ValueError(f"the Binder cumulants seem to cross at {value:.4g}, where points of a curve cannot be trusted")
+    return Estimate(value, math.hypot(spread, shift))
+
+
+def _apparent_crossing(first: Sequence[Point], second: Sequence[Point]) -> float:
+    """Where the second cumulant falls most steeply from above to below the first, with straight lines between points.
+
+    Raises:
+      ValueError: nowhere.
+    """
+    couplings = [np.array([point.coupling for point in points]) for points in (first, second)]
+    values = [_numbers(points, "binder_cumulant")[0] for points in (first, second)]
+    low, high = max(each[0] for each in couplings), min(each[-1] for each in couplings)
+    every = np.unique(np.clip(np.concatenate(couplings), low, high))
+    excess = np.interp(every, couplings[1], values[1]) - np.interp(every, couplings[0], values[0])
+    before, after, step = excess[:-1], excess[1:], np.diff(every)
+    falls = np.where((before > 0) & (after <= 0), before - after, 0)
+    if low >= high or not falls.any():
+        raise ValueError("the Binder cumulants do not cross where both curves have points that can be trusted")
+    at = int(np.argmax(falls / step))
+    return float(every[at] + step[at] * before[at] / falls[at])
+
+
+def _windows(curves: list[list[Point]], centre: float) -> list[list[list[Point]]]:
+    """Both curves, and what is left of them without the points farthest from the centre, again and again."""
+    found = []
+    while min(map(len, curves)) >= _FEWEST_POINTS:
+        found.append(curves)
+        farthest = max(abs(point.coupling - centre) for points in curves for point in points)
+        curves = [[point for point in points if abs(point.coupling - centre) < farthest] for points in curves]
+    return found
+
+
+def _crossing_of_fits(curves: Sequence[Sequence[Point]], rng: np.random.Generator) -> tuple[float, float]:
+    """Where the polynomials through two curves cross, and the spread over draws of all points within their errors."""
+    low, high = max(points[0].coupling for points in curves), min(points[-1].coupling for points in curves)
     couplings = np.linspace(low, high, 401)
-    difference = (fits[0] - fits[1]) @ np.vander(couplings - centre, _DEGREE + 1).T
+    fits = [_fits(points, couplings[0], rng) for points in curves]
+    difference = (fits[0] - fits[1]) @ np.vander(couplings - couplings[0], _DEGREE + 1).T
     changes = (difference[:, :-1] < 0) & (difference[:, 1:] >= 0)
     crossed = changes.any(axis=1)
     if changes[0].sum() != 1 or crossed.mean() < 0.95:
@@ -178,39 +226,27 @@ def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: 
     roots = couplings[at] + (couplings[1] - couplings[0]) * before / (before - after)
     # Of several crossings of a draw, the one closest to that of the curves themselves.
     closest = [found[np.abs(found - roots[0]).argmin()] for found in (roots[draws == draw] for draw in np.flatnonzero(crossed))]
-    return Estimate(float(roots[0]), float(np.std(closest[1:])))
+    return float(roots[0]), float(np.std(closest[1:]))
 
 
-def _apparent_crossing(first: Sequence[Point], second: Sequence[Point], otherwise: float) -> float:
-    """Where the second cumulant, between points a straight line, falls most steeply from above to below the first."""
-    couplings = [np.array([point.coupling for point in points]) for points in (first, second)]
-    values = [_numbers(points, "binder_cumulant")[0] for points in (first, second)]
-    excess = np.interp(couplings[0], couplings[1], values[1]) - values[0]
-    falls = np.where((excess[:-1] > 0) & (excess[1:] <= 0), excess[:-1] - excess[1:], 0)
-    at = int(np.argmax(falls))
-    if not falls[at]:
-        return otherwise
-    return float(couplings[0][at] + np.diff(couplings[0])[at] * excess[at] / falls[at])
-
-
-def _goodness_of_fit(points: Sequence[Point], centre: float) -> float:
+def _goodness_of_fit(points: Sequence[Point]) -> float:
     """p of the polynomial through the Binder cumulants."""
-    powers, value, error = _powers(points, centre)
+    powers, value, error = _problem(points, points[0].coupling)
     residuals = (powers @ _solved(powers, value, error) - value) / error
     return float(chi2.sf(np.sum(residuals**2), len(points) - _DEGREE - 1))
 
 
-def _fits(points: Sequence[Point], centre: float, rng: np.random.Generator) -> np.ndarray:
+def _fits(points: Sequence[Point], origin: float, rng: np.random.Generator) -> np.ndarray:
     """Coefficients of the polynomial through the Binder cumulants, and of those through them with noise, `[1 + draws, 4]`."""
-    powers, value, error = _powers(points, centre)
+    powers, value, error = _problem(points, origin)
     drawn = value + error * np.vstack([np.zeros(len(points)), rng.normal(size=(_DRAWS, len(points)))])
     return _solved(powers, drawn, error).T
 
 
-def _powers(points: Sequence[Point], centre: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _problem(points: Sequence[Point], origin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Powers of the couplings `[n, 4]`, and the cumulants with their errors."""
     couplings = np.array([point.coupling for point in points])
-    return np.vander(couplings - centre, _DEGREE + 1), *_numbers(points, "binder_cumulant")
+    return np.vander(couplings - origin, _DEGREE + 1), *_numbers(points, "binder_cumulant")
 
 
 def _solved(powers: np.ndarray, values: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ class Evaluation(NamedTuple):
       acceptance: expected acceptance of independence Metropolis.
       log_z: estimate of log Z.
       integration_error: mean change of log weights when the step of the integration is halved; zero for an exact flow.
-      learning_rate: of the last step.
+      learning_rate: by the schedule, at the last update.
       seconds: training time so far, without compilation.
       kl: the Kullback-Leibler divergence from the target, see `importance.kl_divergence`; infinite where it is not known, as in
         the rows of earlier versions.

@@ -43,11 +43,6 @@ class Guarded:
         self.variables = [*optimizer.variables, self._before, self._limit, self._length]
 
     @property
-    def updates(self) -> tf.Tensor:
-        """How many steps the optimiser has made, those that were taken back included."""
-        return self.optimizer.updates.read_value()
-
-    @property
     def length(self) -> float:
         """The length of steps, relative to those of the optimiser."""
         return float(self._length.numpy())

@@ -128,8 +128,8 @@ class TrainingStep:
 
     @property
     def last_rate(self) -> float:
-        """The learning rate of the last step. Steps that were taken back count, attempts to make them anew do not."""
-        return float(self._rate(self.optimizer.updates - 1))
+        """The learning rate by the schedule at the last update. A call that takes a step back makes none."""
+        return float(self._rate(self.optimizer.optimizer.updates - 1))
 
     def prepare(self, losses: Iterable[str], seed: np.ndarray, progress: Progress) -> None:
         """Makes a step with each of some losses, shows that it is traced and compiled, and takes it back."""
