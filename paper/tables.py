@@ -103,7 +103,7 @@ def _seconds(result: Result) -> str:
 
 
 def dimensions_table(results: Sequence[Result]) -> str:
-    """Flows in two to four dimensions: how well they sample, and how far two observables are from HMC's, in standard deviations."""
+    """Flows in two to four dimensions: how well they sample, and how far two observables are from the reference, in its errors."""
     columns = "case, lattice, m2, lam, flow, parameters, acceptance, ESS, training [s], chi_2, pull, E, pull, worst checks"
     rows = []
     for result in results:

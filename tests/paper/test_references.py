@@ -10,6 +10,7 @@ from lattice_flows.io.files import RunError
 from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.paper import references
 from lattice_flows.paper.cases import DIMENSIONS, TABLES, Case
+from lattice_flows.paper.comparison import compared
 from lattice_flows.paper.records import REFERENCES
 
 
@@ -63,6 +64,20 @@ def test_another_lattice_or_action_has_no_reference(override):
 def test_larger_lattices_are_not_the_papers():
     point = of(Case("L20").configuration())
     assert references.published(*point) == {} and references.reference(*point).chain["acceptance"] > 0.5
+
+
+def test_clusters_are_the_reference_where_there_is_no_hmc(tmp_path, monkeypatch):
+    hmc = references.baselines(["E1"])["E1", "hmc"]
+    clusters = dataclasses.replace(hmc, sampler="cluster")
+    path = references.record(clusters, "E1", tmp_path / "references.yaml")
+    monkeypatch.setattr(references, "REFERENCES", path)
+    references._references.cache_clear()
+    found = references.reference(hmc.lattice_shape, hmc.action), compared(dataclasses.replace(hmc, compared_with=None))
+    references.record(hmc, "E1", path)
+    both = references.reference(hmc.lattice_shape, hmc.action)
+    monkeypatch.undo()
+    references._references.cache_clear()
+    assert found[0].sampler == found[1].compared_with == "cluster" and both.sampler == "hmc"
 
 
 def test_references_are_found_by_their_physics():
