@@ -6,6 +6,7 @@ samples. The free energy density is `f = -log Z / V`; its derivative with respec
 
 import itertools
 import math
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -171,12 +172,12 @@ def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: 
     fitting = next((at for at, each in enumerate(p) if each >= _GOOD_P), int(np.argmax(p)))
     if p[fitting] < _SMALLEST_P:
         raise ValueError(f"no cubic polynomial fits the Binder cumulants around {centre:.4g}")
-    fewest = max(_SHARE * min(map(len, windows[fitting])), _FEWEST_POINTS)
-    closest = [window for window in windows[fitting:] if min(map(len, window)) >= fewest][-1]
+    needed = max(_SHARE * min(map(len, windows[fitting])), _FEWEST_POINTS)
+    closest = [window for window in windows[fitting:] if min(map(len, window)) >= needed][-1]
     value, spread = _crossing_of_fits(closest, rng)
     shift = value - _crossing_of_fits(windows[fitting], rng)[0]
     for points in (first, second):
-        at = np.searchsorted([point.coupling for point in points], value)
+        at = bisect(points, value, key=lambda point: point.coupling)
         if not (points[at - 1].trusted and points[at].trusted):
             raise ValueError(f"the Binder cumulants seem to cross at {value:.4g}, where points of a curve cannot be trusted")
     return Estimate(value, math.hypot(spread, shift))

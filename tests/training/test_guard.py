@@ -126,8 +126,9 @@ def test_other_losses_and_small_batches_are_not_guarded(changes):
 
 
 def test_the_losses_of_different_couplings_are_not_compared():
-    flow = conditioned(LATTICE, knots=(5.0, 9.0), of={"name": "affine", "layers": 2})
-    assert not any_taken_back(flow, ScalarPhi4(LATTICE, m2=-4.0, lam=6.0))
+    flow, action = conditioned(LATTICE, knots=(5.0, 9.0), of={"name": "affine", "layers": 2}), ScalarPhi4(LATTICE, m2=-4.0, lam=6.0)
+    at_one_coupling = flow.at(6.0)
+    assert not any_taken_back(flow, action) and any_taken_back(at_one_coupling, action)
 
 
 def any_taken_back(flow, action, **changes):
