@@ -72,14 +72,20 @@ def test_points_that_cannot_be_trusted_do_not_count():
     assert abs(found.value - 4.26) < SIGMAS * found.error
     with pytest.raises(ValueError, match="needs 5 points that can be trusted, got 1"):
         crossing([heavy, few, good[0]], good, 4.0, 4.6)
-    with pytest.raises(ValueError, match="do not cross"):
+    with pytest.raises(ValueError, match="do not cross where both curves have points that can be trusted"):
         crossing(good, points_of(0.2, at=4.5), 4.0, 4.6)
 
 
 def test_only_a_crossing_of_the_right_direction_counts():
     steeper = points_of(0.35, seed=2)
-    with pytest.raises(ValueError, match="do not cross"):
+    with pytest.raises(ValueError, match="do not cross where both curves have points that can be trusted"):
         crossing(steeper, points_of(0.2), 4.0, 4.6)  # the larger lattice would have the larger cumulant above the crossing
+
+
+def test_a_crossing_that_noise_makes_is_refused():
+    one, other = points_of(0.2, noise=0.02), points_of(0.2, noise=0.02, seed=2)
+    with pytest.raises(ValueError, match="do not cross once between"):
+        crossing(one, other, 4.0, 4.6)
 
 
 def bent(width, seed, noise=1e-3):
