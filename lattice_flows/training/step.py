@@ -128,8 +128,8 @@ class TrainingStep:
 
     @property
     def last_rate(self) -> float:
-        """The learning rate by the schedule at the last update. A call that takes a step back makes none."""
-        return float(self._rate(self.optimizer.optimizer.updates - 1))
+        """The learning rate by the schedule at the last update, or the first where none is made. Taking a step back makes none."""
+        return float(self._rate(tf.maximum(self.optimizer.optimizer.updates - 1, 0)))
 
     def prepare(self, losses: Iterable[str], seed: np.ndarray, progress: Progress) -> None:
         """Makes a step with each of some losses, shows that it is traced and compiled, and takes it back."""

@@ -1,12 +1,23 @@
-"""When a training ends: reasons to stop, and losses that are no longer finite."""
+"""When a training is evaluated and when it ends: reasons to stop, and losses that are no longer finite."""
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
 
 from lattice_flows.config import TrainingConfig
 from lattice_flows.errors import UserError
+from lattice_flows.importance import BrokenFlow
 from lattice_flows.training.state import TrainingState
 
-__all__ = ["TrainingDiverged", "check_halvings", "check_loss", "reason_to_stop", "seconds_left"]
+__all__ = [
+    "TrainingDiverged",
+    "check_halvings",
+    "check_loss",
+    "evaluation_due",
+    "may_be_broken_at_first",
+    "reason_to_stop",
+    "seconds_left",
+]
 
 _MOST_HALVINGS = 4
 _SHORTEST = 2**-10  # steps
@@ -14,6 +25,29 @@ _SHORTEST = 2**-10  # steps
 
 class TrainingDiverged(UserError, RuntimeError):
     """The loss is no longer a finite number, or no step of the training or of the integration is small enough."""
+
+
+def evaluation_due(settings: TrainingConfig, state: TrainingState) -> bool:
+    """Whether an evaluation comes before the next step.
+
+    The weights that a training takes from an earlier one are evaluated too: they are the best model where no later one is better.
+    """
+    if state.evaluations and state.evaluations[-1].step == state.step:
+        return False
+    if state.step == 0:
+        return settings.init_from is not None
+    return state.step % settings.evaluate_every == 0 or state.step == settings.steps
+
+
+@contextlib.contextmanager
+def may_be_broken_at_first(state: TrainingState, info: Callable[[str], None]) -> Iterator[None]:
+    """Lets a training go on after an evaluation of weights to begin with that have no finite loss: steps may mend them."""
+    try:
+        yield
+    except (BrokenFlow, TrainingDiverged):
+        if state.step > 0:
+            raise
+        info("the weights that the training begins with cannot be judged: they give no finite loss here")
 
 
 def reason_to_stop(settings: TrainingConfig, state: TrainingState) -> str | None:

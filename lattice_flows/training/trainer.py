@@ -14,6 +14,7 @@ from lattice_flows.flows import Flow, assign
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.progress import Progress
 from lattice_flows.seeds import sub_seed
+from lattice_flows.training import stopping
 from lattice_flows.training.conditions import Conditions
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.evaluation import Evaluator, described, evaluate, with_forward, worst
@@ -25,7 +26,6 @@ from lattice_flows.training.refinement import check_integration, halve_the_step
 from lattice_flows.training.stages import begin_with
 from lattice_flows.training.state import Summary, TrainingState
 from lattice_flows.training.step import FORWARD_KL, TrainingStep, loss_at, losses_from
-from lattice_flows.training.stopping import check_halvings, check_loss, reason_to_stop, seconds_left
 
 __all__ = ["Trainer", "train"]
 
@@ -43,7 +43,8 @@ def train(
 ) -> Summary:
     """Trains a flow in place, and leaves it with the best weights and the accepted integration steps.
 
-    The best model is that of the smallest Kullback-Leibler divergence, see `evaluation`. The summary judges it by fresh samples.
+    The best model is that of the smallest Kullback-Leibler divergence, see `evaluation`; weights to begin with
+    (`settings.init_from`) are judged first, and kept where no later ones are better. The summary judges it by fresh samples.
 
     All random numbers follow from the seed, so neither interruptions nor the number of devices change the result.
 
@@ -137,7 +138,7 @@ class Trainer:
         if not state.evaluations:
             state.take(self._flow, self._train_step.optimizer)
             state.best_weights = state.weights
-        stopped = reason_to_stop(settings, state)
+        stopped = stopping.reason_to_stop(settings, state)
         self._records = Records(run, record, board)
         if stopped is None:
             with self._records.of_steps(state.step):
@@ -146,11 +147,20 @@ class Trainer:
 
     def _train(self) -> str:
         """Makes steps, and returns the reason to stop."""
-        state, settings, losses, stopped = self._state, self._settings, [], None
+        state, settings = self._state, self._settings
+        losses: list[float] = []
         self._prepare()
-        with self._progress.bar("training", settings.steps, state.step, at_most=seconds_left(settings, state)) as bar:
+        with self._progress.bar("training", settings.steps, state.step, at_most=stopping.seconds_left(settings, state)) as bar:
             start = time.perf_counter() - state.seconds
-            while stopped is None:
+            while True:
+                if stopping.evaluation_due(settings, state):
+                    state.seconds, compiled = time.perf_counter() - start, state.compile_seconds
+                    with self._progress.meanwhile("evaluating"), stopping.may_be_broken_at_first(state, self._progress.info):
+                        self._evaluate(losses)
+                    losses, start = [], start + state.compile_seconds - compiled
+                    state.seconds = time.perf_counter() - start
+                    if stopped := stopping.reason_to_stop(settings, state):
+                        return stopped
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
                 self._conditions.begin_step(state.step, own=forward)
                 loss = self._train_step(sub_seed(self._seed, "training", state.step), name)
@@ -159,15 +169,6 @@ class Trainer:
                 state.step += 1
                 self._records.step(state.step, math.nan if unknown else loss, time.perf_counter() - start)
                 bar.advance(status=self._status(loss))
-                if state.step % settings.evaluate_every == 0 or state.step == settings.steps:
-                    state.seconds, compiled = time.perf_counter() - start, state.compile_seconds
-                    with self._progress.meanwhile("evaluating"):
-                        self._evaluate(losses)
-                    losses = []
-                    start += state.compile_seconds - compiled
-                    state.seconds = time.perf_counter() - start
-                    stopped = reason_to_stop(settings, state)
-        return stopped
 
     def _prepare(self) -> None:
         """Traces and compiles step and sampler for the current integration steps, and times that separately."""
@@ -221,7 +222,7 @@ class Trainer:
             if not check.too_coarse:
                 return log_weight, check.error
             found = f"at step {state.step}, {check.description}"
-            check_halvings(state, found)
+            stopping.check_halvings(state, found)
             self._progress.info(f"{found}; halving the step{' and returning to the best model' if check.exploited else ''}")
             if check.exploited:
                 assign(flow.named_variables(), state.best_weights)
@@ -236,7 +237,7 @@ class Trainer:
         """Says that a step was taken back, and refuses a loss after which a training cannot go on."""
         if taken_back:
             self._progress.info(f"at step {self._state.step}, the loss became {loss:.6g}: the last step is taken back")
-        check_loss(loss, self._settings, self._state, self._train_step.optimizer.length if taken_back else None)
+        stopping.check_loss(loss, self._settings, self._state, self._train_step.optimizer.length if taken_back else None)
         return taken_back
 
     def _finish(self, stopped: str) -> Summary:
@@ -255,5 +256,4 @@ class Trainer:
         return summary
 
     def _status(self, loss: float) -> str:
-        last = self._state.evaluations[-1:]
-        return f"loss {loss:.3f}" + (f", {described(last[0])}" if last else "")
+        return ", ".join([f"loss {loss:.3f}", *map(described, self._state.evaluations[-1:])])

@@ -7,11 +7,10 @@ import pytest
 from small import ACTION, ADAM, LATTICE, Training, coarse_flow, gaussian_flow, restarted, settings, weights_of
 
 from lattice_flows.actions import ScalarPhi4
-from lattice_flows.flows import load_weights
+from lattice_flows.flows import load_weights, save_weights
 from lattice_flows.importance import WeightedSampler, expected_acceptance
 from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.training import stopping
-from lattice_flows.training import trainer as trainer_module
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.stages import begin_with
 from lattice_flows.training.step import TrainingStep
@@ -82,6 +81,30 @@ def test_the_best_model_is_kept_in_the_flow_and_in_the_file(straight):
     assert diagnostics["summary"] == summary._asdict() and diagnostics["config"] == "some"
 
 
+def test_weights_to_begin_with_are_kept_where_no_later_ones_are_better(tmp_path):
+    (earlier := Training(tmp_path / "earlier"))(good := gaussian(), steps=60, evaluate_every=60, **ADAM)
+    weights = weights_of(good)
+    training, flow = Training(tmp_path / "worse"), gaussian()
+    # Steps that are far too long for weights that are good already, and too short to be taken back.
+    summary = training(flow, init_from=str(earlier.folder), steps=2, evaluate_every=1, learning_rate=0.2, **ADAM)
+    np.testing.assert_equal(weights_of(flow), weights)
+    assert [row["step"] for row in training.metrics] == [0, 1, 2] and training.metrics[0]["learning_rate"] == pytest.approx(0.2)
+    best, *later = (row["kl"] for row in training.metrics)
+    assert min(later) > 2 * best and "best model at step 0" in training.output
+    assert best == pytest.approx(summary.kl, abs=4 * summary.kl_error)
+
+
+def test_weights_to_begin_with_that_cannot_be_judged_may_be_mended(tmp_path, monkeypatch):
+    save_weights(tmp_path / "weights.npz", gaussian())
+    draw = WeightedSampler.log_weights
+    broken = iter([True])
+    monkeypatch.setattr(WeightedSampler, "log_weights", lambda *args: draw(*args) + (np.inf if next(broken, False) else 0.0))
+    training = Training(tmp_path / "mended")
+    training(gaussian(), init_from=str(tmp_path), steps=10)
+    assert [row["step"] for row in training.metrics] == [10]
+    assert "the weights that the training begins with cannot be judged: they give no finite loss here" in training.output
+
+
 def test_training_needs_no_folder_and_no_progress(straight, capsys):
     summary = train(flow := gaussian(), ACTION, settings())
     assert capsys.readouterr().out == "" and summary.ess == straight[2].ess
@@ -99,7 +122,7 @@ def test_training_goes_on_where_it_was_interrupted(straight, tmp_path, monkeypat
         if state.step == 27:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer_module, "check_loss", dies)
+    monkeypatch.setattr(stopping, "check_loss", dies)
     with pytest.raises(KeyboardInterrupt):
         interrupted(gaussian(), changed={"training.max_minutes": (1e-9, None)})
     assert "resuming at step 10, training.max_minutes None instead of 1e-09" in interrupted.output
