@@ -177,7 +177,7 @@ def crossing(first: Sequence[Point], second: Sequence[Point], low: float, high: 
     value, spread = _crossing_of_fits(closest, rng)
     shift = value - _crossing_of_fits(windows[fitting], rng)[0]
     for points in (first, second):
-        at = bisect(points, value, key=lambda point: point.coupling)
+        at = min(bisect(points, value, key=lambda point: point.coupling), len(points) - 1)
         if not (points[at - 1].trusted and points[at].trusted):
             raise ValueError(f"the Binder cumulants seem to cross at {value:.4g}, where points of a curve cannot be trusted")
     return Estimate(value, math.hypot(spread, shift))
