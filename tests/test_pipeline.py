@@ -53,6 +53,9 @@ def test_stages_are_trained_one_from_the_other(staged):
         assert stage.lattice.shape == shape and stage.training.steps == steps and stage.stages == ()
         seconds.append(open_trained(folder).summary.seconds)
     assert stage.training.init_from == str(run.path / "stages" / "1")
+    # All but the first judge the weights that they begin with.
+    folders = [run.path / "stages" / "1", run.path / "stages" / "2", run.path]
+    assert [(folder / "metrics.csv").read_text().splitlines()[1].startswith("0,") for folder in folders] == [False, True, True]
     assert summary.earlier_seconds == pytest.approx(sum(seconds))
 
 

@@ -112,6 +112,8 @@ def stage_folders(run: Path) -> list[Path]:
 def curves(run: Path, items: Sequence[str]) -> dict[str, Curve]:
     """What a run has written so far of some quantities, step by step where they are known so, and otherwise by evaluations.
 
+    Weights that a training begins with, at step 0, are left out: the stage before it ends there.
+
     Args:
       run: its folder.
       items: columns of `steps.csv` or `metrics.csv`.
@@ -127,7 +129,7 @@ def curves(run: Path, items: Sequence[str]) -> dict[str, Curve]:
             nothing: dict[str, list[float]] = {"step": [], item: []}
             table = next((table for table in tables if table.get(item)), nothing)
             pairs = zip(table["step"], table[item], strict=True)
-            known = [(before + step, value) for step, value in pairs if math.isfinite(value)]
+            known = [(before + step, value) for step, value in pairs if step > 0 and math.isfinite(value)]
             curve.steps.extend(step for step, _ in known)
             curve.values.extend(value for _, value in known)
             if folder != run:

@@ -45,12 +45,12 @@ class Evaluation(NamedTuple):
 
     Attributes:
       step: optimisation steps made.
-      loss: mean of `log q + S` over the steps since the previous evaluation.
+      loss: mean of `log q + S` over the steps since the previous evaluation; over the samples of this one where there are none.
       ess: effective sample size per sample.
       acceptance: expected acceptance of independence Metropolis.
       log_z: estimate of log Z.
       integration_error: mean change of log weights when the step of the integration is halved; zero for an exact flow.
-      learning_rate: by the schedule, at the last update.
+      learning_rate: by the schedule, at the last update, or at the first where none is made.
       seconds: training time so far, without compilation.
       kl: the Kullback-Leibler divergence from the target, see `importance.kl_divergence`; infinite where it is not known, as in
         the rows of earlier versions.

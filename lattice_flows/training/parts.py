@@ -21,8 +21,9 @@ def training_parts(config: RunConfig, of: str = "") -> list[Part]:
     Raises:
       ConfigError: an entry of a stage that cannot be used.
     """
-    stages = [_part(stage_name(index, config), stage, of) for index, stage in enumerate(config.stage_configs(), 1)]
-    return [*stages, _part(TRAINING, config, of)]
+    runs = [*config.stage_configs(), config]
+    names = [*(stage_name(index, config) for index in range(1, len(runs))), TRAINING]
+    return [_part(name, run, of, begun=index > 0) for index, (name, run) in enumerate(zip(names, runs, strict=True))]
 
 
 def stage_name(index: int, config: RunConfig) -> str:
@@ -30,8 +31,9 @@ def stage_name(index: int, config: RunConfig) -> str:
     return f"stage {index} of {len(config.stages)}"
 
 
-def _part(name: str, config: RunConfig, of: str) -> Part:
+def _part(name: str, config: RunConfig, of: str, begun: bool) -> Part:
     training = config.training
-    evaluations = -(-training.steps // training.evaluate_every)
+    # That of the weights to begin with comes first.
+    evaluations = -(-training.steps // training.evaluate_every) + (begun or training.init_from is not None)
     work = training_work(config.lattice.shape, training.steps * training.batch_size, evaluations * training.evaluation_samples)
     return Part(name, work, of, 60 * training.max_minutes if training.max_minutes else math.inf)

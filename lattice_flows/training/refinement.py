@@ -1,18 +1,21 @@
 """Whether a flow that is integrated needs a smaller step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from lattice_flows.flows import Flow
+from lattice_flows.flows import Flow, assign
 from lattice_flows.importance import integration_error, log_z
+from lattice_flows.training.state import TrainingState
+from lattice_flows.training.stopping import TrainingDiverged
 
 __all__ = ["IntegrationCheck", "check_integration", "halve_the_step"]
 
 # Halving the step may change log weights by this share of their spread.
 _LARGEST_SHARE = 0.1
 _SIGMAS = 5
+_MOST_HALVINGS = 4
 
 
 class IntegrationCheck(NamedTuple):
@@ -55,6 +58,26 @@ def check_integration(log_weight: np.ndarray, finer: np.ndarray, losses: Sequenc
     return IntegrationCheck(error, exploited or bool(error > _LARGEST_SHARE * spread), exploited, description)
 
 
-def halve_the_step(flow: Flow) -> None:
-    """Doubles the number of integration steps of a flow, in place."""
+def halve_the_step(flow: Flow, state: TrainingState, check: IntegrationCheck, info: Callable[[str], None]) -> None:
+    """Doubles the number of integration steps of a flow, in place, and says why.
+
+    Where training exploits the integrator, the flow also returns to the best model.
+
+    Args:
+      flow: in training.
+      state: of the training, which counts the halvings.
+      check: of the present step, which is too coarse.
+      info: receives a line of text.
+
+    Raises:
+      TrainingDiverged: the step was halved four times before.
+    """
+    found = f"at step {state.step}, {check.description}"
+    if state.halvings == _MOST_HALVINGS:
+        advice = "try training.gradient: path, or more flow.steps"
+        raise TrainingDiverged(f"{found}; {_MOST_HALVINGS} halvings were not enough: {advice}")
+    info(f"{found}; halving the step{' and returning to the best model' if check.exploited else ''}")
+    if check.exploited:
+        assign(flow.named_variables(), state.best_weights)
     flow.set_integration_steps({name: 2 * steps for name, steps in flow.integration_steps.items()})
+    state.halvings += 1

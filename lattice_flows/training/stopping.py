@@ -1,4 +1,4 @@
-"""When a training is evaluated and when it ends: reasons to stop, and losses that are no longer finite."""
+"""When a training ends: reasons to stop, and losses that are no longer finite."""
 
 import contextlib
 import math
@@ -11,15 +11,12 @@ from lattice_flows.training.state import TrainingState
 
 __all__ = [
     "TrainingDiverged",
-    "check_halvings",
     "check_loss",
-    "evaluation_due",
     "may_be_broken_at_first",
     "reason_to_stop",
     "seconds_left",
 ]
 
-_MOST_HALVINGS = 4
 _SHORTEST = 2**-10  # steps
 
 
@@ -27,33 +24,19 @@ class TrainingDiverged(UserError, RuntimeError):
     """The loss is no longer a finite number, or no step of the training or of the integration is small enough."""
 
 
-def evaluation_due(settings: TrainingConfig, state: TrainingState) -> bool:
-    """Whether an evaluation comes before the next step.
-
-    The weights that a training takes from an earlier one are evaluated too: they are the best model where no later one is better.
-    """
-    if state.evaluations and state.evaluations[-1].step == state.step:
-        return False
-    if state.step == 0:
-        return settings.init_from is not None
-    return state.step % settings.evaluate_every == 0 or state.step == settings.steps
-
-
 @contextlib.contextmanager
-def may_be_broken_at_first(state: TrainingState, info: Callable[[str], None]) -> Iterator[None]:
-    """Lets a training go on after an evaluation of weights to begin with that have no finite loss: steps may mend them."""
+def may_be_broken_at_first(info: Callable[[str], None]) -> Iterator[None]:
+    """Lets a training go on from weights that cannot be evaluated, since its steps may mend them."""
     try:
         yield
     except (BrokenFlow, TrainingDiverged):
-        if state.step > 0:
-            raise
-        info("the weights that the training begins with cannot be judged: they give no finite loss here")
+        info("the weights to begin with cannot be judged: they have no finite loss here")
 
 
 def reason_to_stop(settings: TrainingConfig, state: TrainingState) -> str | None:
     """Why a training ends here, in words, or None if it continues.
 
-    Before the first evaluation, only the number of steps can end it.
+    Before the first evaluation, only the number of steps can end it, and before the first step, no limit of time.
 
     Args:
       settings: `steps`, `target_acceptance` and `max_minutes` are used.
@@ -64,7 +47,7 @@ def reason_to_stop(settings: TrainingConfig, state: TrainingState) -> str | None
         return f"acceptance reached {settings.target_acceptance}"
     if state.step >= settings.steps:
         return "all steps done"
-    if best is not None and settings.max_minutes is not None and state.seconds >= 60 * settings.max_minutes:
+    if state.step > 0 and best is not None and settings.max_minutes is not None and state.seconds >= 60 * settings.max_minutes:
         return f"time limit of {settings.max_minutes:g} minutes reached"
     return None
 
@@ -101,18 +84,3 @@ def _diverged(found: str, settings: TrainingConfig, state: TrainingState) -> Tra
         f"{found}; {kept}. Resume or restart with a smaller training.learning_rate (now {settings.learning_rate:g}) "
         f"or a larger training.batch_size (now {settings.batch_size})"
     )
-
-
-def check_halvings(state: TrainingState, found: str) -> None:
-    """Refuses to halve the step of an integration once more.
-
-    Args:
-      state: of the training.
-      found: why it should be halved.
-
-    Raises:
-      TrainingDiverged: it was halved four times.
-    """
-    if state.halvings == _MOST_HALVINGS:
-        advice = "try training.gradient: path, or more flow.steps"
-        raise TrainingDiverged(f"{found}; {_MOST_HALVINGS} halvings were not enough: {advice}")

@@ -104,6 +104,7 @@ class Trainer:
         self._train_step = self._step_of()
         self._state = TrainingState()
         self._evaluator: Evaluator | None = None
+        self._is_begun = False
         if settings.init_from is not None:
             self.begin_with(settings.init_from)
 
@@ -112,7 +113,8 @@ class Trainer:
         return TrainingStep(self._flow, self._action, self._settings, self._strategy, optimizer, target)
 
     def begin_with(self, path: str) -> None:
-        """Takes the weights of an earlier run, see `stages.begin_with`."""
+        """Takes the weights of an earlier run, see `stages.begin_with`, which are evaluated before the first step."""
+        self._is_begun = True
         self._state.earlier_seconds = begin_with(self._flow, path)
         self._conditions.settle()
 
@@ -147,35 +149,37 @@ class Trainer:
 
     def _train(self) -> str:
         """Makes steps, and returns the reason to stop."""
-        state, settings = self._state, self._settings
+        state, settings, stopped = self._state, self._settings, None
         losses: list[float] = []
+        self._start = time.perf_counter() - state.seconds
         self._prepare()
+        if self._is_begun and not state.evaluations:
+            with stopping.may_be_broken_at_first(self._progress.info):
+                self._evaluate([])
+            stopped = stopping.reason_to_stop(settings, state)
         with self._progress.bar("training", settings.steps, state.step, at_most=stopping.seconds_left(settings, state)) as bar:
-            start = time.perf_counter() - state.seconds
-            while True:
-                if stopping.evaluation_due(settings, state):
-                    state.seconds, compiled = time.perf_counter() - start, state.compile_seconds
-                    with self._progress.meanwhile("evaluating"), stopping.may_be_broken_at_first(state, self._progress.info):
-                        self._evaluate(losses)
-                    losses, start = [], start + state.compile_seconds - compiled
-                    state.seconds = time.perf_counter() - start
-                    if stopped := stopping.reason_to_stop(settings, state):
-                        return stopped
+            while stopped is None:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
                 self._conditions.begin_step(state.step, own=forward)
                 loss = self._train_step(sub_seed(self._seed, "training", state.step), name)
                 unknown = self._took_back(loss, self._train_step.taken_back) or forward
                 losses += [] if unknown else [loss]
                 state.step += 1
-                self._records.step(state.step, math.nan if unknown else loss, time.perf_counter() - start)
-                bar.advance(status=self._status(loss))
+                self._records.step(state.step, math.nan if unknown else loss, time.perf_counter() - self._start)
+                bar.advance(status=", ".join([f"loss {loss:.3f}", *map(described, state.evaluations[-1:])]))
+                if state.step % settings.evaluate_every == 0 or state.step == settings.steps:
+                    self._evaluate(losses)
+                    losses = []
+                    stopped = stopping.reason_to_stop(settings, state)
+        return stopped
 
     def _prepare(self) -> None:
-        """Traces and compiles step and sampler for the current integration steps, and times that separately."""
-        start = time.perf_counter()
+        """Traces and compiles step and sampler for the current integration steps. The clock of the training stands meanwhile."""
+        before = time.perf_counter()
         self._train_step.prepare(losses_from(self._settings, self._state.step), sub_seed(self._seed, "compilation"), self._progress)
         self._prepare_evaluator()
-        self._state.compile_seconds += time.perf_counter() - start
+        self._state.compile_seconds += (took := time.perf_counter() - before)
+        self._start += took
 
     def _prepare_evaluator(self) -> None:
         self._evaluator = Evaluator(self._flow, self._action, self._settings.evaluation_samples, self._seed, self._forward)
@@ -188,19 +192,24 @@ class Trainer:
         Of a conditioned flow, the coupling where it is farthest from the target counts, and the loss is that of its samples.
         """
         state, rows = self._state, []
+        state.seconds = time.perf_counter() - self._start
         recorded = {"learning_rate": self._train_step.last_rate, "seconds": state.seconds, "step": state.step}
-        for coupling in self._conditions.each():
-            seen = [] if self._flow.condition else losses
-            log_weight, error = self._accurate_log_weights(seen)
-            rows.append(evaluate(log_weight, losses=seen or -log_weight, integration_error=error, condition=coupling, **recorded))
+        with self._progress.meanwhile("evaluating"):
+            for coupling in self._conditions.each():
+                seen = [] if self._flow.condition else losses
+                log_weight, error = self._accurate_log_weights(seen)
+                rows.append(
+                    evaluate(log_weight, losses=seen or -log_weight, integration_error=error, condition=coupling, **recorded)
+                )
+            row = with_forward(worst(rows), self._evaluator.forward_log_weights())
         state.take(self._flow, self._train_step.optimizer)
-        row = with_forward(worst(rows), self._evaluator.forward_log_weights())
         state.record(row)
         if fall := fall_of_ess(state.evaluations):
             self._progress.info(f"at step {state.step}, {fall}")
         self._records.evaluation(state, self._evaluator)
         if not self._progress.is_live:
-            self._progress.info(f"step {state.step}: {self._status(row.loss)}, {state.seconds:.0f} s")
+            self._progress.info(f"step {state.step}: loss {row.loss:.3f}, {described(row)}, {state.seconds:.0f} s")
+        state.seconds = time.perf_counter() - self._start
 
     def _accurate_log_weights(self, losses: list[float]) -> tuple[np.ndarray, float]:
         """The log weights of fresh samples, and how much half the step of the integration changes them.
@@ -210,7 +219,7 @@ class Trainer:
         Args:
           losses: of the steps since the previous evaluation, with the present step of the integration.
         """
-        state, flow = self._state, self._flow
+        state = self._state
         while True:
             log_weight, finer = self._evaluator.log_weights(len(state.evaluations))
             loss = -float(np.mean(log_weight))
@@ -219,15 +228,9 @@ class Trainer:
             if finer is None:
                 return log_weight, 0.0
             check = check_integration(log_weight, finer, losses)
-            if not check.too_coarse:
+            if not check.too_coarse or state.step == 0:  # of weights to begin with, whose training has accepted this step
                 return log_weight, check.error
-            found = f"at step {state.step}, {check.description}"
-            stopping.check_halvings(state, found)
-            self._progress.info(f"{found}; halving the step{' and returning to the best model' if check.exploited else ''}")
-            if check.exploited:
-                assign(flow.named_variables(), state.best_weights)
-            halve_the_step(flow)
-            state.halvings += 1
+            halve_the_step(self._flow, state, check, self._progress.info)
             self._train_step = self._step_of(self._train_step.optimizer)
             self._train_step.optimizer.forget()
             self._prepare()
@@ -254,6 +257,3 @@ class Trainer:
         for line in conclusion(summary, state.judgement):
             self._progress.info(line)
         return summary
-
-    def _status(self, loss: float) -> str:
-        return ", ".join([f"loss {loss:.3f}", *map(described, self._state.evaluations[-1:])])

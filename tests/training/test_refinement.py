@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from small import coarse_flow
+from small import coarse_flow, weights_of
 
-from lattice_flows.training.refinement import check_integration, halve_the_step
+from lattice_flows.training.refinement import IntegrationCheck, check_integration, halve_the_step
+from lattice_flows.training.state import TrainingState
+from lattice_flows.training.stopping import TrainingDiverged
 
 RNG = np.random.default_rng(1)
 LOG_WEIGHT = RNG.normal(loc=5.0, scale=2.0, size=4000)
@@ -28,7 +30,20 @@ def test_a_loss_below_its_bound_is_exploitation(below, exploited):
     assert ("training exploits the integrator" in check.description) == exploited
 
 
-def test_halving_the_step_doubles_the_number_of_steps_in_place():
+@pytest.mark.parametrize("exploited", [False, True])
+def test_halving_the_step_doubles_the_number_of_steps_in_place(exploited):
+    flow, said = coarse_flow(steps=3), []
+    state = TrainingState(step=7, best_weights={name: array + 1.0 for name, array in weights_of(flow).items()})
+    before = weights_of(flow)
+    halve_the_step(flow, state, IntegrationCheck(0.5, True, exploited, "half the step matters"), said.append)
+    assert list(flow.integration_steps.values()) == [6] and state.halvings == 1
+    np.testing.assert_equal(weights_of(flow), state.best_weights if exploited else before)
+    returned = " and returning to the best model" if exploited else ""
+    assert said == [f"at step 7, half the step matters; halving the step{returned}"]
+
+
+def test_the_step_is_halved_four_times_at_most():
     flow = coarse_flow(steps=3)
-    halve_the_step(flow)
-    assert list(flow.integration_steps.values()) == [6]
+    with pytest.raises(TrainingDiverged, match=r"at step 7, some error; 4 halvings were not enough: try training\.gradient: path"):
+        halve_the_step(flow, TrainingState(step=7, halvings=4), IntegrationCheck(0.5, True, False, "some error"), print)
+    assert list(flow.integration_steps.values()) == [3]

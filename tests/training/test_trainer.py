@@ -10,7 +10,7 @@ from lattice_flows.actions import ScalarPhi4
 from lattice_flows.flows import load_weights, save_weights
 from lattice_flows.importance import WeightedSampler, expected_acceptance
 from lattice_flows.io.segments import EnsembleWriter
-from lattice_flows.training import stopping
+from lattice_flows.training import refinement, stopping
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.stages import begin_with
 from lattice_flows.training.step import TrainingStep
@@ -102,7 +102,7 @@ def test_weights_to_begin_with_that_cannot_be_judged_may_be_mended(tmp_path, mon
     training = Training(tmp_path / "mended")
     training(gaussian(), init_from=str(tmp_path), steps=10)
     assert [row["step"] for row in training.metrics] == [10]
-    assert "the weights that the training begins with cannot be judged: they give no finite loss here" in training.output
+    assert "the weights to begin with cannot be judged: they have no finite loss here" in training.output
 
 
 def test_training_needs_no_folder_and_no_progress(straight, capsys):
@@ -208,7 +208,7 @@ def test_the_accepted_integration_steps_stay_with_the_flow_its_file_and_the_next
 
 
 def test_an_integrator_that_is_exploited_for_ever_stops_the_training(monkeypatch):
-    monkeypatch.setattr(stopping, "_MOST_HALVINGS", 0)
+    monkeypatch.setattr(refinement, "_MOST_HALVINGS", 0)
     advice = r"is below its bound -log Z = .*; 0 halvings were not enough: try training.gradient: path, or more flow.steps"
     with pytest.raises(TrainingDiverged, match=advice):
         train(coarse(), DOUBLE_WELL, settings(**EXPLOITING))
