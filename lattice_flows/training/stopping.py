@@ -9,13 +9,7 @@ from lattice_flows.errors import UserError
 from lattice_flows.importance import BrokenFlow
 from lattice_flows.training.state import TrainingState
 
-__all__ = [
-    "TrainingDiverged",
-    "check_loss",
-    "may_be_broken_at_first",
-    "reason_to_stop",
-    "seconds_left",
-]
+__all__ = ["TrainingDiverged", "check_loss", "may_be_broken_at_first", "reason_to_stop", "seconds_left"]
 
 _SHORTEST = 2**-10  # steps
 

@@ -71,6 +71,12 @@ def test_curves_go_through_the_stages_step_by_step_where_steps_are_known(run):
     assert loss.ends == ess.ends == [4, 8]
 
 
+def test_the_weights_that_a_stage_begins_with_are_those_at_the_end_of_the_one_before(run):
+    (run / "metrics.csv").write_text("step,loss,ess\n0,-5.0,0.1\n2,-5.0,0.5\n4,-6.0,0.6\n")
+    (ess,) = curves(run, ["ess"]).values()
+    assert (ess.steps, ess.values) == ([2, 4, 6, 8, 10, 12], [0.5, 0.6] * 3)
+
+
 def test_what_is_not_known_yet_has_no_values(run):
     assert curves(run, ["forward_ess"]) == {"forward_ess": ([], [], [4, 8])}
     assert curves(run / "nowhere", ["loss"]) == {"loss": ([], [], [])}

@@ -26,6 +26,8 @@ def state(step, *acceptances, seconds=0.0):
         ({"max_minutes": 0.5}, state(10, 0.3, seconds=31.0), "time limit of 0.5 minutes reached"),
         ({"max_minutes": 0.5}, state(10, 0.3, seconds=29.0), None),
         ({"max_minutes": 0.5}, state(10, seconds=31.0), None),  # not before there is a model to keep
+        ({"max_minutes": 0.5}, state(0, 0.3, seconds=31.0), None),  # nor before a step, by the time for weights to begin with
+        ({"target_acceptance": 0.7}, state(0, 0.71), "acceptance reached 0.7"),
     ],
 )
 def test_reasons_to_stop(changes, present, reason):
