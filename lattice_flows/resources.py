@@ -14,18 +14,23 @@ import psutil
 from lattice_flows.errors import UserError
 
 __all__ = [
+    "SITES_OF_AN_EVALUATION",
     "NotEnough",
     "chain_bytes",
     "chain_work",
     "check_disk",
     "check_memory",
     "ensemble_bytes",
+    "fitting",
     "formatted",
     "lattice_bytes",
     "sampler_bytes",
     "training_bytes",
     "training_work",
 ]
+
+# An evaluation of a flow draws fields with no more sites than this in all.
+SITES_OF_AN_EVALUATION = 2**23
 
 _DOUBLE, _FLOAT = 8, 4
 # Sites of the fields that a gradient is computed of at once, see `training.chunks`, and bytes that it keeps for each, at least.
@@ -122,6 +127,11 @@ def ensemble_bytes(rows: float, shape: Sequence[int], numbers: int) -> float:
       numbers: measured on a configuration; with its log weight and row, if it is a proposal of a flow.
     """
     return rows * (_FLOAT * math.prod(shape) + _DOUBLE * numbers)
+
+
+def fitting(most: int, sites: int, shape: Sequence[int]) -> int:
+    """The number of fields, at least one, that have no more than so many sites in all: `most` where these fit."""
+    return max(min(most, sites // math.prod(shape)), 1)
 
 
 def training_work(shape: Sequence[int], gradients: float, samples: float) -> float:

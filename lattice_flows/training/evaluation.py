@@ -28,15 +28,16 @@ from lattice_flows.importance import (
     kl_divergence,
     log_z,
 )
+from lattice_flows.resources import SITES_OF_AN_EVALUATION, fitting
 from lattice_flows.training.forward import ForwardSamples
 
 __all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metrics_table", "with_forward", "worst"]
 
-# The default batch of the Markov chain too, so that one compiled sampler serves both.
-_BATCH = 512
-_FINER_SAMPLES = 1024
+# The default batch of the Markov chain too, so that one compiled sampler serves both; fewer fields, of so many sites in all.
+_BATCH, _BATCH_SITES = 512, 2**21
+_FINER_SAMPLES, _FINER_SITES = 1024, 2**22
 _SHOWN = 2048
-# The model that is kept is judged once more by so many times the samples of an evaluation, or as many as have so many sites in all.
+# The model that is kept is judged once more by so many times the samples asked for, or as many as have so many sites in all.
 _FINAL, _FINAL_SITES = 4, 2**25
 
 
@@ -92,36 +93,40 @@ class Evaluator:
     Args:
       flow: the flow to evaluate.
       action: `phi [batch, *shape] -> [batch]`.
-      samples: number of samples in an evaluation.
+      samples: number of samples in an evaluation; above 1024 sites, no more than have 2^23 sites in all.
       seed: master seed.
       forward: samples of the target, if there are any.
     """
 
     def __init__(self, flow: Flow, action: Action, samples: int, seed: int, forward: ForwardSamples | None = None):
-        self._flow, self._samples, self._forward = flow, samples, forward
-        self._sampler = WeightedSampler(flow, action, _BATCH, seed)
+        self._flow, self._asked, self._forward = flow, samples, forward
+        self._samples, self._finer_samples, self._batch = (
+            fitting(most, sites, flow.lattice.shape)
+            for most, sites in ((samples, SITES_OF_AN_EVALUATION), (_FINER_SAMPLES, _FINER_SITES), (_BATCH, _BATCH_SITES))
+        )
+        self._sampler = WeightedSampler(flow, action, self._batch, seed)
         self._finer = self._sampler.refined()
 
     def compile(self) -> None:
         """Traces and compiles the samplers."""
         for sampler in filter(None, (self._sampler, self._finer)):
-            next(sampler.batches(_BATCH, "compilation"))
+            next(sampler.batches(self._batch, "compilation"))
         self.forward_log_weights()
 
     def log_weights(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Returns the log weights `[samples]` of evaluation number `index`, and those of its first 1024 samples with half the step.
+        """Returns the log weights `[samples]` of evaluation number `index`, and those of its first samples with half the step.
 
-        The latter are None for an exact flow.
+        The latter, 1024 or as many as have 2^22 sites, are None for an exact flow.
         """
-        start = index * -(-self._samples // _BATCH)
+        start = index * -(-self._samples // self._batch)
         log_weight = self._sampler.log_weights(self._samples, "evaluation", start)
-        finer = None if self._finer is None else self._finer.log_weights(_FINER_SAMPLES, "evaluation", start)
+        finer = None if self._finer is None else self._finer.log_weights(self._finer_samples, "evaluation", start)
         return log_weight, finer
 
     def fields(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the first 2048 fields of evaluation number `index`, `[2048, *shape]`, and their log weights."""
-        start = index * -(-self._samples // _BATCH)
-        phi, log_weight = zip(*self._sampler.batches(_SHOWN, "evaluation", start), strict=True)
+        """Returns the first fields of evaluation number `index`, `[n, *shape]` with n up to 2048, and their log weights."""
+        start = index * -(-self._samples // self._batch)
+        phi, log_weight = zip(*self._sampler.batches(min(_SHOWN, self._samples), "evaluation", start), strict=True)
         return np.concatenate(phi), np.concatenate(log_weight)
 
     def forward_log_weights(self) -> np.ndarray | None:
@@ -137,8 +142,8 @@ class Evaluator:
           best: the evaluation.
           couplings: of a conditioned flow, which has each when that is yielded; see `Conditions.each`.
         """
-        most = _FINAL_SITES // (self._samples * self._flow.lattice.volume) if self._flow.condition is None else 1
-        samples = self._samples * min(max(most, 1), _FINAL)
+        most = _FINAL * self._asked if self._flow.condition is None else self._samples
+        samples = max(fitting(most, _FINAL_SITES, self._flow.lattice.shape), self._samples)
         found = [best._replace(condition=each, **judged(self._sampler.log_weights(samples, "judgement"))) for each in couplings]
         return with_forward(worst(found), self.forward_log_weights())
 

@@ -4,7 +4,7 @@ import math
 
 from lattice_flows.config import RunConfig
 from lattice_flows.progress import Part
-from lattice_flows.resources import training_work
+from lattice_flows.resources import SITES_OF_AN_EVALUATION, fitting, training_work
 
 __all__ = ["TRAINING", "stage_name", "training_parts"]
 
@@ -35,5 +35,7 @@ def _part(name: str, config: RunConfig, of: str, begun: bool) -> Part:
     training = config.training
     # That of the weights to begin with comes first.
     evaluations = -(-training.steps // training.evaluate_every) + (begun or training.init_from is not None)
-    work = training_work(config.lattice.shape, training.steps * training.batch_size, evaluations * training.evaluation_samples)
+    shape = config.lattice.shape
+    samples = evaluations * fitting(training.evaluation_samples, SITES_OF_AN_EVALUATION, shape)
+    work = training_work(shape, training.steps * training.batch_size, samples)
     return Part(name, work, of, 60 * training.max_minutes if training.max_minutes else math.inf)
