@@ -106,7 +106,13 @@ _SHARED = (
     _setting("evaluate_every", "training", "training.evaluate_every", int, "training steps between evaluations"),
     _setting("target_acceptance", "training", "training.target_acceptance", float, "stop training at this acceptance"),
     _setting("max_minutes", "training", "training.max_minutes", float, "stop training after this many minutes"),
-    _setting("init_from", "training", "training.init_from", str, "run folder, of any extents, whose weights training starts from"),
+    _setting(
+        "init_from",
+        "training",
+        "training.init_from",
+        str,
+        "run folder, of any extents, or such as continuous/E5, whose weights training starts from",
+    ),
     _setting(
         "forward_samples", "training", "training.forward_samples", str, "run of HMC, say, for the ESS by samples of the target"
     ),

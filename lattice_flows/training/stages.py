@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lattice_flows.config import TRAINED
 from lattice_flows.flows import Flow, transfer_weights
 from lattice_flows.io.arrays import CheckpointError
 from lattice_flows.io.histories import WEIGHTS
@@ -12,11 +13,24 @@ __all__ = ["begin_with", "weights_file"]
 
 
 def weights_file(path: str | Path) -> Path:
-    """The weights file that a path names: itself, or `weights.npz` in a run folder. Raises `CheckpointError` if there is none."""
+    """The weights file that a path names.
+
+    It is the path itself, or `weights.npz` in a run folder; where there is neither file nor folder, the weights of that name that
+    come with the package, such as "continuous/L64".
+
+    Raises:
+      CheckpointError: there is none.
+    """
     file = file_or_in_folder(path, WEIGHTS, error=CheckpointError)
-    if not file.exists():
-        raise CheckpointError(f"there are no weights {file}: give a weights file, or the folder of a run whose training has ended")
-    return file
+    if file.exists():
+        return file
+    shipped = TRAINED / f"{path}.npz"
+    if not Path(path).exists() and len(Path(path).parts) == 2 and shipped.is_file():
+        return shipped
+    raise CheckpointError(
+        f"there are no weights {file}: give a weights file, the folder of a run whose training has ended, or the name of weights "
+        'that come with the package, such as "continuous/E5"'
+    )
 
 
 def begin_with(flow: Flow, path: str | Path) -> float:
@@ -26,7 +40,7 @@ def begin_with(flow: Flow, path: str | Path) -> float:
 
     Args:
       flow: of the same kind as the earlier one.
-      path: a run folder or a weights file.
+      path: a run folder, a weights file, or the name of weights that come with the package.
 
     Returns:
       the total training time of these weights, in seconds.
