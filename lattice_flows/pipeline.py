@@ -17,7 +17,7 @@ from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.lattice import Lattice
 from lattice_flows.progress import Progress
-from lattice_flows.resources import check_memory, lattice_bytes, training_bytes
+from lattice_flows.resources import check_memory, evaluation_samples, lattice_bytes, training_bytes
 from lattice_flows.samplers import SAMPLERS
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.optimizers import OPTIMIZERS
@@ -154,7 +154,7 @@ def train_model(
     progress, config = progress or Progress(quiet=True), completed(config)
     shape, batch = flow.lattice.shape, config.training.batch_size
     what = f"training on the lattice {shape} with a batch_size of {batch}"
-    needed = training_bytes(shape, batch, config.training.evaluation_samples)
+    needed = training_bytes(shape, batch, evaluation_samples(config.training.evaluation_samples, shape))
     check_memory(needed, what, "use a smaller lattice or a smaller training.batch_size")
     trainer = Trainer(flow, action, config.training, seed=config.seed, strategy=strategy, progress=progress)
     restored = False

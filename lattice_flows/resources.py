@@ -14,13 +14,13 @@ import psutil
 from lattice_flows.errors import UserError
 
 __all__ = [
-    "SITES_OF_AN_EVALUATION",
     "NotEnough",
     "chain_bytes",
     "chain_work",
     "check_disk",
     "check_memory",
     "ensemble_bytes",
+    "evaluation_samples",
     "fitting",
     "formatted",
     "lattice_bytes",
@@ -29,10 +29,8 @@ __all__ = [
     "training_work",
 ]
 
-# An evaluation of a flow draws fields with no more sites than this in all.
-SITES_OF_AN_EVALUATION = 2**23
-
 _DOUBLE, _FLOAT = 8, 4
+_LARGEST_FOR_ALL, _FEWEST_SAMPLES = 1024, 512  # sites, and samples of an evaluation
 # Sites of the fields that a gradient is computed of at once, see `training.chunks`, and bytes that it keeps for each, at least.
 _SITES_AT_ONCE, _OF_A_GRADIENT = 2**16, 256
 # How many fields a flow draws while it finds the gradient and Fisher's matrix of one: 4 to 15 for the flows in `paper/trained`.
@@ -130,8 +128,17 @@ def ensemble_bytes(rows: float, shape: Sequence[int], numbers: int) -> float:
 
 
 def fitting(most: int, sites: int, shape: Sequence[int]) -> int:
-    """The number of fields, at least one, that have no more than so many sites in all: `most` where these fit."""
+    """The largest number of fields, from one up to `most`, that have no more than so many sites in all."""
     return max(min(most, sites // math.prod(shape)), 1)
+
+
+def evaluation_samples(asked: int, shape: Sequence[int]) -> int:
+    """How many samples an evaluation of a flow draws where so many are asked for.
+
+    All of them on lattices of up to 1024 sites; on larger ones fewer, with as many sites in all, but 512 at least: estimates from
+    fewer are biased.
+    """
+    return fitting(asked, max(asked * _LARGEST_FOR_ALL, _FEWEST_SAMPLES * math.prod(shape)), shape)
 
 
 def training_work(shape: Sequence[int], gradients: float, samples: float) -> float:

@@ -1,5 +1,6 @@
 """What an independent configuration costs: all samplers in turn on one machine."""
 
+import math
 import os
 import platform
 import time
@@ -8,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from lattice_flows.actions import ACTIONS
+from lattice_flows.actions import ACTIONS, Action
+from lattice_flows.config import SamplerConfig
 from lattice_flows.flows import load_weights
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.lattice import Lattice
@@ -27,8 +29,9 @@ _BASELINES = ("hmc", "fourier_hmc", "cluster", "metropolis")
 # The slowest of the usual observables for local algorithms.
 OBSERVABLE = "two_point_susceptibility"
 _THERMALISATION, _THINNING = 200, 10
-# Of a run that measures tau_int where no reference knows it.
-_SHORT = {"chains": 64, "updates": 600, "successive": 600, "thinning": 1, "thermalisation": 200}
+# A run that measures tau_int where no reference knows it has this many updates, or more where it is not as many times longer than
+# tau_int as it must be: shorter chains have not forgotten where they began.
+_CHAINS, _UPDATES, _SHORTEST, _USUAL = 64, 600, 25, 40
 # Sites of all fields that a flow draws in a turn, in whole batches; a baseline updates so many times as many.
 _SITES_OF_A_TURN, _UPDATED = 2**19, 20
 _LARGEST_FOR_METROPOLIS = 14  # extent; beyond, that run is too short for its tau_int
@@ -39,7 +42,7 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
     """Times updates of flows, HMC, clusters and local Metropolis on an ensemble, in turn, after compilation.
 
     Flows are those of `paper/trained`; tau_int of chi_2 is that of `paper/results` and `paper/references.yaml`. For baselines
-    without a reference, 64 chains of 600 updates measure it.
+    without a reference, 64 chains of 600 updates measure it, or of 40 tau_int where these were shorter than 25.
 
     Args:
       table: the ensemble.
@@ -66,16 +69,29 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, dict[str, 
             continue
         settings, result = config.sampler(name), references.get(name)
         if result is None:
-            settings = settings.model_copy(update=_SHORT)
-            with baseline_run(name, action, settings, seed=config.seed, progress=progress) as ensemble:
-                result = measure_run(ensemble, action, progress)
+            settings = settings.model_copy(update={"chains": _CHAINS})
+            tau_int = _tau_int(name, action, settings, config.seed, progress)
+        else:
+            tau_int = result.chain["tau_int_of_updates"][OBSERVABLE][0]
         turns[name] = _turn(SAMPLERS.build(settings.component(name), action))
-        rows[name] = {"tau_int": result.chain["tau_int_of_updates"][OBSERVABLE][0], "training_seconds": 0.0}
+        rows[name] = {"tau_int": tau_int, "training_seconds": 0.0}
     times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(rounds):
         for name, turn in turns.items():
             times[name].append(turn())
     return {name: {"milliseconds_per_update": round(1e3 * median(times[name]), 5), **rows[name]} for name in turns}
+
+
+def _tau_int(name: str, action: Action, settings: SamplerConfig, seed: int, progress: Progress) -> float:
+    """tau_int of chi_2 in updates of a sampler, from chains that are much longer, thermalised for a third of their length."""
+    updates = _UPDATES
+    while True:
+        length = {"updates": updates, "successive": updates, "thinning": updates // 100, "thermalisation": updates // 3}
+        with baseline_run(name, action, settings.model_copy(update=length), seed=seed, progress=progress) as ensemble:
+            tau_int = measure_run(ensemble, action, progress).chain["tau_int_of_updates"][OBSERVABLE][0]
+        if updates >= _SHORTEST * tau_int:
+            return tau_int
+        updates = max(2 * updates, 100 * math.ceil(_USUAL * tau_int / 100))
 
 
 def record(found: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path | None = None) -> Path:

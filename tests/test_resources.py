@@ -45,6 +45,14 @@ def test_lattices_that_fit_on_no_machine_are_refused(shape, machine):
         check_memory(training_bytes(shape, 1), "", "")
 
 
+@pytest.mark.parametrize(
+    ("shape", "asked", "drawn"),
+    [((14, 14), 65536, 65536), ((32, 32), 8192, 8192), ((64, 64), 8192, 2048), ((64, 64), 16384, 4096), ((12,) * 4, 8192, 512)],
+)
+def test_evaluations_of_large_lattices_draw_fewer_samples(shape, asked, drawn):
+    assert resources.evaluation_samples(asked, shape) == drawn
+
+
 def test_the_size_of_an_ensemble_is_that_of_its_arrays():
     action = ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.5)
     phi = action.lattice.parity()[None].repeat(10, axis=0).astype("float32")

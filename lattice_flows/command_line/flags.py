@@ -111,7 +111,7 @@ _SHARED = (
         "training",
         "training.init_from",
         str,
-        "run folder, of any extents, or such as continuous/E5, whose weights training starts from",
+        "run folder, or name of shipped weights such as continuous/E5, to start training from; extents may differ",
     ),
     _setting(
         "forward_samples", "training", "training.forward_samples", str, "run of HMC, say, for the ESS by samples of the target"

@@ -28,17 +28,17 @@ from lattice_flows.importance import (
     kl_divergence,
     log_z,
 )
-from lattice_flows.resources import SITES_OF_AN_EVALUATION, fitting
+from lattice_flows.resources import evaluation_samples, fitting
 from lattice_flows.training.forward import ForwardSamples
 
 __all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metrics_table", "with_forward", "worst"]
 
-# The default batch of the Markov chain too, so that one compiled sampler serves both; fewer fields, of so many sites in all.
+# The default batch of the Markov chain too, so that one compiled sampler serves both; fewer fields where these have more sites.
 _BATCH, _BATCH_SITES = 512, 2**21
 _FINER_SAMPLES, _FINER_SITES = 1024, 2**22
 _SHOWN = 2048
-# The model that is kept is judged once more by so many times the samples asked for, or as many as have so many sites in all.
-_FINAL, _FINAL_SITES = 4, 2**25
+# The model that is kept is judged once more by so many times the samples of an evaluation.
+_FINAL = 4
 
 
 class Evaluation(NamedTuple):
@@ -93,17 +93,16 @@ class Evaluator:
     Args:
       flow: the flow to evaluate.
       action: `phi [batch, *shape] -> [batch]`.
-      samples: number of samples in an evaluation; above 1024 sites, no more than have 2^23 sites in all.
+      samples: number of samples in an evaluation, on a small lattice; see `resources.evaluation_samples`.
       seed: master seed.
       forward: samples of the target, if there are any.
     """
 
     def __init__(self, flow: Flow, action: Action, samples: int, seed: int, forward: ForwardSamples | None = None):
-        self._flow, self._asked, self._forward = flow, samples, forward
-        self._samples, self._finer_samples, self._batch = (
-            fitting(most, sites, flow.lattice.shape)
-            for most, sites in ((samples, SITES_OF_AN_EVALUATION), (_FINER_SAMPLES, _FINER_SITES), (_BATCH, _BATCH_SITES))
-        )
+        self._flow, self._forward = flow, forward
+        shape = flow.lattice.shape
+        self._samples = evaluation_samples(samples, shape)
+        self._finer_samples, self._batch = fitting(_FINER_SAMPLES, _FINER_SITES, shape), fitting(_BATCH, _BATCH_SITES, shape)
         self._sampler = WeightedSampler(flow, action, self._batch, seed)
         self._finer = self._sampler.refined()
 
@@ -136,14 +135,13 @@ class Evaluator:
     def judgement(self, best: Evaluation, couplings: Iterable[float]) -> Evaluation:
         """The best evaluation with what more samples say, none of which was drawn for an evaluation.
 
-        They are up to four times as many, as the volume allows; for a conditioned flow as many at each of its couplings.
+        They are four times as many; for a conditioned flow as many at each of its couplings.
 
         Args:
           best: the evaluation.
           couplings: of a conditioned flow, which has each when that is yielded; see `Conditions.each`.
         """
-        most = _FINAL * self._asked if self._flow.condition is None else self._samples
-        samples = max(fitting(most, _FINAL_SITES, self._flow.lattice.shape), self._samples)
+        samples = self._samples * (_FINAL if self._flow.condition is None else 1)
         found = [best._replace(condition=each, **judged(self._sampler.log_weights(samples, "judgement"))) for each in couplings]
         return with_forward(worst(found), self.forward_log_weights())
 

@@ -4,7 +4,7 @@ import math
 
 from lattice_flows.config import RunConfig
 from lattice_flows.progress import Part
-from lattice_flows.resources import SITES_OF_AN_EVALUATION, fitting, training_work
+from lattice_flows.resources import evaluation_samples, training_work
 
 __all__ = ["TRAINING", "stage_name", "training_parts"]
 
@@ -36,6 +36,6 @@ def _part(name: str, config: RunConfig, of: str, begun: bool) -> Part:
     # That of the weights to begin with comes first.
     evaluations = -(-training.steps // training.evaluate_every) + (begun or training.init_from is not None)
     shape = config.lattice.shape
-    samples = evaluations * fitting(training.evaluation_samples, SITES_OF_AN_EVALUATION, shape)
+    samples = evaluations * evaluation_samples(training.evaluation_samples, shape)
     work = training_work(shape, training.steps * training.batch_size, samples)
     return Part(name, work, of, 60 * training.max_minutes if training.max_minutes else math.inf)

@@ -13,24 +13,11 @@ __all__ = ["begin_with", "weights_file"]
 
 
 def weights_file(path: str | Path) -> Path:
-    """The weights file that a path names.
-
-    It is the path itself, or `weights.npz` in a run folder; where there is neither file nor folder, the weights of that name that
-    come with the package, such as "continuous/L64".
-
-    Raises:
-      CheckpointError: there is none.
-    """
+    """The weights file that a path names: itself, or `weights.npz` in a run folder. Raises `CheckpointError` if there is none."""
     file = file_or_in_folder(path, WEIGHTS, error=CheckpointError)
-    if file.exists():
-        return file
-    shipped = TRAINED / f"{path}.npz"
-    if not Path(path).exists() and len(Path(path).parts) == 2 and shipped.is_file():
-        return shipped
-    raise CheckpointError(
-        f"there are no weights {file}: give a weights file, the folder of a run whose training has ended, or the name of weights "
-        'that come with the package, such as "continuous/E5"'
-    )
+    if not file.exists():
+        raise CheckpointError(f"there are no weights {file}: give a weights file, or the folder of a run whose training has ended")
+    return file
 
 
 def begin_with(flow: Flow, path: str | Path) -> float:
@@ -40,7 +27,8 @@ def begin_with(flow: Flow, path: str | Path) -> float:
 
     Args:
       flow: of the same kind as the earlier one.
-      path: a run folder, a weights file, or the name of weights that come with the package.
+      path: a run folder, a weights file, or, where there is neither, the name of weights that come with the package, such as
+        "continuous/L64".
 
     Returns:
       the total training time of these weights, in seconds.
@@ -48,8 +36,10 @@ def begin_with(flow: Flow, path: str | Path) -> float:
     Raises:
       CheckpointError: the file is missing or damaged, or its weights do not fit.
     """
+    known = {f"{file.parent.name}/{file.stem}": file for file in TRAINED.glob("*/*.npz")}
+    file = known[str(path)] if str(path) in known and not Path(path).exists() else weights_file(path)
     own = flow.integration_steps
-    diagnostics = transfer_weights(weights_file(path), flow)
+    diagnostics = transfer_weights(file, flow)
     flow.set_integration_steps({name: max(own[name], steps) for name, steps in flow.integration_steps.items()})
-    summary = recorded_summary(weights_file(path), diagnostics) if "summary" in diagnostics else None
+    summary = recorded_summary(file, diagnostics) if "summary" in diagnostics else None
     return summary.seconds + summary.earlier_seconds if summary else 0.0

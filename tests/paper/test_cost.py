@@ -1,11 +1,17 @@
 """What an independent configuration costs: that all samplers are timed; the numbers themselves are the machine's."""
 
+import contextlib
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 
 from lattice_flows.actions import ScalarPhi4
+from lattice_flows.config import SamplerConfig
 from lattice_flows.lattice import Lattice
 from lattice_flows.paper import cost
 from lattice_flows.paper.tables import cost_table
+from lattice_flows.progress import Progress
 
 
 def test_cost_of_an_independent_configuration(tmp_path):
@@ -40,3 +46,18 @@ def test_a_turn_of_a_flow_draws_what_it_counts(monkeypatch):
         before = proposals.drawn
         assert turn() == 1 / (4 * proposals.batch_size)
         assert proposals.drawn - before == 4
+
+
+@pytest.mark.parametrize(("tau_int", "lengths"), [(24.0, [600]), (25.0, [600, 1200]), (59.0, [600, 2400])])
+def test_tau_int_is_measured_on_chains_that_are_much_longer(monkeypatch, tau_int, lengths):
+    made = []
+
+    def run(name, action, settings, **_):
+        made.append((settings.updates, settings.successive, settings.thermalisation))
+        return contextlib.nullcontext()
+
+    measured = SimpleNamespace(chain={"tau_int_of_updates": {cost.OBSERVABLE: [tau_int, 0.1]}})
+    monkeypatch.setattr(cost, "baseline_run", run)
+    monkeypatch.setattr(cost, "measure_run", lambda *_: measured)
+    assert cost._tau_int("hmc", None, SamplerConfig(), 1, Progress(quiet=True)) == tau_int
+    assert made == [(length, length, length // 3) for length in lengths]

@@ -66,11 +66,14 @@ def test_larger_lattices_are_not_the_papers():
     assert references.published(*point) == {} and references.reference(*point).chain["acceptance"] > 0.5
 
 
-def test_the_largest_lattice_has_clusters_as_its_reference():
-    clusters = references.reference(*of(Case("L64").configuration()))
+@pytest.mark.parametrize(("table", "precision"), [("L64", 0.009), ("L128", 0.012)])
+def test_the_largest_lattices_have_clusters_as_their_reference(table, precision):
+    clusters = references.reference(*of(Case(table).configuration()))
     susceptibility, mass = clusters.estimate("two_point_susceptibility"), clusters.estimate("pole_mass_times_l")
-    assert clusters.sampler == "cluster" and "scripts/baseline.py --sampler cluster --config configs/L64.yaml" in clusters.command
-    assert susceptibility.error < 0.009 * susceptibility.value and abs(mass.value - 4) < 0.08
+    assert (
+        clusters.sampler == "cluster" and f"scripts/baseline.py --sampler cluster --config configs/{table}.yaml" in clusters.command
+    )
+    assert susceptibility.error < precision * susceptibility.value and abs(mass.value - 4) < 0.08
     assert abs(pull(clusters.estimate("schwinger_dyson"), Estimate(1.0, 0.0))) < 3
 
 

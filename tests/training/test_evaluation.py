@@ -79,8 +79,9 @@ def test_every_evaluation_has_samples_of_its_own():
 
 def test_an_evaluation_draws_as_many_samples_as_the_sites_allow(monkeypatch):
     flow = coarse_flow()
-    for constant, fields in (("SITES_OF_AN_EVALUATION", 96), ("_BATCH_SITES", 32), ("_FINER_SITES", 40)):
+    for constant, fields in (("_BATCH_SITES", 32), ("_FINER_SITES", 40)):
         monkeypatch.setattr(evaluation, constant, fields * flow.lattice.volume)
+    monkeypatch.setattr(evaluation, "evaluation_samples", lambda asked, shape: 96)
     evaluator = Evaluator(flow, ACTION, 1024, seed=3)
     (log_weight, finer), (second, _) = evaluator.log_weights(0), evaluator.log_weights(1)
     drawn = WeightedSampler(flow, ACTION, 32, seed=3)
@@ -101,13 +102,11 @@ def test_a_flow_that_is_integrated_is_compared_with_half_the_step():
     assert pytest.approx(np.mean(finer), abs=0.5) == np.mean(log_weight)
 
 
-@pytest.mark.parametrize(("evaluations", "drawn"), [(0.5, 1), (2.5, 2.5), (9.0, 4)])
-def test_the_judgement_draws_as_many_samples_as_the_sites_allow(monkeypatch, evaluations, drawn):
+def test_the_judgement_draws_four_times_as_many_samples():
     flow = gaussian_flow()
-    monkeypatch.setattr(evaluation, "_FINAL_SITES", int(evaluations * 512 * flow.lattice.volume))
     sampler = WeightedSampler(flow, ACTION, 512, seed=3)
     best = evaluate(
         sampler.log_weights(512, "evaluation"), losses=[1.0], integration_error=0.0, learning_rate=0.1, seconds=1.5, step=7
     )
     judgement = Evaluator(flow, ACTION, 512, seed=3).judgement(best, [None])
-    assert judgement.ess == effective_sample_size(sampler.log_weights(int(drawn * 512), "judgement")) and judgement.step == 7
+    assert judgement.ess == effective_sample_size(sampler.log_weights(4 * 512, "judgement")) and judgement.step == 7
