@@ -13,7 +13,6 @@ from lattice_flows import config as configurations
 from lattice_flows.actions import Action
 from lattice_flows.config import (
     CONFIGS,
-    TRAINED,
     ChainConfig,
     ConfigError,
     LatticeConfig,
@@ -24,6 +23,7 @@ from lattice_flows.config import (
     checked_field,
     latent_settings,
     nearest,
+    trained_weights,
 )
 from lattice_flows.config.errors import explain, shown
 from lattice_flows.flows import Flow, load_weights
@@ -250,7 +250,7 @@ def _pretrained(name: str, flow: str | None) -> Path:
     usual = CONFIGS / f"{name}.yaml"
     if flow is None:
         flow = configurations.load(usual).flow.name if usual.is_file() else "affine"
-    known = {f"{path.parent.name}/{path.stem}": path for path in sorted(TRAINED.glob("*/*.npz"))}
+    known = trained_weights()
     wanted = f"{flow}/{name}"
     if wanted not in known:
         raise ConfigError(f"no run folder or weights file {name!r}, and no pretrained weights {wanted!r}: {nearest(wanted, known)}")

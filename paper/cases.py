@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lattice_flows.config import CONFIGS, TRAINED, ConfigError, RunConfig, load
+from lattice_flows.config import CONFIGS, TRAINED, ConfigError, RunConfig, load, trained_weights
 
 __all__ = [
     "DIMENSIONS",
@@ -91,10 +91,9 @@ class Case(NamedTuple):
         """
         path = TRAINED / self.stored_as(flow_name) / f"{self.table}.npz"
         if not path.exists():
-            known = sorted(str(file.relative_to(TRAINED).with_suffix("")) for file in TRAINED.glob("*/*.npz"))
             wanted = path.relative_to(TRAINED).with_suffix("")
             raise ConfigError(
-                f"no pretrained weights {wanted} available: train without --pretrained. Available: {', '.join(known)}"
+                f"no pretrained weights {wanted} available: train without --pretrained. Available: {', '.join(trained_weights())}"
             )
         return path
 

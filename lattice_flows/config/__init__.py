@@ -3,7 +3,7 @@
 from lattice_flows.config.aliases import translated
 from lattice_flows.config.components import Component, Numbers, Probability, Sizes
 from lattice_flows.config.errors import ConfigError
-from lattice_flows.config.loader import CONFIGS, TRAINED, find, load
+from lattice_flows.config.loader import CONFIGS, TRAINED, find, load, trained_weights
 from lattice_flows.config.registry import Registry
 from lattice_flows.config.schema import (
     ChainConfig,
@@ -39,5 +39,6 @@ __all__ = [
     "latent_settings",
     "load",
     "nearest",
+    "trained_weights",
     "translated",
 ]

@@ -16,7 +16,7 @@ from lattice_flows.config.schema import RunConfig
 from lattice_flows.errors import nearest
 from lattice_flows.reading import read_yaml, reading
 
-__all__ = ["CONFIGS", "TRAINED", "find", "load"]
+__all__ = ["CONFIGS", "TRAINED", "find", "load", "trained_weights"]
 
 
 def _folder(name: str) -> Path:
@@ -30,6 +30,11 @@ CONFIGS = _folder("configs")
 # Trained weights, by flow and ensemble.
 TRAINED = _folder("paper") / "trained"
 _MOST_INCLUDES = 100
+
+
+def trained_weights() -> dict[str, Path]:
+    """The files of all weights that come with the package, by names such as "continuous/E5", in alphabetical order."""
+    return {f"{file.parent.name}/{file.stem}": file for file in sorted(TRAINED.glob("*/*.npz"))}
 
 
 def find(name: str | Path, folder: Path = Path()) -> Path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lattice_flows.config import TRAINED
+from lattice_flows.config import trained_weights
 from lattice_flows.flows import Flow, transfer_weights
 from lattice_flows.io.arrays import CheckpointError
 from lattice_flows.io.histories import WEIGHTS
@@ -36,8 +36,8 @@ def begin_with(flow: Flow, path: str | Path) -> float:
     Raises:
       CheckpointError: the file is missing or damaged, or its weights do not fit.
     """
-    known = {f"{file.parent.name}/{file.stem}": file for file in TRAINED.glob("*/*.npz")}
-    file = known[str(path)] if str(path) in known and not Path(path).exists() else weights_file(path)
+    shipped = trained_weights().get(str(path))
+    file = shipped if shipped and not Path(path).exists() else weights_file(path)
     own = flow.integration_steps
     diagnostics = transfer_weights(file, flow)
     flow.set_integration_steps({name: max(own[name], steps) for name, steps in flow.integration_steps.items()})
