@@ -19,17 +19,18 @@ from lattice_flows.lattice import Lattice
 
 __all__ = ["FourierScaling"]
 
-# Lattices with more orbits (in two dimensions from L = 68 on) get a function of phat^2 that is piecewise linear between that many
-# knots, so that the number of weights does not grow with the volume.
+# Lattices with more orbits (in two dimensions from L = 68 on) get a function of phat^2 that is piecewise linear between knots, so that
+# the number of weights does not grow with the volume. The lowest momenta, where spectra bend most, are knots themselves.
 _MOST_CLASSES = 600
-_KNOTS = 64
+_LOWEST, _KNOTS = 40, 40
 
 
 class FourierScaling(tfp.bijectors.Bijector):
     """Scales modes by trained numbers, one for each of `Lattice.momentum_classes`.
 
-    On lattices with more than 600 classes, s is a trained function of phat^2, piecewise linear between 64 knots that are equally
-    spaced in |phat|. Computes in the type of its argument; the log-determinant is always float64.
+    On lattices with more than 600 classes, s is a trained function of phat^2, piecewise linear between its values at the 40 lowest
+    momenta and 40 knots above them, equally spaced in |phat|. Computes in the type of its argument; the log-determinant is always
+    float64.
 
     Example:
 
@@ -134,4 +135,5 @@ def _points(lattice: Lattice, trainable: bool) -> np.ndarray:
     momenta, _ = lattice.momentum_classes()
     if len(momenta) <= _MOST_CLASSES or not trainable:
         return momenta
-    return lattice.largest_momentum_squared * np.linspace(0, 1, _KNOTS) ** 2
+    lowest, (first, *_) = np.split(np.unique(momenta), [_LOWEST])
+    return np.append(lowest, np.linspace(np.sqrt(first), np.sqrt(lattice.largest_momentum_squared), _KNOTS) ** 2)

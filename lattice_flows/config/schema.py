@@ -74,6 +74,7 @@ class TrainingConfig(Checked):
     target_acceptance: Probability | None = None
     max_minutes: PositiveFloat | None = None
     init_from: str | None = None
+    only: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
     forward_samples: str | None = None
     forward_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
@@ -193,7 +194,7 @@ class RunConfig(Checked):
         Raises:
           ConfigError: an entry that cannot be used.
         """
-        without = {"training": {"forward_samples": None, "forward_share": 0.0}}  # which are of another target
+        without = {"training": {"forward_samples": None, "forward_share": 0.0, "only": None}}  # which are of this training alone
         tree = on_top(self.model_dump(mode="json") | {"stages": []}, without)
         found = [RunConfig.checked(on_top(tree, entries), f"stage {index}") for index, entries in enumerate(self.stages, 1)]
         for index, stage in enumerate(found, 1):

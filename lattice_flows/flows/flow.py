@@ -2,14 +2,14 @@
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from lattice_flows.config import Component
+from lattice_flows.config import Component, ConfigError
 from lattice_flows.flows.integration import integrated_parts, with_integration_steps
 from lattice_flows.lattice import Lattice
 
@@ -54,6 +54,7 @@ class Flow(tf.Module):
         super().__init__(name="flow")
         self.lattice, self.equivariance = lattice, symmetries
         self.component: Component | None = None
+        self._only: tuple[str, ...] | None = None
         self.distribution = tfd.TransformedDistribution(prior, bijector, name="flow")
 
     def __repr__(self) -> str:
@@ -203,6 +204,26 @@ class Flow(tf.Module):
             if hasattr(part, "transferred"):
                 translated |= part.transferred(arrays, lattice)
         return translated
+
+    @property
+    def trained(self) -> tuple[tf.Variable, ...]:
+        """The variables that training changes: all that are trainable, or those chosen by `train_only`."""
+        return tuple(variable for variable in self.trainable_variables if self._only is None or variable.name.startswith(self._only))
+
+    def train_only(self, names: Sequence[str] | None) -> None:
+        """Chooses the weights that training changes, until they are chosen again.
+
+        Args:
+          names: of weights, or the beginnings of their names, such as "fourier_scaling"; None for all.
+
+        Raises:
+          ConfigError: a name that no trainable weight begins with.
+        """
+        trainable = [variable.name.split(":")[0] for variable in self.trainable_variables]
+        for name in names or ():
+            if not any(own.startswith(name) for own in trainable):
+                raise ConfigError(f"training.only: no weight of this flow begins with {name!r}; its weights are {', '.join(trainable)}")
+        self._only = None if names is None else tuple(names)
 
     def fingerprint(self) -> str:
         """Returns a hash of all weights, by which an ensemble identifies its flow."""

@@ -41,7 +41,7 @@ def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
     @functools.wraps(estimator)
     def chunked(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, **settings: Any) -> GradientEstimate:
         # Every chunk draws the whole batch anew, where the estimator sees it: the path of a gradient begins at the prior's weights.
-        size = vectors.size(flow.trainable_variables)
+        size = vectors.size(flow.trained)
         zeros = [
             tf.zeros([], tf.float64),
             tf.zeros([], tf.float64),

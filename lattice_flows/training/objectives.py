@@ -92,9 +92,9 @@ def reparameterisation(
         phi, log_q = flow.push_forward(draw())
         exponent = log_q + action(phi)
         total = tf.reduce_sum(loss(exponent))
-    _gradient(tape, phi, flow.trainable_variables)  # refuses weights without a path, which the explicit ones of log q would hide
+    _gradient(tape, phi, flow.trained)  # refuses weights without a path, which the explicit ones of log q would hide
     matrix = _fisher(scores(flow, phi)[0]) if with_fisher else None
-    return GradientEstimate(*_moments(exponent), _gradient(tape, total, flow.trainable_variables), matrix)
+    return GradientEstimate(*_moments(exponent), _gradient(tape, total, flow.trained), matrix)
 
 
 def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, loss: Loss = reverse_kl) -> GradientEstimate:
@@ -120,7 +120,7 @@ def path(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = False, l
         score, log_q_force = scores(flow, fixed)
         force, matrix = force + log_q_force, _fisher(score)
     moments = _moments(log_q + action(phi))
-    return GradientEstimate(*moments, _gradient(tape, phi, flow.trainable_variables, force), matrix)
+    return GradientEstimate(*moments, _gradient(tape, phi, flow.trained, force), matrix)
 
 
 ESTIMATORS = Registry("gradient estimator", {"path": path, "reparameterisation": reparameterisation})
@@ -143,12 +143,12 @@ def forward_kl(flow: Flow, action: Action, draw: Draw, *, with_fisher: bool = Fa
     with tf.GradientTape() as tape:
         log_q = flow.log_prob(phi)
         total = -tf.reduce_sum(log_q)
-    return GradientEstimate(*_moments(log_q + action(phi)), _gradient(tape, total, flow.trainable_variables), None)
+    return GradientEstimate(*_moments(log_q + action(phi)), _gradient(tape, total, flow.trained), None)
 
 
 def scores(flow: Flow, phi: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The gradients of log q at each configuration `[n, *shape]` with respect to the variables, `[n, size]`, and to phi."""
-    variables = flow.trainable_variables
+    variables = flow.trained
 
     def of_one(configuration: tf.Tensor) -> Any:
         batch = configuration[tf.newaxis]

@@ -84,13 +84,14 @@ class TrainingStep:
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         forward = in_chunks(forward_kl, share, flow.lattice.volume)
         self.loss, self.taken_back = settings.loss, False
+        flow.train_only(settings.only)
         self._rate = learning_rate_schedule(settings)
         with strategy.scope():
             if optimizer is None:
-                weights = flow.trainable_variables
+                weights = flow.trained
                 optimizer = Guarded(OPTIMIZERS.build(settings.optimizer, weights, self._rate), weights)
         self.optimizer = optimizer
-        self._variables = [*flow.trainable_variables, *optimizer.variables]
+        self._variables = [*flow.trained, *optimizer.variables]
 
         @tf.function(jit_compile=True)
         def estimate(seed: tf.Tensor, replica: Any, loss: str) -> list[tf.Tensor]:

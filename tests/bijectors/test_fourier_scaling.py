@@ -68,9 +68,14 @@ def value_and_gradient(bijector, x):
     return y, tape.gradient(total, bijector.trainable_variables[0])
 
 
+def use_knots(monkeypatch):
+    """Lattices of more than 6 classes get knots: the 2 lowest momenta, and 2 above."""
+    for name, value in {"_MOST_CLASSES": 6, "_LOWEST": 2, "_KNOTS": 2}.items():
+        monkeypatch.setattr(fourier_scaling, name, value)
+
+
 def test_many_classes_share_the_numbers_of_a_few_knots(monkeypatch):
-    monkeypatch.setattr(fourier_scaling, "_MOST_CLASSES", 5)
-    monkeypatch.setattr(fourier_scaling, "_KNOTS", 4)
+    use_knots(monkeypatch)
     lattice = Lattice((6, 6))
     bijector = FourierScaling(lattice, lambda momenta: 0.3 * momenta)
     # A linear function is one of those that are piecewise linear.
@@ -83,17 +88,17 @@ def test_many_classes_share_the_numbers_of_a_few_knots(monkeypatch):
     np.testing.assert_allclose(bijector.inverse(tf.identity(bijector.forward(x))), x, atol=1e-12)
 
 
-def test_weights_go_from_classes_to_knots_and_back_without_loss(monkeypatch):
-    """What is piecewise linear between the knots stays what it is; so does any weight between lattices with the same knots."""
-    small = FourierScaling(Lattice((4, 4)), lambda momenta: np.abs(momenta - 8 / 9))
-    monkeypatch.setattr(fourier_scaling, "_MOST_CLASSES", 6)
-    monkeypatch.setattr(fourier_scaling, "_KNOTS", 4)
-    large, larger = FourierScaling(Lattice((6, 6))), FourierScaling(Lattice((8, 8)))
-    name = "fourier_scaling/log_scale"
-    of_large = large.transferred({name: np.array([1.0, 0.0, 2.0, 5.0])}, Lattice((8, 8)))
-    np.testing.assert_allclose(larger.transferred(of_large, Lattice((6, 6)))[name], [1.0, 0.0, 2.0, 5.0])
+def test_weights_go_from_knots_to_classes_and_to_other_knots(monkeypatch):
+    """The same function of phat^2 is taken at the points of the other lattice."""
+    use_knots(monkeypatch)
+    small, large, larger = (FourierScaling(Lattice((extent, extent))) for extent in (4, 6, 8))
+    name, points, values = "fourier_scaling/log_scale", [0, 1, 2, 8], np.array([1.0, 0.0, 2.0, 5.0])
+    of_large = {name: values}
+    np.testing.assert_array_equal(large.transferred(of_large, Lattice((6, 6)))[name], values)
     of_small = small.transferred(of_large, Lattice((6, 6)))[name]
-    np.testing.assert_allclose(of_small, np.interp([0, 2, 4, 4, 6, 8], [0, 8 / 9, 32 / 9, 8], [1.0, 0.0, 2.0, 5.0]), rtol=1e-6)
+    np.testing.assert_allclose(of_small, np.interp([0, 2, 4, 4, 6, 8], points, values), rtol=1e-6)
+    of_larger, lowest = larger.transferred(of_large, Lattice((6, 6)))[name], 4 * np.sin(np.pi / 8) ** 2
+    np.testing.assert_allclose(of_larger, np.interp([0, lowest, 2 * lowest, 8], points, values), rtol=1e-6)
     assert small.transferred({}, Lattice((6, 6))) == {}
 
 

@@ -164,9 +164,10 @@ def test_a_file_may_include_several_the_later_the_stronger(tmp_path):
 
 def test_stages_are_the_run_with_their_entries():
     stages = [{"lattice": {"shape": [4, 4]}, "training": {"steps": 5}}, {"flow": {"layers": 2}}]
-    config = load(CONFIGS / "E1.yaml", {"stages": stages, "training": {"forward_samples": "hmc"}})
+    config = load(CONFIGS / "E1.yaml", {"stages": stages, "training": {"forward_samples": "hmc", "only": ["prior"]}})
     first, second = config.stage_configs()
     assert first.training.forward_samples is second.training.forward_samples is None  # they are of another lattice
+    assert config.training.only == ("prior",) and first.training.only is second.training.only is None
     assert first.differences(config).keys() >= {"lattice.shape", "training.steps", "stages"}
     assert (first.lattice.shape, first.training.steps, first.stages) == ((4, 4), 5, ())
     assert (second.lattice.shape, second.flow.parameters["layers"]) == ((6, 6), 2)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import ACTION, ADAM, gaussian_flow, settings, weights_of
+from small import ACTION, ADAM, coarse_flow, gaussian_flow, settings, weights_of
 
-from lattice_flows.config import ConfigError
+from lattice_flows.config import Component, ConfigError
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.objectives import LOSSES
 from lattice_flows.training.step import FORWARD_KL, TrainingStep, loss_at, losses_from
@@ -48,6 +48,24 @@ def test_steps_of_forward_kl_are_spread_evenly():
     assert [step for step, name in enumerate(names) if name == FORWARD_KL] == [2, 4, 7, 9]
     assert losses_from(changed, 0) == ["absolute_error", "reverse_kl", FORWARD_KL]
     assert losses_from(settings(), 0) == ["reverse_kl"]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "natural_gradient"])
+def test_only_the_weights_that_were_chosen_change(optimizer):
+    flow, chosen = coarse_flow(), "equivariant_ode/weights"
+    before = weights_of(flow)
+    step = step_of(flow, optimizer=Component(name=optimizer), only=[chosen])
+    assert step.optimizer.variables[-3].shape == [before[chosen].size]
+    step(SEED)
+    changed = {name for name, array in weights_of(flow).items() if np.any(array != before[name])}
+    assert changed == {chosen}
+    step_of(flow, **ADAM)(SEED)
+    assert all(np.any(array != before[name]) for name, array in weights_of(flow).items())
+
+
+def test_a_chosen_weight_that_does_not_exist_is_refused():
+    with pytest.raises(ConfigError, match=r"no weight of this flow begins with 'weights'; .*equivariant_ode/weights, prior/"):
+        step_of(coarse_flow(), only=["prior", "weights"])
 
 
 def test_a_step_of_forward_kl_takes_samples_of_the_target():
