@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 from lattice_flows.actions import Action
 from lattice_flows.errors import UserError
 from lattice_flows.flows import Flow
+from lattice_flows.resources import fitting
 from lattice_flows.seeds import sub_seed
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _AHEAD = 2  # batches
+_BATCH_SITES = 2**21
 # Half the step is useless if it leaves more than this of the error, which falls to a sixteenth in fourth order. What is left is
 # taken for rounding at once where it is so small, relative to the tolerance.
 _LEAST_GAIN, _ROUNDING = 0.5, 10.0
@@ -64,7 +66,7 @@ class WeightedSampler:
     Args:
       flow: the flow to draw from.
       action: `phi [batch, *shape] -> [batch]`.
-      batch_size: fields in a compiled call.
+      batch_size: fields in a compiled call; fewer where these have more than 2^21 sites.
       seed: master seed; batch i of a purpose is always the same.
 
     Attributes:
@@ -76,7 +78,8 @@ class WeightedSampler:
     """
 
     def __init__(self, flow: Flow, action: Action, batch_size: int, seed: int):
-        self.flow, self.action, self.batch_size, self.seed = copy.copy(flow), action, batch_size, seed
+        self.batch_size = batch_size = fitting(batch_size, _BATCH_SITES, flow.lattice.shape)
+        self.flow, self.action, self.seed = copy.copy(flow), action, seed
         self.integration_error = {"mean": 0.0, "largest": 0.0}
         # On the device of the weights, not wherever TensorFlow would place the computation.
         self._device = flow.device

@@ -12,17 +12,20 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from scipy.optimize import minimize_scalar
 
 from lattice_flows.bijectors.classes import ClassValues
+from lattice_flows.bijectors.kernels import Kernels
 from lattice_flows.fourier import momentum_transform
 from lattice_flows.lattice import Lattice
 
 __all__ = ["FourierScaling"]
 
-# Lattices with more orbits (in two dimensions from L = 68 on) get a function of phat^2 that is piecewise linear between knots, so that
-# the number of weights does not grow with the volume. The lowest momenta, where spectra bend most, are knots themselves.
+# Lattices with more orbits (in two dimensions from L = 68 on) get a function of phat^2 that is piecewise linear between knots, so
+# that the number of weights does not grow with the volume. The lowest momenta, where spectra bend most, are knots themselves.
 _MOST_CLASSES = 600
 _LOWEST, _KNOTS = 40, 40
+_MASSES_SQUARED = (1e-6, 1e2)
 
 
 class FourierScaling(tfp.bijectors.Bijector):
@@ -56,9 +59,13 @@ class FourierScaling(tfp.bijectors.Bijector):
         momenta, classes = lattice.momentum_classes()
         self._lattice, self._transform = lattice, momentum_transform(lattice)
         points = _points(lattice, trainable)
-        self._interpolation = None
+        self._points, self._kernels = points, None
         if len(points) != len(momenta):
             self._interpolation = np.stack([np.interp(momenta, points, row) for row in np.eye(len(points))], axis=1)
+            lengths = np.linalg.norm(lattice.displacement_classes()[0], axis=1)
+            self._kernels = Kernels(lattice, radius=lengths[_MOST_CLASSES])
+            kernel = np.zeros(self._kernels.number, np.float32)
+            self._kernel = tf.Variable(kernel, trainable=False, name=f"{name}/kernel")
         self._of_momenta = ClassValues(classes, len(momenta))
         self._counts = np.bincount(classes).astype(float)
         start = np.zeros(len(points)) if log_scale is None else log_scale(points)
@@ -69,6 +76,10 @@ class FourierScaling(tfp.bijectors.Bijector):
     def _key(self) -> str:
         return self._log_scale.name.split(":")[0]
 
+    @property
+    def _kernel_key(self) -> str:
+        return self._key.removesuffix("log_scale") + "kernel"
+
     def upgraded(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Translates the weight of an earlier version, which had one number for all orbits with the same phat^2.
 
@@ -78,38 +89,61 @@ class FourierScaling(tfp.bijectors.Bijector):
         Returns:
           The weight of this part by name, with one number for each orbit; nothing if there is none of an earlier version.
         """
-        distinct, members = np.unique(_points(self._lattice, self._log_scale.trainable), return_inverse=True)
-        if self._key not in arrays or not len(arrays[self._key]) == len(distinct) < len(members):
+        if self._key not in arrays:
             return {}
-        return {self._key: arrays[self._key][members]}
+        upgraded = _of_every_orbit(arrays[self._key], self._points)
+        return {} if upgraded is arrays[self._key] else {self._key: upgraded}
 
-    def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
-        """Translates the weight of the same part on another lattice, by interpolation in phat^2.
+    def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray | None]:
+        """Translates the weights of the same part on another lattice.
 
-        Orbits with the same phat^2 enter with their mean.
+        A smooth function of phat^2 is taken at the momenta of this lattice. The rest of s is the spectrum of a kernel of short
+        range, which keeps its value at every displacement, see `Kernels.transferred`: it depends on the direction of p too. That
+        is little for one mode, but adds up over all of them.
 
         Args:
           arrays: weights by name.
           lattice: the lattice they belong to.
 
         Returns:
-          The weight of this part by name; nothing if there is none of its name.
+          The weights of this part by name, None for one that it does not have; nothing if there is none of its name.
         """
         if self._key not in arrays:
             return {}
-        array, trainable = arrays[self._key], self._log_scale.trainable
-        here, there = (_points(sites, trainable) for sites in (self._lattice, self._lattice.like(lattice)))
-        if np.array_equal(here, there) and len(array) == len(here):
-            return {self._key: array}
-        distinct, members = np.unique(there, return_inverse=True)
-        if len(array) == len(there):
-            array = np.bincount(members, array) / np.bincount(members)
-        return {self._key: np.interp(here, distinct, array).astype(np.float32)}
+        array = arrays[self._key]
+        other = FourierScaling(self._lattice.like(lattice), trainable=self._log_scale.trainable)
+        if np.array_equal(other._points, self._points) and len(array) == len(self._points):
+            return {name: arrays[name] for name in (self._key, self._kernel_key) if name in arrays}
+        array = _of_every_orbit(array, other._points)
+        if len(array) != len(other._points):
+            raise ValueError(f"{self._key} has {len(array)} numbers, a spectrum of {lattice!r} has {len(other._points)}")
+        if not self._log_scale.trainable:  # a function of phat^2
+            return {self._key: np.interp(self._points, other._points, array).astype(np.float32)}
+        if other._kernels is None:
+            smooth = _smooth(other._points, array, other._counts)
+            kernels = Kernels(other._lattice)
+            kernel = kernels.of_spectrum(array - smooth(other._points))
+        else:
+            kernel = arrays[self._kernel_key]
+
+            def smooth(momenta: np.ndarray) -> np.ndarray:
+                return np.interp(momenta, other._points, array)
+
+        if self._kernels is not None:
+            kernel = self._kernels.transferred(kernel, lattice)
+            return {self._key: smooth(self._points).astype(np.float32), self._kernel_key: kernel}
+        kernels = Kernels(self._lattice)
+        rest = kernels.spectrum(tf.constant(kernels.transferred(kernel, lattice), tf.float64)).numpy()
+        without = {self._kernel_key: None} if self._kernel_key in arrays else {}
+        return {self._key: (smooth(self._points) + rest).astype(np.float32), **without}
 
     def _values(self, dtype: tf.DType) -> tf.Tensor:
         """s of every class of momenta."""
         values = tf.cast(self._log_scale, dtype)
-        return values if self._interpolation is None else tf.linalg.matvec(tf.constant(self._interpolation, dtype), values)
+        if self._kernels is None:
+            return values
+        smooth = tf.linalg.matvec(tf.constant(self._interpolation, dtype), values)
+        return smooth + self._kernels.spectrum(tf.cast(self._kernel, dtype))
 
     def _scaled(self, x: tf.Tensor, sign: int) -> tf.Tensor:
         axes = self._transform.axes
@@ -128,6 +162,28 @@ class FourierScaling(tfp.bijectors.Bijector):
 
     def _inverse_log_det_jacobian(self, y: tf.Tensor) -> tf.Tensor:
         return -self._forward_log_det_jacobian(y)
+
+
+def _of_every_orbit(array: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Numbers of the orbits with these values of phat^2, also where there is one for every value, as in an earlier version."""
+    distinct, members = np.unique(points, return_inverse=True)
+    return array[members] if len(array) == len(distinct) < len(points) else array
+
+
+def _smooth(momenta: np.ndarray, values: np.ndarray, counts: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The function `c - a log(phat^2 + m2)` nearest to values at some momenta, where every octave of |phat| counts alike."""
+    root = np.sqrt(counts / (momenta + np.min(momenta[momenta > 0])))
+
+    def terms(at: np.ndarray, log_m2: float) -> np.ndarray:
+        return np.stack([np.ones_like(at), -np.log(at + np.exp(log_m2))], axis=1)
+
+    def fit(log_m2: float) -> tuple[np.ndarray, float]:
+        matrix = root[:, np.newaxis] * terms(momenta, log_m2)
+        found = np.linalg.lstsq(matrix, root * values, rcond=None)[0]
+        return found, float(np.sum((matrix @ found - root * values) ** 2))
+
+    best = minimize_scalar(lambda log_m2: fit(log_m2)[1], bounds=np.log(_MASSES_SQUARED), method="bounded").x
+    return lambda at: terms(at, best) @ fit(best)[0]
 
 
 def _points(lattice: Lattice, trainable: bool) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Kernels of convolutions with the symmetries of the lattice."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -43,6 +45,19 @@ class Kernels:
             return tf.tensordot(kernels, tf.constant(self._matrix, kernels.dtype), 1)
         shape = tf.concat([tf.shape(kernels)[:-1], self._transform.kernel_axes], axis=0)
         return self._transform.eigenvalues(tf.reshape(self._of_displacements(kernels), shape), tf.einsum)
+
+    def spectrum(self, kernel: tf.Tensor) -> tf.Tensor:
+        """Returns the eigenvalues of a kernel `[classes]` at every class of momenta, in the order of `lattice.momentum_classes`."""
+        return tf.gather(tf.reshape(self.spectra(kernel), [-1]), self._first_of_momenta)
+
+    def of_spectrum(self, eigenvalues: np.ndarray) -> np.ndarray:
+        """Returns the kernel `[classes]` of all displacements that has the eigenvalues given for every class of momenta."""
+        spectra = self.spectra(tf.constant(np.eye(self.number))).numpy().reshape(self.number, -1)
+        return np.linalg.lstsq(spectra[:, self._first_of_momenta].T, eigenvalues, rcond=None)[0]
+
+    @functools.cached_property
+    def _first_of_momenta(self) -> np.ndarray:
+        return np.unique(self._lattice.momentum_classes()[1], return_index=True)[1]
 
     def transferred(self, kernels: np.ndarray, lattice: Lattice) -> np.ndarray:
         """Translates kernels of the same kind on another lattice, of any radius.

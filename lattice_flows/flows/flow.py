@@ -189,8 +189,8 @@ class Flow(tf.Module):
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Translates the weights of the same kind of flow on another lattice to this one, as a start for training.
 
-        Parts whose weights depend on momenta or displacements translate them by their own method `transferred`; all other weights
-        are the same on every lattice.
+        Parts whose weights depend on momenta or displacements translate them by their own method `transferred`, which gives None
+        for weights that they do not have on this lattice; all other weights are the same on every lattice.
 
         Args:
           arrays: the weights by name.
@@ -203,18 +203,19 @@ class Flow(tf.Module):
         for part in self.submodules:
             if hasattr(part, "transferred"):
                 translated |= part.transferred(arrays, lattice)
-        return translated
+        return {name: array for name, array in translated.items() if array is not None}
 
     @property
     def trained(self) -> tuple[tf.Variable, ...]:
         """The variables that training changes: all that are trainable, or those chosen by `train_only`."""
-        return tuple(variable for variable in self.trainable_variables if self._only is None or variable.name.startswith(self._only))
+        trainable = self.trainable_variables
+        return trainable if self._only is None else tuple(each for each in trainable if each.name.startswith(self._only))
 
     def train_only(self, names: Sequence[str] | None) -> None:
         """Chooses the weights that training changes, until they are chosen again.
 
         Args:
-          names: of weights, or the beginnings of their names, such as "fourier_scaling"; None for all.
+          names: of weights, or the beginnings of their names, such as "prior"; None for all.
 
         Raises:
           ConfigError: a name that no trainable weight begins with.
@@ -222,7 +223,9 @@ class Flow(tf.Module):
         trainable = [variable.name.split(":")[0] for variable in self.trainable_variables]
         for name in names or ():
             if not any(own.startswith(name) for own in trainable):
-                raise ConfigError(f"training.only: no weight of this flow begins with {name!r}; its weights are {', '.join(trainable)}")
+                raise ConfigError(
+                    f"training.only: no weight of this flow begins with {name!r}; its weights are {', '.join(trainable)}"
+                )
         self._only = None if names is None else tuple(names)
 
     def fingerprint(self) -> str:

@@ -33,8 +33,7 @@ from lattice_flows.training.forward import ForwardSamples
 
 __all__ = ["Evaluation", "Evaluator", "described", "evaluate", "judged", "metrics_table", "with_forward", "worst"]
 
-# The default batch of the Markov chain too, so that one compiled sampler serves both; fewer fields where these have more sites.
-_BATCH, _BATCH_SITES = 512, 2**21
+_BATCH = 512  # the default of the Markov chain too, so that one compiled sampler serves both
 _FINER_SAMPLES, _FINER_SITES = 1024, 2**22
 _SHOWN = 2048
 # The model that is kept is judged once more by so many times the samples of an evaluation.
@@ -102,14 +101,14 @@ class Evaluator:
         self._flow, self._forward = flow, forward
         shape = flow.lattice.shape
         self._samples = evaluation_samples(samples, shape)
-        self._finer_samples, self._batch = fitting(_FINER_SAMPLES, _FINER_SITES, shape), fitting(_BATCH, _BATCH_SITES, shape)
-        self._sampler = WeightedSampler(flow, action, self._batch, seed)
+        self._finer_samples = fitting(_FINER_SAMPLES, _FINER_SITES, shape)
+        self._sampler = WeightedSampler(flow, action, _BATCH, seed)
         self._finer = self._sampler.refined()
 
     def compile(self) -> None:
         """Traces and compiles the samplers."""
         for sampler in filter(None, (self._sampler, self._finer)):
-            next(sampler.batches(self._batch, "compilation"))
+            next(sampler.batches(sampler.batch_size, "compilation"))
         self.forward_log_weights()
 
     def log_weights(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -117,14 +116,14 @@ class Evaluator:
 
         The latter, 1024 or as many as have 2^22 sites, are None for an exact flow.
         """
-        start = index * -(-self._samples // self._batch)
+        start = index * -(-self._samples // self._sampler.batch_size)
         log_weight = self._sampler.log_weights(self._samples, "evaluation", start)
         finer = None if self._finer is None else self._finer.log_weights(self._finer_samples, "evaluation", start)
         return log_weight, finer
 
     def fields(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the first fields of evaluation number `index`, `[n, *shape]` with n up to 2048, and their log weights."""
-        start = index * -(-self._samples // self._batch)
+        start = index * -(-self._samples // self._sampler.batch_size)
         phi, log_weight = zip(*self._sampler.batches(min(_SHOWN, self._samples), "evaluation", start), strict=True)
         return np.concatenate(phi), np.concatenate(log_weight)
 

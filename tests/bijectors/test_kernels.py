@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lattice_flows.bijectors.kernels import Kernels
-from lattice_flows.lattice import Lattice
+from lattice_flows.lattice import Lattice, OddSites
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (6, 6, 6)])
@@ -23,3 +23,10 @@ def test_spectra_are_fourier_transforms(shape, shortest):
     assert (of_displacements.flat[0] == 0) == bool(shortest)
     found = np.reshape(kernels.spectra(tf.constant(values)), shape)
     np.testing.assert_allclose(found, np.fft.fftn(of_displacements).real, atol=1e-12)
+
+
+@pytest.mark.parametrize("lattice", [Lattice((4, 6)), Lattice((5, 5)), Lattice((4, 4, 4)), OddSites(Lattice((16, 16)))], ids=str)
+def test_every_spectrum_with_the_symmetries_of_the_lattice_has_a_kernel(lattice):
+    kernels, momenta = Kernels(lattice), lattice.momentum_classes()[0]
+    eigenvalues = np.random.default_rng(2).normal(size=len(momenta))
+    np.testing.assert_allclose(kernels.spectrum(tf.constant(kernels.of_spectrum(eigenvalues))), eigenvalues, atol=1e-12)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from small import ACTION, coarse_flow, gaussian_flow
 
+from lattice_flows import importance
 from lattice_flows.importance import (
     BrokenFlow,
     WeightedSampler,
@@ -79,8 +80,8 @@ def test_every_evaluation_has_samples_of_its_own():
 
 def test_an_evaluation_draws_as_many_samples_as_the_sites_allow(monkeypatch):
     flow = coarse_flow()
-    for constant, fields in (("_BATCH_SITES", 32), ("_FINER_SITES", 40)):
-        monkeypatch.setattr(evaluation, constant, fields * flow.lattice.volume)
+    for module, constant, fields in ((importance, "_BATCH_SITES", 32), (evaluation, "_FINER_SITES", 40)):
+        monkeypatch.setattr(module, constant, fields * flow.lattice.volume)
     monkeypatch.setattr(evaluation, "evaluation_samples", lambda asked, shape: 96)
     evaluator = Evaluator(flow, ACTION, 1024, seed=3)
     (log_weight, finer), (second, _) = evaluator.log_weights(0), evaluator.log_weights(1)
