@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UserError", "nearest"]
+__all__ = ["UserError", "closest", "nearest"]
 
 
 class UserError(Exception):
@@ -16,5 +16,10 @@ class UserError(Exception):
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the nearest known name, or all of them."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+    close = closest(name, known)
+    return f"did you mean {close!r}?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like another one; None if none is."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from lattice_flows.actions import Action
 from lattice_flows.errors import UserError
 from lattice_flows.flows import Flow
-from lattice_flows.resources import fitting
+from lattice_flows.resources import drawn_at_once
 from lattice_flows.seeds import sub_seed
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 _AHEAD = 2  # batches
-_BATCH_SITES = 2**21
 # Half the step is useless if it leaves more than this of the error, which falls to a sixteenth in fourth order. What is left is
 # taken for rounding at once where it is so small, relative to the tolerance.
 _LEAST_GAIN, _ROUNDING = 0.5, 10.0
@@ -66,7 +65,7 @@ class WeightedSampler:
     Args:
       flow: the flow to draw from.
       action: `phi [batch, *shape] -> [batch]`.
-      batch_size: fields in a compiled call; fewer where these have more than 2^21 sites.
+      batch_size: fields in a compiled call, see `resources.drawn_at_once`.
       seed: master seed; batch i of a purpose is always the same.
 
     Attributes:
@@ -78,14 +77,12 @@ class WeightedSampler:
     """
 
     def __init__(self, flow: Flow, action: Action, batch_size: int, seed: int):
-        self.batch_size = batch_size = fitting(batch_size, _BATCH_SITES, flow.lattice.shape)
         self.flow, self.action, self.seed = copy.copy(flow), action, seed
+        self.batch_size = batch_size = drawn_at_once(batch_size, flow.lattice.shape)
         self.integration_error = {"mean": 0.0, "largest": 0.0}
-        # On the device of the weights, not wherever TensorFlow would place the computation.
-        self._device = flow.device
+        self._device = flow.device  # not wherever TensorFlow would place the computation
         compiled = _COMPILED[self.flow] = _COMPILED.setdefault(flow, {})
-        key = (action, batch_size, tuple(flow.integration_steps.items()))
-        if key not in compiled:
+        if (key := (action, batch_size, tuple(flow.integration_steps.items()))) not in compiled:
             compiled[key] = _compiled_draw(flow, action, batch_size)
         self._draw = compiled[key]
 

@@ -19,6 +19,7 @@ __all__ = [
     "chain_work",
     "check_disk",
     "check_memory",
+    "drawn_at_once",
     "ensemble_bytes",
     "evaluation_samples",
     "fitting",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _DOUBLE, _FLOAT = 8, 4
+_SITES_OF_A_DRAW = 2**21
 _LARGEST_FOR_ALL, _FEWEST_SAMPLES = 1024, 512  # sites, and samples of an evaluation
 # Sites of the fields that a gradient is computed of at once, see `training.chunks`, and bytes that it keeps for each, at least.
 _SITES_AT_ONCE, _OF_A_GRADIENT = 2**16, 256
@@ -130,6 +132,11 @@ def ensemble_bytes(rows: float, shape: Sequence[int], numbers: int) -> float:
 def fitting(most: int, sites: int, shape: Sequence[int]) -> int:
     """The largest number of fields, from one up to `most`, that have no more than so many sites in all."""
     return max(min(most, sites // math.prod(shape)), 1)
+
+
+def drawn_at_once(asked: int, shape: Sequence[int]) -> int:
+    """How many fields a flow draws in a compiled call where so many are asked for: no more than have 2^21 sites in all."""
+    return fitting(asked, _SITES_OF_A_DRAW, shape)
 
 
 def evaluation_samples(asked: int, shape: Sequence[int]) -> int:

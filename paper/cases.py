@@ -24,7 +24,7 @@ __all__ = [
 
 TABLES = ("E1", "E2", "E3", "E4", "E5")
 # Beyond the paper, on the same line of constant physics.
-LARGER = ("L16", "L20", "L32", "L64")
+LARGER = ("L16", "L20", "L32", "L64", "L128")
 # Beyond the paper, two to four dimensions: both phases, near the transition, and lines of constant physics.
 DIMENSIONS = (
     *("2d_L8_lam8", "2d_L4_lam5", "2d_L8_lam5", "2d_L6_broken"),

@@ -8,6 +8,7 @@ of the lattice. Applied to white noise, they give Gaussian fields: the free fiel
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,15 +26,16 @@ __all__ = ["FourierScaling"]
 # that the number of weights does not grow with the volume. The lowest momenta, where spectra bend most, are knots themselves.
 _MOST_CLASSES = 600
 _LOWEST, _KNOTS = 40, 40
-_MASSES_SQUARED = (1e-6, 1e2)
+# Of the fit of a spectrum: the fewest values of phat^2, and the bounds of m2, the lower one relative to the lowest phat^2.
+_FEWEST_FITTED, _SMALLEST_MASS_SQUARED, _LARGEST_MASS_SQUARED = 6, 1e-2, 1e2
 
 
 class FourierScaling(tfp.bijectors.Bijector):
     """Scales modes by trained numbers, one for each of `Lattice.momentum_classes`.
 
     On lattices with more than 600 classes, s is a trained function of phat^2, piecewise linear between its values at the 40 lowest
-    momenta and 40 knots above them, equally spaced in |phat|. Computes in the type of its argument; the log-determinant is always
-    float64.
+    momenta and 40 knots above them, equally spaced in |phat|, plus the spectrum of a kernel that is not trained, and zero unless a
+    transfer from another lattice brings one. Computes in the type of its argument; the log-determinant is always float64.
 
     Example:
 
@@ -94,7 +96,7 @@ class FourierScaling(tfp.bijectors.Bijector):
         upgraded = _of_every_orbit(arrays[self._key], self._points)
         return {} if upgraded is arrays[self._key] else {self._key: upgraded}
 
-    def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray | None]:
+    def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, Any]:
         """Translates the weights of the same part on another lattice.
 
         A smooth function of phat^2 is taken at the momenta of this lattice. The rest of s is the spectrum of a kernel of short
@@ -110,32 +112,31 @@ class FourierScaling(tfp.bijectors.Bijector):
         """
         if self._key not in arrays:
             return {}
-        array = arrays[self._key]
         other = FourierScaling(self._lattice.like(lattice), trainable=self._log_scale.trainable)
-        if np.array_equal(other._points, self._points) and len(array) == len(self._points):
-            return {name: arrays[name] for name in (self._key, self._kernel_key) if name in arrays}
-        array = _of_every_orbit(array, other._points)
+        array, kernel = _of_every_orbit(arrays[self._key], other._points), arrays.get(self._kernel_key)
         if len(array) != len(other._points):
             raise ValueError(f"{self._key} has {len(array)} numbers, a spectrum of {lattice!r} has {len(other._points)}")
+        if lattice.shape == self._lattice.whole.shape:
+            return {self._key: array} | ({} if kernel is None else {self._kernel_key: kernel})
         if not self._log_scale.trainable:  # a function of phat^2
-            return {self._key: np.interp(self._points, other._points, array).astype(np.float32)}
-        if other._kernels is None:
-            smooth = _smooth(other._points, array, other._counts)
-            kernels = Kernels(other._lattice)
-            kernel = kernels.of_spectrum(array - smooth(other._points))
-        else:
-            kernel = arrays[self._kernel_key]
-
-            def smooth(momenta: np.ndarray) -> np.ndarray:
-                return np.interp(momenta, other._points, array)
-
+            smooth = _smooth(other._points, array, other._counts, lattice.d)
+            rest = np.interp(self._points, other._points, array - smooth(other._points))
+            return {self._key: (smooth(self._points) + rest).astype(np.float32)}
+        smooth, kernel = other._split(array, kernel)
         if self._kernels is not None:
-            kernel = self._kernels.transferred(kernel, lattice)
-            return {self._key: smooth(self._points).astype(np.float32), self._kernel_key: kernel}
+            found = {self._kernel_key: self._kernels.transferred(kernel, lattice)}
+            return {self._key: smooth(self._points).astype(np.float32)} | found
         kernels = Kernels(self._lattice)
         rest = kernels.spectrum(tf.constant(kernels.transferred(kernel, lattice), tf.float64)).numpy()
         without = {self._kernel_key: None} if self._kernel_key in arrays else {}
-        return {self._key: (smooth(self._points) + rest).astype(np.float32), **without}
+        return {self._key: (smooth(self._points) + rest).astype(np.float32)} | without
+
+    def _split(self, log_scale: np.ndarray, kernel: np.ndarray | None) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
+        """Weights of this part as a function of phat^2 and the kernel of what else s depends on."""
+        if self._kernels is not None:
+            return lambda momenta: np.interp(momenta, self._points, log_scale), np.asarray(kernel)
+        smooth = _smooth(self._points, log_scale, self._counts, self._lattice.d)
+        return smooth, Kernels(self._lattice).of_spectrum(log_scale - smooth(self._points))
 
     def _values(self, dtype: tf.DType) -> tf.Tensor:
         """s of every class of momenta."""
@@ -170,20 +171,29 @@ def _of_every_orbit(array: np.ndarray, points: np.ndarray) -> np.ndarray:
     return array[members] if len(array) == len(distinct) < len(points) else array
 
 
-def _smooth(momenta: np.ndarray, values: np.ndarray, counts: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The function `c - a log(phat^2 + m2)` nearest to values at some momenta, where every octave of |phat| counts alike."""
-    root = np.sqrt(counts / (momenta + np.min(momenta[momenta > 0])))
+def _smooth(momenta: np.ndarray, values: np.ndarray, counts: np.ndarray, d: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The function `c - a log(phat^2 + m2) + b phat^2` nearest to values at some momenta; every octave of |phat| counts alike.
+
+    Of few momenta, the function that is linear between them.
+    """
+    distinct, members = np.unique(momenta, return_inverse=True)
+    if len(distinct) < _FEWEST_FITTED:
+        means = np.bincount(members, values) / np.bincount(members)
+        return lambda at: np.interp(at, distinct, means)
+    root = np.sqrt(counts) / (momenta + distinct[1]) ** (d / 4)
 
     def terms(at: np.ndarray, log_m2: float) -> np.ndarray:
-        return np.stack([np.ones_like(at), -np.log(at + np.exp(log_m2))], axis=1)
+        return np.stack([np.ones_like(at), -np.log(at + np.exp(log_m2)), at], axis=1)
 
-    def fit(log_m2: float) -> tuple[np.ndarray, float]:
+    def fitted(log_m2: float) -> tuple[float, np.ndarray]:
         matrix = root[:, np.newaxis] * terms(momenta, log_m2)
         found = np.linalg.lstsq(matrix, root * values, rcond=None)[0]
-        return found, float(np.sum((matrix @ found - root * values) ** 2))
+        return float(np.sum((matrix @ found - root * values) ** 2)), found
 
-    best = minimize_scalar(lambda log_m2: fit(log_m2)[1], bounds=np.log(_MASSES_SQUARED), method="bounded").x
-    return lambda at: terms(at, best) @ fit(best)[0]
+    bounds = np.log(distinct[1] * _SMALLEST_MASS_SQUARED), np.log(_LARGEST_MASS_SQUARED)
+    best = minimize_scalar(lambda log_m2: fitted(log_m2)[0], bounds=bounds, method="bounded").x
+    _, coefficients = fitted(best)
+    return lambda at: terms(at, best) @ coefficients
 
 
 def _points(lattice: Lattice, trainable: bool) -> np.ndarray:

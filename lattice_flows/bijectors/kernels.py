@@ -53,7 +53,7 @@ class Kernels:
     def of_spectrum(self, eigenvalues: np.ndarray) -> np.ndarray:
         """Returns the kernel `[classes]` of all displacements that has the eigenvalues given for every class of momenta."""
         spectra = self.spectra(tf.constant(np.eye(self.number))).numpy().reshape(self.number, -1)
-        return np.linalg.lstsq(spectra[:, self._first_of_momenta].T, eigenvalues, rcond=None)[0]
+        return np.linalg.solve(spectra[:, self._first_of_momenta].T, eigenvalues)
 
     @functools.cached_property
     def _first_of_momenta(self) -> np.ndarray:
@@ -62,16 +62,18 @@ class Kernels:
     def transferred(self, kernels: np.ndarray, lattice: Lattice) -> np.ndarray:
         """Translates kernels of the same kind on another lattice, of any radius.
 
-        A kernel keeps its value at every displacement. A displacement by half an extent is its own mirror image. On a larger
-        lattice its class has more members, and the kernel is divided among them. Displacements beyond the radius of the other
-        kernels get zero.
+        A kernel keeps its value at every displacement, on average over those that belong to one class here but not there, as where
+        only one of the lattices has equal extents. Displacements beyond the radius or the extents of the other kernels get zero.
+        One by half an extent is its own mirror image: its value is the sum over both where they differ on the other lattice.
         """
-        other = Kernels(self._lattice.like(lattice), shortest=self._shortest)
+        other, number = Kernels(self._lattice.like(lattice), shortest=self._shortest), kernels.shape[-1]
+        here, there = (np.array(sites.whole.shape) for sites in (self._lattice, lattice))
+        sites = np.indices(self._lattice.whole.shape).reshape(len(here), -1).T
+        lengths = np.minimum(sites, here - sites)
+        counterparts = other._members.reshape(there)[tuple((np.where(sites <= here / 2, sites, sites - here) % there).T)]
         # Those within the radius of the other kernels come first.
-        counterparts = {displacement: index for index, displacement in enumerate(other._displacements[: kernels.shape[-1]])}
-        here = np.zeros([*kernels.shape[:-1], self.number], np.float32)
-        for index, displacement in enumerate(self._displacements):
-            if (found := counterparts.get(displacement)) is not None:
-                share = other.sizes[found] / self.sizes[index]
-                here[..., index] = share * kernels[..., found]
-        return here
+        found = (self._members >= 0) & (counterparts >= 0) & (counterparts < number) & np.all(2 * lengths <= there, axis=1)
+        mirrors = np.where(2 * lengths == here, 2.0, 1.0) / np.where(2 * lengths == there, 2.0, 1.0)
+        matrix = np.zeros([number, self.number])
+        np.add.at(matrix, (counterparts[found], self._members[found]), np.prod(mirrors, axis=1)[found])
+        return (kernels @ (matrix / self.sizes)).astype(np.float32)

@@ -105,7 +105,10 @@ class ConditionedFlow(Flow):
         if any(len(arrays[name]) != number for name in stacks & arrays.keys()):
             return dict(arrays)  # which do not fit, as `assign` will say
         found = [translate({name: array[k] if name in stacks else array for name, array in arrays.items()}) for k in range(number)]
-        return {name: np.stack([one[name] for one in found]) if name in stacks else array for name, array in found[0].items()}
+        for name in (shared := found[0].keys() - stacks):
+            if any(np.any(one[name] != found[0][name]) for one in found):
+                raise ValueError(f"{name} would have to depend on the coupling: train a flow for each coupling on this lattice")
+        return {name: array if name in shared else np.stack([one[name] for one in found]) for name, array in found[0].items()}
 
     def _stacks(self) -> set[str]:
         """Names of the variables that have one value for each knot."""

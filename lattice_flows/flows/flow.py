@@ -1,8 +1,9 @@
 """A flow: a prior, a map from the prior's samples to fields, and the density that follows."""
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Flow(tf.Module):
         super().__init__(name="flow")
         self.lattice, self.equivariance = lattice, symmetries
         self.component: Component | None = None
-        self._only: tuple[str, ...] | None = None
+        self._only: Sequence[str] | None = None
         self.distribution = tfd.TransformedDistribution(prior, bijector, name="flow")
 
     def __repr__(self) -> str:
@@ -207,26 +208,28 @@ class Flow(tf.Module):
 
     @property
     def trained(self) -> tuple[tf.Variable, ...]:
-        """The variables that training changes: all that are trainable, or those chosen by `train_only`."""
-        trainable = self.trainable_variables
-        return trainable if self._only is None else tuple(each for each in trainable if each.name.startswith(self._only))
+        """The variables that training changes: all that are trainable, or those chosen by `training_only`."""
+        return tuple(each for each in self.trainable_variables if self._only is None or _is_below(each.name, self._only))
 
-    def train_only(self, names: Sequence[str] | None) -> None:
-        """Chooses the weights that training changes, until they are chosen again.
+    @contextlib.contextmanager
+    def training_only(self, names: Sequence[str] | None) -> Iterator[None]:
+        """Chooses the weights that training changes inside a `with` statement.
 
         Args:
-          names: of weights, or the beginnings of their names, such as "prior"; None for all.
+          names: of weights, or of what they belong to, such as "prior"; None for all.
 
         Raises:
-          ConfigError: a name that no trainable weight begins with.
+          ConfigError: a name that no trainable weight belongs to.
         """
         trainable = [variable.name.split(":")[0] for variable in self.trainable_variables]
         for name in names or ():
-            if not any(own.startswith(name) for own in trainable):
-                raise ConfigError(
-                    f"training.only: no weight of this flow begins with {name!r}; its weights are {', '.join(trainable)}"
-                )
-        self._only = None if names is None else tuple(names)
+            if not any(_is_below(own, [name]) for own in trainable):
+                raise ConfigError(f"training.only: no weight belongs to {name!r}; the flow has {', '.join(trainable)}")
+        before, self._only = self._only, names
+        try:
+            yield
+        finally:
+            self._only = before
 
     def fingerprint(self) -> str:
         """Returns a hash of all weights, by which an ensemble identifies its flow."""
@@ -238,3 +241,8 @@ class Flow(tf.Module):
     def number_of_parameters(self) -> int:
         """Returns the number of trained parameters."""
         return sum(int(np.prod(variable.shape)) for variable in self.trainable_variables)
+
+
+def _is_below(variable: str, names: Sequence[str]) -> bool:
+    """Whether a variable has one of these names, or belongs to what has one."""
+    return any(f"{variable.split(':')[0]}/".startswith(f"{name}/") for name in names)

@@ -21,8 +21,8 @@ __all__ = ["RunDirectory"]
 _PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors")
 # What a resumed run may change: how it continues, not what it samples or with which flow.
 _FREE_ON_RESUME = ("training.", "chain.", "samplers.")
-# Checkpoints hold the optimiser's state, which another one cannot use.
-_FIXED_ON_RESUME = ("training.optimizer.name",)
+# Checkpoints hold the optimiser's state, which another one, or one of other weights, cannot use.
+_FIXED_ON_RESUME = ("training.optimizer.name", "training.only")
 
 
 class RunDirectory:

@@ -13,7 +13,7 @@ from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.measurement.series import measured
 from lattice_flows.production.ensembles import attributes_of, drawn, size_of
 from lattice_flows.progress import Progress
-from lattice_flows.resources import chain_bytes, check_memory, sampler_bytes
+from lattice_flows.resources import chain_bytes, check_memory, drawn_at_once, sampler_bytes
 from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch
 
 __all__ = ["accurate", "check_proposes", "flow_proposals", "of_flow", "sample_run"]
@@ -118,6 +118,8 @@ def sample_run(
         return found | drawing.diagnostics
 
     what, advice = f"a chain of {settings.length} configurations", "use a smaller chain.length"
-    check_memory(chain_bytes(settings.length) + sampler_bytes(action.lattice.shape, settings.batch_size), what, advice)
+    shape = action.lattice.shape
+    needed = chain_bytes(settings.length) + sampler_bytes(shape, drawn_at_once(settings.batch_size, shape))
+    check_memory(needed, what, advice)
     size = size_of(action, settings.thermalisation + settings.length, 2)
     return drawn(path, attributes, settings.length, {"training": known} if known else {}, draw, progress, (size, what, advice))

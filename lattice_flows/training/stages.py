@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lattice_flows.config import trained_weights
+from lattice_flows.errors import closest
 from lattice_flows.flows import Flow, transfer_weights
 from lattice_flows.io.arrays import CheckpointError
 from lattice_flows.io.histories import WEIGHTS
@@ -36,10 +37,19 @@ def begin_with(flow: Flow, path: str | Path) -> float:
     Raises:
       CheckpointError: the file is missing or damaged, or its weights do not fit.
     """
-    shipped = trained_weights().get(str(path))
-    file = shipped if shipped and not Path(path).exists() else weights_file(path)
+    file = weights_file(path) if Path(path).exists() else _shipped(str(path))
     own = flow.integration_steps
     diagnostics = transfer_weights(file, flow)
     flow.set_integration_steps({name: max(own[name], steps) for name, steps in flow.integration_steps.items()})
     summary = recorded_summary(file, diagnostics) if "summary" in diagnostics else None
     return summary.seconds + summary.earlier_seconds if summary else 0.0
+
+
+def _shipped(name: str) -> Path:
+    shipped = trained_weights()
+    try:
+        return shipped.get(name) or weights_file(name)
+    except CheckpointError as error:
+        close = next((known for known in shipped if known.endswith(f"/{name}")), None) or closest(name, shipped)
+        hint = f"; or did you mean {close!r}, which comes with the package?" if close else ""
+        raise CheckpointError(f"{error}{hint}") from None

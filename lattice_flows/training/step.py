@@ -64,7 +64,7 @@ class TrainingStep:
       taken_back: whether the last call found that the step before it had led astray, and took that back.
 
     Raises:
-      ConfigError: the batch cannot be split evenly, or an unknown loss, estimator or optimiser.
+      ConfigError: the batch cannot be split evenly, an unknown loss, estimator or optimiser, or `only` names no weight.
     """
 
     def __init__(
@@ -84,14 +84,11 @@ class TrainingStep:
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         forward = in_chunks(forward_kl, share, flow.lattice.volume)
         self.loss, self.taken_back = settings.loss, False
-        flow.train_only(settings.only)
         self._rate = learning_rate_schedule(settings)
-        with strategy.scope():
-            if optimizer is None:
-                weights = flow.trained
-                optimizer = Guarded(OPTIMIZERS.build(settings.optimizer, weights, self._rate), weights)
-        self.optimizer = optimizer
-        self._variables = [*flow.trained, *optimizer.variables]
+        with strategy.scope(), flow.training_only(settings.only):
+            weights = flow.trained
+            self.optimizer = optimizer or Guarded(OPTIMIZERS.build(settings.optimizer, weights, self._rate), weights)
+        self._variables = [*weights, *self.optimizer.variables]
 
         @tf.function(jit_compile=True)
         def estimate(seed: tf.Tensor, replica: Any, loss: str) -> list[tf.Tensor]:
@@ -105,10 +102,11 @@ class TrainingStep:
                 rows = rows[replica * share : (replica + 1) * share]
                 return tf.ensure_shape(tf.gather(tf.constant(target, tf.float32), rows), [share, *flow.lattice.shape])
 
-            if loss == FORWARD_KL:
-                found = forward(flow, action, draw_from_target, with_fisher=self.optimizer.needs_fisher)
-            else:
-                found = estimator(flow, action, draw, with_fisher=self.optimizer.needs_fisher, loss=losses[loss])
+            with flow.training_only(settings.only):
+                if loss == FORWARD_KL:
+                    found = forward(flow, action, draw_from_target, with_fisher=self.optimizer.needs_fisher)
+                else:
+                    found = estimator(flow, action, draw, with_fisher=self.optimizer.needs_fisher, loss=losses[loss])
             # They are summed over replicas, so each is divided by the whole batch.
             return [part / batch for part in found if part is not None]
 

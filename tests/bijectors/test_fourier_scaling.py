@@ -140,11 +140,25 @@ def test_weights_go_from_classes_to_knots_and_on(monkeypatch):
         FourierScaling(small).transferred({KEY: expected}, large)
 
 
-def test_a_spectrum_that_is_not_trained_is_a_function_of_the_momentum():
-    momenta = Lattice((4, 4)).momentum_classes()[0]
-    fixed = FourierScaling(Lattice((6, 6)), trainable=False)
-    found = fixed.transferred({KEY: momenta}, Lattice((4, 4)))[KEY]
-    np.testing.assert_allclose(found, Lattice((6, 6)).momentum_classes()[0], rtol=1e-6)
+@pytest.mark.parametrize(
+    "shapes", [((8,), (12,)), ((8, 8), (8, 12)), ((8, 12), (12, 8)), ((6, 6, 6), (6, 6, 8)), ((4, 4, 4, 4), (6, 6, 6, 6))]
+)
+@pytest.mark.parametrize("trainable", [True, False])
+def test_the_free_field_is_the_free_field_on_every_lattice(shapes, trainable):
+    before, after = map(Lattice, shapes)
+
+    def free(momenta):
+        return -np.log(2 * (momenta + 0.3)) / 2
+
+    scaling = FourierScaling(after, trainable=trainable)
+    found = scaling.transferred({KEY: free(before.momentum_classes()[0])}, before)[KEY]
+    np.testing.assert_allclose(found, free(after.momentum_classes()[0]), atol=1e-4 if len(shapes[0]) > 1 else 0.1)
+
+
+def test_the_smallest_lattices_have_a_function_that_is_linear_between_their_momenta():
+    before, after = Lattice((2,)), Lattice((4,))
+    found = FourierScaling(after).transferred({KEY: np.array([1.0, 3.0])}, before)[KEY]
+    np.testing.assert_allclose(found, [1.0, 2.0, 3.0], atol=1e-6)
 
 
 def test_weights_of_an_earlier_version_give_the_same_map():

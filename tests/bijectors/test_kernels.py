@@ -1,5 +1,7 @@
 """Kernels by classes of displacements."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -30,3 +32,28 @@ def test_every_spectrum_with_the_symmetries_of_the_lattice_has_a_kernel(lattice)
     kernels, momenta = Kernels(lattice), lattice.momentum_classes()[0]
     eigenvalues = np.random.default_rng(2).normal(size=len(momenta))
     np.testing.assert_allclose(kernels.spectrum(tf.constant(kernels.of_spectrum(eigenvalues))), eigenvalues, atol=1e-12)
+
+
+SHAPES = [(6, 6), (6, 8), (8, 6), (9, 7), (4, 4, 4), (4, 4, 6), (6, 5, 4)]
+
+
+@pytest.mark.parametrize(("before", "after"), [pair for pair in itertools.permutations(SHAPES, 2) if len({*map(len, pair)}) == 1])
+def test_a_kernel_of_short_range_is_the_same_on_every_lattice(before, after):
+    """Also where one of the lattices has more symmetries than the other."""
+
+    def values(shape):
+        lengths = np.sum(Lattice(shape).displacement_classes()[0] ** 2, axis=1)
+        return np.select([lengths == 0, lengths == 1, lengths == 2], [1.0, 0.5, -0.3])
+
+    found = Kernels(Lattice(after)).transferred(values(before), Lattice(before))
+    np.testing.assert_allclose(found, values(after), atol=1e-6)
+
+
+@pytest.mark.parametrize(("before", "after"), [((4, 4), (8, 8)), ((4, 4), (4, 8)), ((4, 6), (8, 6)), ((4, 4, 2), (8, 8, 2))])
+def test_twice_an_extent_keeps_the_eigenvalues_at_the_same_momenta(before, after):
+    kernel = np.random.default_rng(3).normal(size=Kernels(Lattice(before)).number)
+    kernels = Kernels(Lattice(after))
+    spectra = kernels.spectra(tf.constant(kernels.transferred(kernel, Lattice(before)), tf.float64)).numpy().reshape(after)
+    expected = Kernels(Lattice(before)).spectra(tf.constant(kernel)).numpy().reshape(before)
+    found = spectra[tuple(slice(None, None, new // old) for old, new in zip(before, after, strict=True))]
+    np.testing.assert_allclose(found, expected, atol=1e-6)

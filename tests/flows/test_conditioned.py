@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 from lattice_flows.actions import ScalarPhi4
+from lattice_flows.bijectors import fourier_scaling
 from lattice_flows.config import ConfigError
 from lattice_flows.flows import FLOWS, affine, conditioned, load_weights, save_weights, transfer_weights
+from lattice_flows.io.arrays import CheckpointError
 from lattice_flows.lattice import Lattice
 from lattice_flows.training.objectives import scores
 
@@ -80,6 +82,18 @@ def test_weights_are_transferred_knot_by_knot(tmp_path):
     transfer_weights(tmp_path / "at.npz", plain)
     for name, variable in larger.at(5.0).named_variables().items():
         np.testing.assert_allclose(variable, plain.named_variables()[name], rtol=1e-6, atol=1e-7)
+
+
+def test_a_kernel_that_depends_on_the_coupling_is_refused(tmp_path, monkeypatch):
+    """Spectra of large lattices have one that is not trained, of which there is one for all couplings."""
+    flow = made(lattice=Lattice((6, 6)))
+    save_weights(tmp_path / "weights.npz", flow)
+    for name, value in {"_MOST_CLASSES": 12, "_LOWEST": 6, "_KNOTS": 20}.items():
+        monkeypatch.setattr(fourier_scaling, name, value)
+    with pytest.raises(
+        CheckpointError, match=r"fourier_scaling/kernel would have to depend on the coupling: train a flow for each"
+    ):
+        transfer_weights(tmp_path / "weights.npz", made(lattice=Lattice((12, 12))))
 
 
 def test_weights_for_one_coupling_are_a_start_for_all(tmp_path):

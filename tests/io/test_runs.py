@@ -60,6 +60,8 @@ def test_a_refused_continuation_changes_nothing(tmp_path, small_config):
     other = small_config({"training": {"optimizer": {"name": "natural_gradient"}}})
     with pytest.raises(RunError, match=r"training.optimizer.name was 'adam', now 'natural_gradient'"):
         RunDirectory.start(run.path, other, resume=True)
+    with pytest.raises(RunError, match=r"training.only was None, now \['prior'\]"):
+        RunDirectory.start(run.path, small_config({"training": {"only": ["prior"]}}), resume=True)
 
     def refuse(run):
         raise RunError("damaged")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import ACTION, coarse_flow, gaussian_flow
 
-from lattice_flows import importance
+from lattice_flows import resources
 from lattice_flows.importance import (
     BrokenFlow,
     WeightedSampler,
@@ -80,7 +80,7 @@ def test_every_evaluation_has_samples_of_its_own():
 
 def test_an_evaluation_draws_as_many_samples_as_the_sites_allow(monkeypatch):
     flow = coarse_flow()
-    for module, constant, fields in ((importance, "_BATCH_SITES", 32), (evaluation, "_FINER_SITES", 40)):
+    for module, constant, fields in ((resources, "_SITES_OF_A_DRAW", 32), (evaluation, "_FINER_SITES", 40)):
         monkeypatch.setattr(module, constant, fields * flow.lattice.volume)
     monkeypatch.setattr(evaluation, "evaluation_samples", lambda asked, shape: 96)
     evaluator = Evaluator(flow, ACTION, 1024, seed=3)

@@ -69,6 +69,8 @@ def test_weights_that_come_with_the_package(tmp_path, monkeypatch):
 def test_weights_that_do_not_fit(earlier):
     for flow, path, message in [
         (coarse_flow(), "nowhere", "there are no weights nowhere: give"),
+        (coarse_flow(), "continous/L64", "give a weights file, .*; or did you mean 'continuous/L64', which comes"),
+        (coarse_flow(), "L32", "there are no weights L32: .*; or did you mean 'continuous/L32', which comes with the package"),
         (gaussian_flow(), earlier[0], "the weights in .* belong to another flow"),
         (coarse_flow(Lattice((4, 4, 4))), earlier[0], "lattice of 2 dimensions, the flow has 3"),
     ]:
