@@ -239,7 +239,7 @@ class Flow(tf.Module):
         return digest.hexdigest()
 
     def number_of_parameters(self) -> int:
-        """Returns the number of trained parameters."""
+        """Returns the number of trainable parameters."""
         return sum(int(np.prod(variable.shape)) for variable in self.trainable_variables)
 
 

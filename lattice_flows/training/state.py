@@ -31,7 +31,7 @@ class Summary(NamedTuple):
       steps: optimisation steps made.
       seconds: training time, without compilation.
       compile_seconds: time for tracing and compilation.
-      parameters: number of trained numbers.
+      parameters: number of trainable numbers, also of those that `training.only` leaves out.
       acceptance: expected acceptance of independence Metropolis.
       ess: effective sample size per sample.
       stopped: why the training ended.
@@ -148,7 +148,7 @@ class TrainingState:
         """The summary of a training that has ended, and been judged.
 
         Args:
-          parameters: number of trained numbers.
+          parameters: number of trainable numbers, also of those that `training.only` leaves out.
           stopped: why the training ended.
         """
         known = {name: value for name, value in self.judgement._asdict().items() if math.isfinite(value)}
