@@ -112,11 +112,12 @@ class FourierScaling(tfp.bijectors.Bijector):
         """
         if self._key not in arrays:
             return {}
-        other = FourierScaling(self._lattice.like(lattice), trainable=self._log_scale.trainable)
+        same = lattice.shape == self._lattice.whole.shape
+        other = self if same else FourierScaling(self._lattice.like(lattice), trainable=self._log_scale.trainable)
         array, kernel = _of_every_orbit(arrays[self._key], other._points), arrays.get(self._kernel_key)
         if len(array) != len(other._points):
             raise ValueError(f"{self._key} has {len(array)} numbers, a spectrum of {lattice!r} has {len(other._points)}")
-        if lattice.shape == self._lattice.whole.shape:
+        if same:
             return {self._key: array} | ({} if kernel is None else {self._kernel_key: kernel})
         if not self._log_scale.trainable:  # a function of phat^2
             smooth = _smooth(other._points, array, other._counts, lattice.d)

@@ -30,9 +30,8 @@ class Kernels:
         lengths = np.sum(displacements**2, axis=1)  # classes are in their order
         first = np.count_nonzero(lengths < shortest**2)
         end = np.count_nonzero(lengths <= (np.inf if radius is None else radius**2))
-        self._displacements = list(map(tuple, displacements[first:end]))
         self._members = np.where((first <= members) & (members < end), members - first, -1)
-        self._lattice, self._shortest, self.number = lattice, shortest, len(self._displacements)
+        self._lattice, self._shortest, self.number = lattice, shortest, end - first
         self.sizes = np.bincount(self._members[self._members >= 0], minlength=self.number)
         self._transform, self._of_displacements = momentum_transform(lattice), ClassValues(self._members, self.number)
         self._matrix = None
