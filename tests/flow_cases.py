@@ -64,7 +64,8 @@ def build(name: str, shape=(4, 4), depth=3, seed=11, integration_steps=INTEGRATI
     """A flow as training starts it."""
     lattice = Lattice(shape)
     if name == CHAIN:
-        terms = {"pair_frequencies": 1, "pair_features": 1, "pair_radius": 1.5, "zero_mode": True, "mean_frequencies": 1}
+        pairs = {"pair_frequencies": 1, "pair_features": 1, "pair_radius": 1.5}
+        terms = pairs | {"zero_mode": True, "mean_frequencies": 1, "smooth_lengths": (1.5,)}
         ode = EquivariantODE(lattice, features=2, knots=max(2, depth), steps=integration_steps, **terms)
         bijector = tfp.bijectors.Chain([FourierScaling(lattice), ode, SinhArcsinh(lattice.d)])
         symmetries = frozenset({"translation", "rotation", "reflection", "sign"})

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from lattice_flows.bijectors import EquivariantODE
-from lattice_flows.config import Component
+from lattice_flows.config import Component, Numbers
 from lattice_flows.flows.components import build_prior, recorded
 from lattice_flows.flows.flow import Flow
 from lattice_flows.lattice import Lattice
@@ -33,6 +33,7 @@ def continuous(
     pair_radius: PositiveFloat | None = None,
     zero_mode: bool = False,
     mean_frequencies: NonNegativeInt = 0,
+    smooth_lengths: Numbers = (),
 ) -> Flow:
     """Builds a neural differential equation with all symmetries of the lattice (arXiv:2207.00283); see `EquivariantODE`.
 
@@ -53,6 +54,8 @@ def continuous(
       pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
       zero_mode: adds a term that moves all sites by a function of their mean.
       mean_frequencies: number of the frequencies of mean-field terms, kernels that depend on the mean field; 0 for none.
+      smooth_lengths: widths, at the start of training, of averages over the surroundings of a site; each adds a force that is a
+        function of such an average.
 
     Returns:
       The flow.
@@ -74,5 +77,6 @@ def continuous(
         pair_radius=pair_radius,
         zero_mode=zero_mode,
         mean_frequencies=mean_frequencies,
+        smooth_lengths=smooth_lengths,
     )
     return Flow(lattice, build_prior(prior, lattice), ode, frozenset({"translation", "rotation", "reflection", "sign"}))

@@ -48,7 +48,7 @@ class Annealed(IndependenceMetropolis):
       proposals: knows the flow, with the integration steps that its weights need, the action, batch size and master seed.
       temperatures: n, the number of rises of the share; 1 for the flow's own proposals.
       panels: kicks of a trajectory; 0 for trajectories that propose other numbers of the flow, which take no gradient.
-      kick_steps: of the integration that kicks use, of a continuous flow.
+      kick_steps: of the integration that kicks use, of a continuous flow, as for `FlowHMC`.
 
     Raises:
       ValueError: as for `FlowHMC`.
@@ -62,7 +62,7 @@ class Annealed(IndependenceMetropolis):
         *,
         temperatures: PositiveInt = 8,
         panels: NonNegativeInt = 2,
-        kick_steps: PositiveInt = 4,
+        kick_steps: PositiveInt | None = None,
     ):
         self._temperatures = temperatures
         self._moves = FlowHMC(proposals, chains=proposals.batch_size, panels=panels, kick_steps=kick_steps)

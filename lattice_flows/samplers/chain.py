@@ -107,6 +107,13 @@ class Sampler:
         """Parameters of the sampler, for the record."""
         return {}
 
+    def check(self, info: Any) -> None:
+        """Raises `UserError` if no chain can come of updates like these, the first ones after thermalisation.
+
+        Args:
+          info: of the updates, a named tuple of arrays `[updates, ...]`.
+        """
+
     def series(self, info: Any) -> dict[str, np.ndarray]:
         """Time series of infos, `[updates, chains]`, whose means are reported with their errors."""
         return {}

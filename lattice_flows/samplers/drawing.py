@@ -89,11 +89,12 @@ class Drawing:
         return self._sampler.diagnostics(self._reached.sampler)
 
     def begin(self) -> None:
-        """Makes the first chunk, with all compilation."""
+        """Makes the first chunk, with all compilation. Raises `UserError` if the sampler cannot move, see `Sampler.check`."""
         self._start = time.perf_counter()
         self._drawn = self._draw()
         self._coming = self._worker.submit(next, self._drawn, None)
-        self._coming.result()
+        if (chunk := self._coming.result()) is not None:
+            self._sampler.check(chunk.info)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yields the chunks. All attributes are those after the last one."""

@@ -39,6 +39,7 @@ from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
 __all__ = ["PCN", "FlowHMC", "State"]
 
 _QUARTER_TURN = np.pi / 2
+_FEWEST = 4  # kick steps, unless told
 
 
 class State(NamedTuple):
@@ -79,7 +80,8 @@ class FlowHMC(Hamiltonian):
       target_acceptance: where a quarter of a turn has a smaller one, updates turn by less: the angle is adapted to it during
         thermalisation, unless there are no panels. Far from the flow, where w is steep, long kicks are never accepted.
       panels: kicks of an update; 0 for independence Metropolis.
-      kick_steps: of the integration that kicks use, of a continuous flow.
+      kick_steps: of the integration that kicks use, of a continuous flow; None for half of those that its weights need, or four if
+        these are more. With too few the coarse equation has another solution, along whose slopes no trajectory is accepted.
 
     Raises:
       ValueError: the flow's prior is not an image of unit normal numbers, or has both signs while flow or action are not even.
@@ -87,6 +89,7 @@ class FlowHMC(Hamiltonian):
 
     name: ClassVar[str] = "flow_hmc"
     needs_flow: ClassVar[bool] = True
+    finer: ClassVar[str] = "more kick_steps or panels"
 
     def __init__(
         self,
@@ -95,11 +98,13 @@ class FlowHMC(Hamiltonian):
         chains: int = 256,
         target_acceptance: float = 0.7,
         panels: NonNegativeInt = 3,
-        kick_steps: PositiveInt = 4,
+        kick_steps: PositiveInt | None = None,
     ):
         super().__init__(proposals.action, chains=chains, target_acceptance=target_acceptance)
         coarse = copy.copy(flow := proposals.flow)
-        coarse.set_integration_steps({name: min(kick_steps, steps) for name, steps in flow.integration_steps.items()})
+        coarse.set_integration_steps(
+            {name: min(kick_steps or max(-(-steps // 2), _FEWEST), steps) for name, steps in flow.integration_steps.items()}
+        )
         self._panels, self._both_signs = panels, _has_both_signs(flow)
         if self._both_signs and not (flow.is_odd and self.action.even):
             raise ValueError(f"{self.name} cannot draw signs for a map that is not odd or an action that is not even")
@@ -201,6 +206,7 @@ class PCN(FlowHMC):
     """
 
     name: ClassVar[str] = "pcn"
+    finer: ClassVar[str] = "a better flow"
 
     def __init__(self, proposals: WeightedSampler, *, chains: int = 256, target_acceptance: float = 0.7):
         super().__init__(proposals, chains=chains, target_acceptance=target_acceptance, panels=0)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from lattice_flows.errors import UserError
 from lattice_flows.samplers.chain import Sampler
 
 __all__ = ["Hamiltonian", "Info", "exp_minus_dh"]
@@ -21,9 +22,22 @@ class Info(NamedTuple):
 
 
 class Hamiltonian(Sampler):
-    """A sampler whose infos hold `dh`, the change of H in a trajectory: the mean of `exp(-dH)` must be 1."""
+    """A sampler whose infos hold `dh`, the change of H in a trajectory: the mean of `exp(-dH)` must be 1.
+
+    Attributes:
+      finer: what to change in a configuration where trajectories diverge.
+    """
 
     exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
+    finer: ClassVar[str] = "a longer thermalisation, in which the step size is adapted"
+
+    def check(self, info: Any) -> None:
+        """Raises `UserError` if no trajectory ends with an energy that is a number."""
+        if not np.any(np.isfinite(info.dh)):
+            raise UserError(
+                f"{self.name} cannot move: none of the first {np.size(info.dh)} trajectories after thermalisation ends with an "
+                f"energy that is a number; use {self.finer}"
+            )
 
     def series(self, info: Any) -> dict[str, np.ndarray]:
         """`exp(-dH)` of the trajectories of the target, whose mean must be 1."""

@@ -12,13 +12,13 @@ from lattice_flows.bijectors import EquivariantODE, classes
 from lattice_flows.lattice import Lattice
 
 PAIRS = {"pair_frequencies": 2, "pair_features": 1, "pair_radius": 1.5}
-TERMS = PAIRS | {"zero_mode": True, "mean_frequencies": 1}
+TERMS = PAIRS | {"zero_mode": True, "mean_frequencies": 1, "smooth_lengths": (0.8, 1.5)}
 
 
 def ode(shape, steps=2, integrator="rk4", strength=0.06, **settings):
-    made = EquivariantODE(Lattice(shape), features=2, knots=3, steps=steps, integrator=integrator, **(TERMS | settings))
+    made = EquivariantODE(Lattice(shape), steps=steps, integrator=integrator, **({"features": 2, "knots": 3} | TERMS | settings))
     for name, variable in named(made).items():
-        if "frequencies" not in name:
+        if "log_" not in name:
             variable.assign(np.random.default_rng(2).normal(scale=strength, size=variable.shape))
     return made
 
@@ -54,6 +54,11 @@ def test_the_map_is_that_of_the_differential_equation(shape):
     inside = np.count_nonzero(lengths <= PAIRS["pair_radius"] ** 2) - 1
     padding = [(0, 0)] * 3 + [(1, len(lengths) - 1 - inside)]
 
+    averages = [
+        fourier.convolution_matrix(np.fft.ifftn(np.exp(-(length**2) * Lattice(shape).momentum_squared() / 2)).real, Lattice(shape))
+        for length in TERMS["smooth_lengths"]
+    ]
+
     def velocity(t, state):
         hats, phi = np.maximum(0, 1 - np.abs(2 * t - np.arange(3))), state[:-1]
         kernel = np.einsum("k,kfc->fc", hats, weights["weights"])[:, of_pair]
@@ -72,6 +77,10 @@ def test_the_map_is_that_of_the_differential_equation(shape):
         change += (1 - np.cos(2 * scale * mean)) * (kernel @ features[0])
         divergence += (1 - np.cos(2 * scale * mean)) * (np.diag(kernel) @ slopes[0])
         divergence += np.sin(2 * scale * mean) * 2 * scale / len(phi) * np.sum(kernel @ features[0])
+        for average, strengths in zip(averages, np.einsum("k,kjh->jh", hats, weights["smooth_weights"]), strict=True):
+            smooth, mu = average @ phi, np.array([[2.0], [4.0], [6.0]])
+            change += average @ (strengths @ np.sin(mu * smooth))
+            divergence += np.sum(average**2) / len(phi) * np.sum(strengths @ (mu * np.cos(mu * smooth)))
         return np.append(change, divergence)
 
     start = fields(shape, n=1)
@@ -124,7 +133,7 @@ def test_the_gradient_is_that_of_the_discrete_map(gradient):
 
 
 def test_sites_beyond_the_kernel_radius_do_not_interact():
-    made = ode((7, 7), steps=1, kernel_radius=1.0, pair_radius=1, zero_mode=False, mean_frequencies=0)
+    made = ode((7, 7), steps=1, kernel_radius=1.0, pair_radius=1, zero_mode=False, mean_frequencies=0, smooth_lengths=())
     assert [named(made)[key].shape[-1] for key in ("weights", "pair_weights")] == [2, 1]
     x = np.zeros((1, 7, 7))
     x[0, 3, 3] = 1.0
@@ -155,6 +164,7 @@ def test_a_refined_equation_shares_its_variables():
         ({"knots": 1}, r"knots must be 2 or more.*got 1"),
         ({"pair_frequencies": 1}, r"pair_features must be at most the number of features, 2, got 3"),
         ({"pair_frequencies": 1, "pair_features": 1, "pair_radius": 0.5}, r"pair_radius must be 1 or more.*got 0.5"),
+        ({"smooth_lengths": (1.5, 0)}, r"smooth_lengths must be positive, got \(1.5, 0\)"),
     ],
 )
 def test_bad_input(wrong, message):
@@ -164,8 +174,8 @@ def test_bad_input(wrong, message):
 
 def test_kernels_are_transferred_to_another_lattice():
     """A field that repeats itself does not feel the difference, if kernels reach no further than half the smaller extent."""
-    # Terms with the mean field have divergences that do not grow with the volume.
-    without = {"zero_mode": False, "mean_frequencies": 0}
+    # Terms with the mean field have divergences that do not grow with the volume, and a smooth average sees its own images.
+    without = {"zero_mode": False, "mean_frequencies": 0, "smooth_lengths": ()}
     small, large = (ode(shape, pair_radius=None, **without) for shape in ((4, 4), (8, 8)))
     found = large.transferred(arrays(small), Lattice((4, 4)))
     for key in ("weights", "pair_weights"):
@@ -195,13 +205,34 @@ def test_kernels_are_transferred_to_another_kernel_radius():
 
 
 def test_terms_begin_anew_on_weights_without_them():
-    without = ode((4, 4), pair_frequencies=0, zero_mode=False, mean_frequencies=0)
+    without = ode((4, 4), pair_frequencies=0, zero_mode=False, mean_frequencies=0, smooth_lengths=())
     whole = EquivariantODE(Lattice((4, 4)), features=2, knots=3, steps=2, integrator="rk4", **TERMS)
     found = arrays(without) | whole.transferred(arrays(without), Lattice((4, 4)))
     assert found.keys() == arrays(whole).keys() and not np.any(found["equivariant_ode/pair_weights"])
     for name, variable in named(whole).items():
         variable.assign(found[f"equivariant_ode/{name}"])
     np.testing.assert_allclose(whole.forward(fields((4, 4))), without.forward(fields((4, 4))), atol=1e-12)
+
+
+def test_more_frequencies_lengths_and_knots_continue_the_same_map():
+    few, settings = (
+        ode((4, 4)),
+        {"features": 4, "knots": 5, "pair_frequencies": 3, "pair_features": 3, "smooth_lengths": (1.0, 2.0, 3.0)},
+    )
+    many = EquivariantODE(Lattice((4, 4)), steps=2, integrator="rk4", **(TERMS | settings | {"mean_frequencies": 2}))
+    found = many.transferred(arrays(few), Lattice((4, 4)))
+    assert {name: array.shape for name, array in found.items()} == {name: array.shape for name, array in arrays(many).items()}
+    for name, variable in named(many).items():
+        variable.assign(found[f"equivariant_ode/{name}"])
+    x = fields((4, 4))
+    np.testing.assert_allclose(many.forward(x), few.forward(x), atol=1e-7)
+    np.testing.assert_allclose(many.forward_log_det_jacobian(x, 2), few.forward_log_det_jacobian(x, 2), atol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"it has weights of the shape \[5, 4, \d+\], which are not all among those here, \[5, 2, \d+\]"
+    ):
+        ode((4, 4), knots=5).transferred(arrays(many), Lattice((4, 4)))
+    with pytest.raises(ValueError, match="its 3 knots are not all among the 4 here; 5 would do"):
+        ode((4, 4), knots=4).transferred(arrays(few), Lattice((4, 4)))
 
 
 def test_both_transforms_make_the_same_map(monkeypatch):
@@ -231,7 +262,7 @@ def test_the_trajectory_leads_from_noise_to_the_field():
 
 def test_log_determinants_do_not_lose_digits_to_the_volume():
     """They are about -3600 here; summed in float32 alone, they would be off by 3e-4."""
-    made = ode((16, 16, 16), strength=0.1, kernel_radius=1.0, mean_frequencies=0)
+    made = ode((16, 16, 16), strength=0.1, kernel_radius=1.0, mean_frequencies=0, smooth_lengths=())
     weights = named(made)["weights"]
     weights[:, -1, 0].assign(weights[:, -1, 0] - 1)  # l(t, 0)
     phi = fields((16, 16, 16), n=8)

@@ -9,11 +9,12 @@ from scipy import stats
 import lattice_flows as lf
 from lattice_flows import flows
 from lattice_flows.actions import ScalarPhi4
+from lattice_flows.errors import UserError
 from lattice_flows.flows import Flow
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import free_field, normal
-from lattice_flows.samplers import PCN, FlowHMC, run_chain
+from lattice_flows.samplers import PCN, Drawing, FlowHMC, Stretch, run_chain
 from lattice_flows.samplers.hamiltonian import Info
 
 LATTICE, SEED = Lattice((2, 2)), tf.constant([1, 2])
@@ -163,6 +164,31 @@ def test_infinite_weights_are_no_weights():
 
     weights = FlowHMC(proposals(Bottomless(LATTICE, m2=1.0, lam=1.0)), chains=3, panels=0).init(1).log_weight
     assert weights[0] == -np.inf and np.all(np.isfinite(weights[1:]))
+
+
+def test_kicks_take_half_of_the_steps_that_the_weights_need():
+    flow = flows.continuous(LATTICE, features=2, knots=2)
+    rng = np.random.default_rng(1)
+    for variable in flow.trainable_variables:
+        variable.assign_add(rng.normal(scale=0.1, size=variable.shape).astype(np.float32))
+    for steps, kick_steps in ((24, 12), (5, 4), (2, 2)):
+        flow.set_integration_steps({"equivariant_ode": steps})
+        ends = [FlowHMC(proposals(flow=flow), chains=2, panels=1, **given) for given in ({}, {"kick_steps": kick_steps})]
+        one, other = (sampler.step(sampler.init(1), SEED)[1].dh for sampler in ends)
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("kind", "advice"), [(FlowHMC, "use more kick_steps or panels"), (PCN, "use a better flow")])
+def test_trajectories_that_all_diverge_are_an_error(kind, advice):
+    """A chain that never moves has errors of zero."""
+
+    class Unbounded(ScalarPhi4):
+        def __call__(self, phi):
+            return super().__call__(phi) * np.nan
+
+    drawing = Drawing(kind(proposals(Unbounded(LATTICE, m2=1.0, lam=1.0)), chains=3), [Stretch(20)], thermalisation=10, seed=1)
+    with pytest.raises(UserError, match=f"cannot move: none of the first 60 trajectories after .* is a number; {advice}"):
+        drawing.begin()
 
 
 @pytest.mark.slow
