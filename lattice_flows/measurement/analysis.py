@@ -19,7 +19,7 @@ from lattice_flows.measurement.binning import Binning
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import Correlation, ObservableResult, Result
-from lattice_flows.measurement.series import measured, spectra
+from lattice_flows.measurement.series import measured, smooth_powers, spectra
 from lattice_flows.measurement.stored import check_attributes, check_stored
 from lattice_flows.measurement.trust import checks_of_chain
 from lattice_flows.measurement.weight_variance import WeightVariance, weight_variance
@@ -164,8 +164,9 @@ def _weight_variance(ensemble: Ensemble, action: Action, log_weight: np.ndarray)
     rows = (ensemble.rows(start, min(start + at_once, first + number)) for start in range(first, first + number, at_once))
     # Fields that are not finite have no weight that is.
     finite = (np.nan_to_num(phi, nan=0.0, posinf=0.0, neginf=0.0) for phi in rows)
+    parts = [(spectra(phi, action.lattice), smooth_powers(phi, action.lattice)) for phi in finite]
     series = {name: values[:number] for name, values in series.items()}
-    series["spectra"] = np.concatenate([spectra(phi, action.lattice) for phi in finite])
+    series["spectra"], series["smooth_powers"] = map(np.concatenate, zip(*parts, strict=True))
     return weight_variance(series, log_weight[:number], max(action.lattice.shape))
 
 

@@ -10,7 +10,7 @@ from lattice_flows.fourier import momentum_transform
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.identities import identities
 
-__all__ = ["GENERAL", "measured", "spectra", "time_series"]
+__all__ = ["GENERAL", "measured", "smooth_powers", "spectra", "time_series"]
 
 # Names of the series that do not depend on the action.
 GENERAL = (
@@ -92,6 +92,30 @@ def spectra(phi: np.ndarray, lattice: Lattice) -> np.ndarray:
     starts = np.searchsorted(members[order], np.arange(len(momenta)))
     # Real modes and plane waves of a class have the same sum of squares: both span the space that it keeps to itself.
     return np.add.reduceat(modes[:, order] ** 2, starts, axis=1)
+
+
+def smooth_powers(phi: np.ndarray, lattice: Lattice) -> np.ndarray:
+    """Powers of averages over the surroundings of a site: how waves that are longer than some length interact.
+
+    Args:
+      phi: `[n, *lattice_shape]`.
+      lattice: its lattice.
+
+    Returns:
+      `[n, 2 lengths]`: the averages over sites of `s^4`, and of `s^6`, where s has the modes `exp(-l^2 phat^2 / 2) phi_k`, for
+      lengths l of 1.5, 3, 6, ... up to a quarter of the smallest extent; 1.5 alone on lattices smaller than that.
+    """
+    transform, momentum_squared = momentum_transform(lattice), lattice.momentum_squared()
+    modes = transform(np.asarray(phi, np.float64).reshape(-1, *transform.axes))
+    lengths = [1.5 * 2**k for k in range(1 + max(int(np.log2(min(lattice.shape) / 6)), 0))]
+    found = []
+    for length in lengths:
+        smooth = transform.inverse(np.exp(-(length**2) * momentum_squared.reshape(transform.axes) / 2) * modes).reshape(
+            len(phi), -1
+        )
+        squares = smooth**2
+        found += [np.einsum("nx,nx->n", squares, squares), np.einsum("nx,nx,nx->n", squares, squares, squares)]
+    return np.stack(found, axis=1) / lattice.volume
 
 
 def measured(phi: np.ndarray, action: Action) -> dict[str, np.ndarray]:

@@ -15,9 +15,9 @@ from lattice_flows.measurement.errors import Estimate, format_estimate, format_p
 
 __all__ = ["GROUPS", "USED", "WeightVariance", "weight_variance"]
 
-GROUPS = ("zero_mode", "low_modes", "short_distances", "spectra")
+GROUPS = ("zero_mode", "low_modes", "smooth_fields", "short_distances", "spectra")
 # The series that the functions are made of.
-USED = ("magnetization_2", "zero_momentum_green", "phi_2", "phi_4", "nearest", "spectra")
+USED = ("magnetization_2", "zero_momentum_green", "phi_2", "phi_4", "nearest", "smooth_powers", "spectra")
 _MODES = 3
 _FEWEST = 1000  # proposals
 _FEWEST_OF_A_CLASS = 20  # proposals for each class of momenta
@@ -29,10 +29,12 @@ class WeightVariance(NamedTuple):
     """The variance of log weights, and the shares of it that functions of the field explain, each with its error.
 
     The groups are `zero_mode` (M^2, M^4, M^6), `low_modes` (|phi_k|^2 of the three lowest momenta along an axis, and its square),
-    `short_distances` (the averages over sites of phi^2 and phi^4, and of the product of nearest neighbours) and `spectra` (the sums
-    of |phi_k|^2 over every class of momenta). They are not independent of each other, so a group explains more alone than beyond
-    the others; beyond the spectra, which hold all that is quadratic, these have their higher powers alone. What none explains is
-    noise of the weights in many directions, or interactions at distances between. A share may fall below zero by its error.
+    `smooth_fields` (the averages over sites of s^4 and s^6, where s is the field averaged over the surroundings of a site, of
+    several widths), `short_distances` (the averages over sites of phi^2 and phi^4, and of the product of nearest neighbours) and
+    `spectra` (the sums of |phi_k|^2 over every class of momenta). They are not independent of each other, so a group explains more
+    alone than beyond the others; beyond the spectra, which hold all that is quadratic, these have their higher powers alone. What
+    none explains is noise of the weights in many directions, or interactions at distances between. A share may fall below zero by
+    its error.
 
     Attributes:
       proposals: number of finite log weights that all this is taken from.
@@ -82,18 +84,19 @@ def weight_variance(series: Mapping[str, np.ndarray], log_weight: np.ndarray, ex
     adds to them, so that many functions which explain nothing have a share of about zero, not one below it.
 
     ```python
-    from lattice_flows.measurement.series import spectra, time_series
+    from lattice_flows.measurement.series import smooth_powers, spectra, time_series
     from lattice_flows.measurement.weight_variance import weight_variance
 
-    phi = np.random.default_rng(1).normal(size=(2000, 4, 4))
-    series = time_series(phi, time_axes=(1, 2)) | {"spectra": spectra(phi, lf.Lattice((4, 4)))}
+    phi, lattice = np.random.default_rng(1).normal(size=(2000, 4, 4)), lf.Lattice((4, 4))
+    of_modes = {"spectra": spectra(phi, lattice), "smooth_powers": smooth_powers(phi, lattice)}
+    series = time_series(phi, time_axes=(1, 2)) | of_modes
     found = weight_variance(series, series["phi_4"], extent=4)
     print(found.alone["short_distances"].value)                         # 1.0
     ```
 
     Args:
-      series: of the proposals of a flow, as `series.time_series` and `series.spectra` give them: those in `USED`. Neighbouring
-        classes of momenta are summed where there are fewer than 20 proposals for each.
+      series: of the proposals of a flow, as `series.time_series`, `series.spectra` and `series.smooth_powers` give them: those in
+        `USED`. Neighbouring classes of momenta are summed where there are fewer than 20 proposals for each.
       log_weight: theirs, `[n]`; those that are not finite are left out.
       extent: of the lattice in time.
 
@@ -133,6 +136,7 @@ def _functions(series: Mapping[str, np.ndarray], extent: int) -> dict[str, np.nd
     return {
         "zero_mode": np.stack([squared, squared**2, squared**3], axis=1),
         "low_modes": np.hstack([spectrum, spectrum**2]),
+        "smooth_fields": series["smooth_powers"],
         "short_distances": np.stack([series["phi_2"], series["phi_4"], series["nearest"]], axis=1),
         "spectra": np.stack([each.sum(axis=1) for each in classes], axis=1),
     }

@@ -6,22 +6,30 @@ import numpy as np
 import pytest
 
 from lattice_flows.lattice import Lattice
-from lattice_flows.measurement.series import spectra, time_series
+from lattice_flows.measurement.series import smooth_powers, spectra, time_series
 from lattice_flows.measurement.weight_variance import GROUPS, WeightVariance, weight_variance
 
 EXTENT = 12
 PHI = np.random.default_rng(1).normal(size=(8000, EXTENT, EXTENT))
 LATTICE = Lattice((EXTENT, EXTENT))
-SERIES = time_series(PHI, time_axes=(1, 2)) | {"spectra": spectra(PHI, LATTICE)}
+
+
+def series_of(phi, lattice, time_axes=(1, 2)):
+    return time_series(phi, time_axes) | {"spectra": spectra(phi, lattice), "smooth_powers": smooth_powers(phi, lattice)}
+
+
+SERIES = series_of(PHI, LATTICE)
 MODES = np.abs(np.fft.fftn(PHI, axes=(1, 2))) ** 2
 NOISE = np.random.default_rng(2).normal(size=len(PHI))
 SQUARED, LOWEST = SERIES["magnetization_2"], MODES[:, 1, 0] + MODES[:, 0, 1]
+SMOOTH = np.fft.ifftn(np.exp(-(1.5**2) * LATTICE.momentum_squared() / 2) * np.fft.fftn(PHI, axes=(1, 2)), axes=(1, 2)).real
 # A function of each group, of unit variance. Of white noise they have nothing in common with the other groups: the first three are
 # orthogonal to all squares of modes (polynomials of Hermite and Laguerre), and in the last two classes of large momenta of the same
 # size and cos k_1 + cos k_2, so that neither phi^2 nor neighbours know it.
 PIECES = {
     "zero_mode": SQUARED**2 - 6 * SQUARED / EXTENT**2,
     "low_modes": LOWEST**2 - 3 * LOWEST.mean() * LOWEST,
+    "smooth_fields": np.mean(SMOOTH**6, axis=(1, 2)) - 5 * np.mean(SMOOTH**2) * np.mean(SMOOTH**4, axis=(1, 2)),
     "short_distances": SERIES["phi_4"] - 6 * SERIES["phi_2"],
     "spectra": sum(MODES[:, 4, y] + MODES[:, y, 4] - MODES[:, 5, y // 2] - MODES[:, y // 2, 5] for y in (2, -2)),
 }
@@ -34,17 +42,19 @@ def test_a_group_explains_its_own_functions_and_nothing_else(name):
     assert found.variance.value == pytest.approx(0.09) and found.proposals == len(PHI)
     assert found.alone[name].value == pytest.approx(1, abs=1e-9) and found.together.value == pytest.approx(1, abs=1e-9)
     for other in set(GROUPS) - {name}:
-        assert abs(found.beyond_the_others[other].value) < 1e-9 and found.alone[other].value < 0.25
+        assert abs(found.beyond_the_others[other].value) < 1e-9
+        # Averages over a quarter of so small a lattice are much like M.
+        assert found.alone[other].value < 0.3 or {name, other} == {"zero_mode", "smooth_fields"}
 
 
 def test_shares_are_those_of_the_pieces_and_the_noise():
-    """Independent pieces with variances of 1, 4, 9 and 16 and noise of variance 2, within four standard errors."""
-    log_weight = sum(scale * PIECES[name] for scale, name in zip((1, 2, 3, 4), GROUPS, strict=True)) + np.sqrt(2) * NOISE
+    """Independent pieces with variances of 1, 4, 9, 16 and 25 and noise of variance 2, within four standard errors."""
+    log_weight = sum(scale * PIECES[name] for scale, name in zip((1, 2, 3, 4, 5), GROUPS, strict=True)) + np.sqrt(2) * NOISE
     found = weight_variance(SERIES, log_weight, EXTENT)
     known = 1 - 2 * NOISE.var() / log_weight.var()
     assert abs(found.together.value - known) < 4 * found.together.error < 0.02
-    for variance, name in zip((1, 4, 9, 16), GROUPS, strict=True):
-        assert found.beyond_the_others[name].value == pytest.approx(variance / log_weight.var(), abs=0.05)
+    for variance, name in zip((1, 4, 9, 16, 25), GROUPS, strict=True):
+        assert found.beyond_the_others[name].value == pytest.approx(variance / log_weight.var(), abs=0.06)
 
 
 def test_noise_is_not_reported_as_explained():
@@ -62,7 +72,7 @@ def test_few_proposals_on_a_large_lattice():
     """Neighbouring classes of momenta are summed: a spectrum that is smooth in the momentum is still found among 2000 proposals."""
     lattice = Lattice((32, 32))
     phi = np.random.default_rng(3).normal(size=(2000, 32, 32))
-    series = time_series(phi, time_axes=(1, 2)) | {"spectra": spectra(phi, lattice)}
+    series = series_of(phi, lattice)
     log_weight = series["spectra"] @ ((lattice.momentum_classes()[0] - 4) ** 2 - 4)  # nothing of phi^2 and of neighbours
     log_weight += log_weight.std() * np.random.default_rng(4).normal(size=2000)
     found = weight_variance(series, log_weight, 32)
@@ -106,7 +116,7 @@ def test_small_and_odd_extents(shape):
     axes = tuple(axis for axis in range(1, len(shape) + 1) if shape[axis - 1] == max(shape))
     slices = [phi.mean(axis=tuple({*range(1, phi.ndim)} - {axis})) for axis in axes]
     lowest = sum(np.abs(np.fft.fft(one, axis=1)[:, 1]) ** 2 for one in slices)
-    found = weight_variance(time_series(phi, axes) | {"spectra": spectra(phi, Lattice(shape))}, lowest, max(shape))
+    found = weight_variance(series_of(phi, Lattice(shape), axes), lowest, max(shape))
     assert found.alone["low_modes"].value == pytest.approx(1, abs=1e-9)
     assert found.alone["spectra"].value == pytest.approx(1, abs=1e-9)
 
@@ -115,7 +125,7 @@ def test_json_and_text():
     found = weight_variance(SERIES, PIECES["low_modes"] + NOISE, EXTENT)
     earlier = json.loads(json.dumps(found.to_json()))
     for shares in (earlier["alone"], earlier["beyond_the_others"]):
-        del shares["spectra"]  # which results did not always have
+        del shares["spectra"], shares["smooth_fields"]  # which results did not always have
     assert WeightVariance.from_json(earlier).to_json() == earlier
     assert "spectra" in str(found) and "spectra" not in str(WeightVariance.from_json(earlier))
     content = json.loads(json.dumps(found.to_json()))
