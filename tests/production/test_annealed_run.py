@@ -29,7 +29,8 @@ def test_the_chain_is_that_of_the_sampler(drawn, small_model):
         np.testing.assert_array_equal(ensemble.log_weight, np.concatenate([chunk.log_weight for chunk in chunks]))
         np.testing.assert_array_equal(ensemble.index, np.concatenate([chunk.index for chunk in chunks]))
         assert ensemble.attributes["sampler"] == "annealed"
-        assert ensemble.attributes["settings"] == {"length": 2000, "thermalisation": 100, "batch_size": 256, "kick_steps": None} | OWN
+        settings = {"length": 2000, "thermalisation": 100, "batch_size": 256, "kick_steps": None}
+        assert ensemble.attributes["settings"] == settings | OWN
 
 
 def test_the_result_has_what_follows_from_weights(drawn):
