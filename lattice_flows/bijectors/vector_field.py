@@ -136,7 +136,7 @@ class VectorField:
         """Translates the weights of another vector field, on another lattice; empty if `arrays` holds none.
 
         Kernels keep their values at every displacement, see `Kernels`. Terms, frequencies and lengths that the other one does not
-        have begin as those of a new one. It may also have fewer knots, all of which are knots here.
+        have are those that this one has now. It may also have fewer knots, all of which are knots here.
 
         Args:
           arrays: weights by name.
@@ -150,11 +150,11 @@ class VectorField:
             return {}
         given = {key: arrays[name] for key, name in own.items() if name in arrays}
         given |= {key: kernels.transferred(given[key], lattice) for key, kernels in self._kernels.items() if key in given}
-        starts = {key: variable.numpy() for key, variable in self.variables.items()}
-        return {own[key]: self._grown(key, given[key], start) if key in given else start for key, start in starts.items()}
+        present = {key: tf.convert_to_tensor(variable).numpy() for key, variable in self.variables.items()}
+        return {own[key]: self._grown(key, given[key], now) if key in given else now for key, now in present.items()}
 
     def _grown(self, key: str, values: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """The values of another vector field, with the knots and frequencies of this one, where new ones begin as in `start`."""
+        """The values of another vector field, with the knots and frequencies of this one, where new ones are those of `start`."""
         if _depends_on_time(key):
             values = _with_knots(values, len(start))
         if key == "weights":
@@ -190,7 +190,7 @@ class VectorField:
         always = {key: value for key, value in named.items() if not _depends_on_time(key)}
         if (lengths := always.get("smooth_log_lengths")) is not None:
             exponent = -tf.constant(self._momentum_squared / 2, lengths.dtype)
-            always["smooth_log_lengths"] = tf.exp(_at_sites(lengths**2, self.axes) * exponent)
+            always["averages"] = tf.exp(_at_sites(lengths**2, self.axes) * exponent)
         return [always | {key: value[n] for key, value in at_times.items()} for n in range(shares.shape[0])]
 
     def __call__(self, phi: tf.Tensor, terms: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -239,7 +239,7 @@ class VectorField:
 
     def _smooth(self, modes: tf.Tensor, terms: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """The modes of the smooth terms `[n, *axes]` for those of the field, and their divergence."""
-        averages = terms["smooth_log_lengths"]  # eigenvalues of a_j, [lengths, *axes]
+        averages = terms["averages"]  # eigenvalues of a_j, [lengths, *axes]
         smooth = self._transform.inverse(averages[:, tf.newaxis] * modes, tf.einsum)
         b, mu = (_at_sites(terms[f"smooth_{name}"], smooth.shape[1:]) for name in ("weights", "log_frequencies"))
         sines, cosines = sines_and_cosines(mu * smooth[:, tf.newaxis])
@@ -256,10 +256,10 @@ def _depends_on_time(key: str) -> bool:
 
 def _with_knots(values: np.ndarray, number: int) -> np.ndarray:
     """Values at equally distant knots `[knots, ...]`, at another number of knots which contain them."""
-    between, rest = divmod(number - 1, len(values) - 1)
-    if rest or not between:
-        raise ValueError(f"its {len(values)} knots are not all among the {number} here; {2 * len(values) - 1} would do")
-    times = np.arange(number) / between
+    if (intervals := len(values) - 1) < 1 or (number - 1) % intervals:
+        among = ", ".join(str(intervals * n + 1) for n in (1, 2, 3))
+        raise ValueError(f"its {len(values)} knots are not all among the {number} here, as they are among {among}, ...")
+    times = np.arange(number) * intervals / (number - 1)
     before = np.minimum(times.astype(int), len(values) - 2)
     share = np.reshape(times - before, [-1] + [1] * (values.ndim - 1))
     return ((1 - share) * values[before] + share * values[before + 1]).astype(values.dtype)
@@ -269,7 +269,7 @@ def _padded(values: np.ndarray, start: np.ndarray) -> np.ndarray:
     """The start, whose first entries along each axis are the values."""
     if values.ndim != start.ndim or any(np.array(values.shape) > start.shape):
         raise ValueError(
-            f"it has weights of the shape {list(values.shape)}, which are not all among those here, {list(start.shape)}"
+            f"it has more frequencies or lengths: weights of the shape {list(values.shape)} do not fit into {list(start.shape)}"
         )
     padded = start.copy()
     padded[tuple(map(slice, values.shape))] = values

@@ -62,7 +62,8 @@ def continuous(
 
     Raises:
       ConfigError: an unknown prior.
-      ValueError: fewer than two knots, or pair terms that reach no other site or use more features than there are.
+      ValueError: fewer than two knots, pair terms that reach no other site or use more features than there are, or a smooth
+        length that is not positive.
     """
     ode = EquivariantODE(
         lattice,

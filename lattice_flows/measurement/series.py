@@ -103,7 +103,7 @@ def smooth_powers(phi: np.ndarray, lattice: Lattice) -> np.ndarray:
 
     Returns:
       `[n, 2 lengths]`: the averages over sites of `s^4`, and of `s^6`, where s has the modes `exp(-l^2 phat^2 / 2) phi_k`, for
-      lengths l of 1.5, 3, 6, ... up to a quarter of the smallest extent; 1.5 alone on lattices smaller than that.
+      lengths l of 1.5, 3, 6, ... up to a quarter of the smallest extent; 1.5 alone on smaller lattices.
     """
     transform, momentum_squared = momentum_transform(lattice), lattice.momentum_squared()
     modes = transform(np.asarray(phi, np.float64).reshape(-1, *transform.axes))

@@ -95,6 +95,8 @@ def latent_run(
     """
     show = progress or Progress(quiet=True)
     check_moves(name, flow, action, settings)
+    # With defaults: a chain that was begun with others is another chain.
+    settings = settings.model_copy(update=SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields))
 
     def build() -> Sampler:
         return SAMPLERS.build(settings.component(name), accurate(WeightedSampler(flow, action, _BATCH, seed), show))

@@ -108,7 +108,7 @@ class Sampler:
         return {}
 
     def check(self, info: Any) -> None:
-        """Raises `UserError` if no chain can come of updates like these, the first ones after thermalisation.
+        """Raises `UserError` if nothing can come of a chain with updates like these, the first ones after thermalisation.
 
         Args:
           info: of the updates, a named tuple of arrays `[updates, ...]`.

@@ -93,7 +93,7 @@ class Drawing:
         self._start = time.perf_counter()
         self._drawn = self._draw()
         self._coming = self._worker.submit(next, self._drawn, None)
-        if (chunk := self._coming.result()) is not None:
+        if (chunk := self._coming.result()) is not None and not self.made:
             self._sampler.check(chunk.info)
 
     def chunks(self) -> Iterator[Chunk]:

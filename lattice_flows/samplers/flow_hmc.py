@@ -80,8 +80,8 @@ class FlowHMC(Hamiltonian):
       target_acceptance: where a quarter of a turn has a smaller one, updates turn by less: the angle is adapted to it during
         thermalisation, unless there are no panels. Far from the flow, where w is steep, long kicks are never accepted.
       panels: kicks of an update; 0 for independence Metropolis.
-      kick_steps: of the integration that kicks use, of a continuous flow; None for half of those that its weights need, or four if
-        these are more. With too few the coarse equation has another solution, along whose slopes no trajectory is accepted.
+      kick_steps: of the integration that kicks use, of a continuous flow, but no more than its weights need; None for half of
+        these, and at least four. With too few, the change of H is large or not a number, and nothing is accepted.
 
     Raises:
       ValueError: the flow's prior is not an image of unit normal numbers, or has both signs while flow or action are not even.
@@ -89,7 +89,6 @@ class FlowHMC(Hamiltonian):
 
     name: ClassVar[str] = "flow_hmc"
     needs_flow: ClassVar[bool] = True
-    finer: ClassVar[str] = "more kick_steps or panels"
 
     def __init__(
         self,
@@ -102,9 +101,10 @@ class FlowHMC(Hamiltonian):
     ):
         super().__init__(proposals.action, chains=chains, target_acceptance=target_acceptance)
         coarse = copy.copy(flow := proposals.flow)
-        coarse.set_integration_steps(
-            {name: min(kick_steps or max(-(-steps // 2), _FEWEST), steps) for name, steps in flow.integration_steps.items()}
-        )
+        self._kick_steps = {
+            name: min(kick_steps or max(-(-steps // 2), _FEWEST), steps) for name, steps in flow.integration_steps.items()
+        }
+        coarse.set_integration_steps(self._kick_steps)
         self._panels, self._both_signs = panels, _has_both_signs(flow)
         if self._both_signs and not (flow.is_odd and self.action.even):
             raise ValueError(f"{self.name} cannot draw signs for a map that is not odd or an action that is not even")
@@ -123,6 +123,13 @@ class FlowHMC(Hamiltonian):
         """The state at these numbers `[chains, *shape]`, with updates of a quarter of a turn."""
         phi, log_weight = self._fields(z)
         return State(phi, z, log_weight, tf.constant(_QUARTER_TURN, tf.float64), tf.constant(0))
+
+    @property
+    def advice(self) -> str:
+        """What to do where trajectories diverge."""
+        if not self._panels:
+            return "train the flow longer, or use another one"
+        return f"use more than {self._panels} panels" + "".join(f", or more than {n} kick_steps" for n in self._kick_steps.values())
 
     def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
         """One trajectory of every chain."""
@@ -158,12 +165,13 @@ class FlowHMC(Hamiltonian):
         return self._adapted(state, info) if self._panels else state
 
     def diagnostics(self, state: State) -> dict[str, Any]:
-        """The angle, and of a continuous flow how much half the step changes the log weights of where the chains are."""
+        """The angle; of a continuous flow, the steps of kicks, and what half the step changes in the log weights of chains."""
         error = {"mean": 0.0, "largest": 0.0}
         if self._finer:
             finer = tf.function(self._finer, jit_compile=True)(state.z)[1]
             error = integration_error(state.log_weight.numpy(), finer.numpy())
-        return {"angle": float(state.angle), "integration_error": error}
+        kicks = {"kick_steps": max(self._kick_steps.values())} if self._kick_steps and self._panels else {}
+        return {"angle": float(state.angle), **kicks, "integration_error": error}
 
     def _adapted(self, state: State, info: Info) -> State:
         angle = scaled(state.angle, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)
@@ -206,7 +214,6 @@ class PCN(FlowHMC):
     """
 
     name: ClassVar[str] = "pcn"
-    finer: ClassVar[str] = "a better flow"
 
     def __init__(self, proposals: WeightedSampler, *, chains: int = 256, target_acceptance: float = 0.7):
         super().__init__(proposals, chains=chains, target_acceptance=target_acceptance, panels=0)

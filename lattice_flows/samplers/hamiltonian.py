@@ -12,6 +12,7 @@ from lattice_flows.samplers.chain import Sampler
 __all__ = ["Hamiltonian", "Info", "exp_minus_dh"]
 
 _LARGEST_DH = 3.0
+_ENOUGH, _HOPELESS = 20, 10.0  # trajectories, dH
 
 
 class Info(NamedTuple):
@@ -22,26 +23,30 @@ class Info(NamedTuple):
 
 
 class Hamiltonian(Sampler):
-    """A sampler whose infos hold `dh`, the change of H in a trajectory: the mean of `exp(-dH)` must be 1.
-
-    Attributes:
-      finer: what to change in a configuration where trajectories diverge.
-    """
+    """A sampler whose infos hold `dh`, the change of H in a trajectory: the mean of `exp(-dH)` must be 1."""
 
     exact: ClassVar[Mapping[str, float]] = {"exp_minus_dh": 1.0}
-    finer: ClassVar[str] = "a longer thermalisation, in which the step size is adapted"
 
     def check(self, info: Any) -> None:
-        """Raises `UserError` if no trajectory ends with an energy that is a number."""
-        if not np.any(np.isfinite(info.dh)):
+        """Raises `UserError` if none of many trajectories is accepted, and dH of each is large or not a number."""
+        if np.size(info.dh) >= _ENOUGH and not np.any(info.accepted) and not np.any(info.dh < _HOPELESS):
             raise UserError(
-                f"{self.name} cannot move: none of the first {np.size(info.dh)} trajectories after thermalisation ends with an "
-                f"energy that is a number; use {self.finer}"
+                f"{self.name} cannot move: of the first {np.size(info.dh)} trajectories after thermalisation none was accepted, "
+                f"with {_numbers(info.dh)}; {self.advice}"
             )
+
+    @property
+    def advice(self) -> str:
+        """What to do where trajectories diverge."""
+        return "let it thermalise longer, so that the step size can adapt"
 
     def series(self, info: Any) -> dict[str, np.ndarray]:
         """`exp(-dH)` of the trajectories of the target, whose mean must be 1."""
         return {"exp_minus_dh": exp_minus_dh(info.dh)}
+
+
+def _numbers(dh: np.ndarray) -> str:
+    return f"a dH of {dh[np.isfinite(dh)].min():.0f} or more" if np.any(np.isfinite(dh)) else "a dH that is not a number"
 
 
 def exp_minus_dh(dh: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 from lattice_flows import fourier
 from lattice_flows.bijectors import EquivariantODE, classes
-from lattice_flows.lattice import Lattice
+from lattice_flows.lattice import Lattice, OddSites
 
 PAIRS = {"pair_frequencies": 2, "pair_features": 1, "pair_radius": 1.5}
 TERMS = PAIRS | {"zero_mode": True, "mean_frequencies": 1, "smooth_lengths": (0.8, 1.5)}
@@ -220,6 +220,9 @@ def test_more_frequencies_lengths_and_knots_continue_the_same_map():
         {"features": 4, "knots": 5, "pair_frequencies": 3, "pair_features": 3, "smooth_lengths": (1.0, 2.0, 3.0)},
     )
     many = EquivariantODE(Lattice((4, 4)), steps=2, integrator="rk4", **(TERMS | settings | {"mean_frequencies": 2}))
+    for name, variable in named(few).items():
+        if "log_" in name:
+            variable.assign_add(np.random.default_rng(3).normal(scale=0.1, size=variable.shape))
     found = many.transferred(arrays(few), Lattice((4, 4)))
     assert {name: array.shape for name, array in found.items()} == {name: array.shape for name, array in arrays(many).items()}
     for name, variable in named(many).items():
@@ -228,11 +231,24 @@ def test_more_frequencies_lengths_and_knots_continue_the_same_map():
     np.testing.assert_allclose(many.forward(x), few.forward(x), atol=1e-7)
     np.testing.assert_allclose(many.forward_log_det_jacobian(x, 2), few.forward_log_det_jacobian(x, 2), atol=1e-6)
     with pytest.raises(
-        ValueError, match=r"it has weights of the shape \[5, 4, \d+\], which are not all among those here, \[5, 2, \d+\]"
+        ValueError, match=r"it has more frequencies or lengths: weights of the shape \[5, 4, \d+\] do not fit into \[5, 2, \d+\]"
     ):
         ode((4, 4), knots=5).transferred(arrays(many), Lattice((4, 4)))
-    with pytest.raises(ValueError, match="its 3 knots are not all among the 4 here; 5 would do"):
+    with pytest.raises(ValueError, match=r"its 3 knots are not all among the 4 here, as they are among 3, 5, 7, \.\.\."):
         ode((4, 4), knots=4).transferred(arrays(few), Lattice((4, 4)))
+
+
+def test_smooth_terms_of_odd_sites_have_the_log_determinant_of_their_map():
+    sites = OddSites(Lattice((4, 4)))
+    made = EquivariantODE(sites, features=2, knots=2, steps=12, smooth_lengths=(0.8, 1.5))
+    for name in ("smooth_weights", "weights"):
+        named(made)[name].assign(np.random.default_rng(4).normal(scale=0.3, size=named(made)[name].shape))
+    x, h = np.random.default_rng(1).normal(size=sites.shape), 1e-5
+    units = h * np.eye(sites.volume).reshape(-1, *sites.shape)
+    jacobian = np.reshape(made.forward(x + units) - made.forward(x - units), [sites.volume, -1]) / (2 * h)
+    log_det = made.forward_log_det_jacobian(x[np.newaxis], 2)[0]
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobian)[1], atol=1e-5)
+    assert abs(log_det) > 0.1
 
 
 def test_both_transforms_make_the_same_map(monkeypatch):

@@ -15,7 +15,11 @@ from lattice_flows.training.objectives import scores
 LATTICE, KNOTS = Lattice((4, 4)), (4.0, 5.0, 7.0)
 AFFINE = {"name": "affine", "layers": 2}
 PEAK = {"name": "affine", "layers": 2, "prior": {"name": "free_field", "mean_field": 0.5, "bridge": 0.01}}
-KINDS = [AFFINE, {"name": "symmetrized", "of": PEAK}, {"name": "continuous", "features": 2, "knots": 2, "steps": 4}]
+KINDS = [
+    AFFINE,
+    {"name": "symmetrized", "of": PEAK},
+    {"name": "continuous", "features": 2, "knots": 2, "steps": 4, "smooth_lengths": [1.5]},
+]
 
 
 def made(of=AFFINE, lattice=LATTICE, seed=1):
@@ -82,6 +86,15 @@ def test_weights_are_transferred_knot_by_knot(tmp_path):
     transfer_weights(tmp_path / "at.npz", plain)
     for name, variable in larger.at(5.0).named_variables().items():
         np.testing.assert_allclose(variable, plain.named_variables()[name], rtol=1e-6, atol=1e-7)
+
+
+def test_terms_are_added_at_every_knot(tmp_path):
+    flow, more = made(KINDS[2] | {"smooth_lengths": []}), made(KINDS[2] | {"features": 3}, lattice=Lattice((6, 6)), seed=2)
+    save_weights(tmp_path / "weights.npz", flow)
+    expected = flow.named_variables()["equivariant_ode/log_frequencies"].numpy()
+    transfer_weights(tmp_path / "weights.npz", more)
+    np.testing.assert_array_equal(more.named_variables()["equivariant_ode/log_frequencies"][:, :2], expected)
+    assert more.named_variables()["equivariant_ode/smooth_log_lengths"].shape == (3, 1)
 
 
 def test_a_kernel_that_depends_on_the_coupling_is_refused(tmp_path, monkeypatch):

@@ -67,6 +67,18 @@ def test_weights_go_to_another_lattice_with_their_steps(tmp_path):
     np.testing.assert_array_equal(larger.named_variables()[log_frequencies], flow.named_variables()[log_frequencies])
 
 
+def test_weights_go_to_a_flow_with_more_terms_and_not_back(tmp_path):
+    flow, larger = disturbed(ode()), continuous(Lattice((6, 6)), features=3, knots=3, steps=3, smooth_lengths=(1.5,))
+    save_weights(tmp_path / "weights.npz", flow)
+    transfer_weights(tmp_path / "weights.npz", larger)
+    frequencies = [each.named_variables()["equivariant_ode/log_frequencies"].numpy() for each in (flow, larger)]
+    np.testing.assert_array_equal(frequencies[1][:2], frequencies[0])
+    assert not np.any(larger.named_variables()["equivariant_ode/smooth_weights"])
+    save_weights(tmp_path / "larger.npz", larger)
+    with pytest.raises(CheckpointError, match=r"larger.npz: its 3 knots are not all among the 2 here, as they are among 3, 5, 7"):
+        transfer_weights(tmp_path / "larger.npz", ode())
+
+
 def test_an_old_file_says_its_lattice_in_its_configuration(tmp_path):
     flow = disturbed(ode())
     write_arrays(tmp_path / "weights.npz", flow.named_variables(), {"config": {"lattice": {"shape": [4, 4]}}})

@@ -8,7 +8,7 @@ import pytest
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.identities import IDENTITIES
-from lattice_flows.measurement.series import GENERAL, measured, time_series
+from lattice_flows.measurement.series import GENERAL, measured, smooth_powers, time_series
 
 SHAPES = [(4, 4), (2, 4), (2, 4, 4), (2, 2, 2, 4), (3, 5)]
 
@@ -44,6 +44,15 @@ def test_time_series_are_their_definitions(shape):
         assert tuple(series) == tuple(expected) == GENERAL
         for name, value in expected.items():
             np.testing.assert_allclose(series[name][index], value, rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(("shape", "lengths"), [((4, 4), [1.5]), ((12, 14), [1.5, 3.0]), ((24, 24), [1.5, 3.0, 6.0])])
+def test_smooth_powers_are_their_definition(shape, lengths):
+    phi = np.random.default_rng(2).normal(size=(3, *shape))
+    modes, squared = np.fft.fftn(phi, axes=(1, 2)), Lattice(shape).momentum_squared()
+    smooth = [np.fft.ifftn(np.exp(-(length**2) * squared / 2) * modes, axes=(1, 2)).real for length in lengths]
+    expected = [np.mean(field**power, axis=(1, 2)) for field in smooth for power in (4, 6)]
+    np.testing.assert_allclose(smooth_powers(phi, Lattice(shape)), np.transpose(expected), rtol=1e-10)
 
 
 def test_all_series_of_configurations_of_several_chains():

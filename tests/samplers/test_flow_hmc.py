@@ -178,7 +178,7 @@ def test_kicks_take_half_of_the_steps_that_the_weights_need():
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(("kind", "advice"), [(FlowHMC, "use more kick_steps or panels"), (PCN, "use a better flow")])
+@pytest.mark.parametrize(("kind", "advice"), [(FlowHMC, "use more than 3 panels"), (PCN, "train the flow longer")])
 def test_trajectories_that_all_diverge_are_an_error(kind, advice):
     """A chain that never moves has errors of zero."""
 
@@ -187,8 +187,22 @@ def test_trajectories_that_all_diverge_are_an_error(kind, advice):
             return super().__call__(phi) * np.nan
 
     drawing = Drawing(kind(proposals(Unbounded(LATTICE, m2=1.0, lam=1.0)), chains=3), [Stretch(20)], thermalisation=10, seed=1)
-    with pytest.raises(UserError, match=f"cannot move: none of the first 60 trajectories after .* is a number; {advice}"):
+    with pytest.raises(
+        UserError, match=f"cannot move: of the first 60 .* none was accepted, with a dH that is not a number; {advice}"
+    ):
         drawing.begin()
+
+
+def test_a_chain_that_may_still_move_is_no_error():
+    sampler, large, none = FlowHMC(proposals(), chains=2), np.full((20, 2), 50.0), np.zeros((20, 2), bool)
+    with pytest.raises(UserError, match=r"of the first 40 .* none was accepted, with a dH of 50 or more; use more than 3 panels$"):
+        sampler.check(Info(none, large))
+    for accepted, dh in (
+        (none | (np.arange(2) == 1), large),
+        (none, np.where(np.arange(2) == 1, 2.0, np.nan)),
+        (none[:9], large[:9]),
+    ):
+        sampler.check(Info(accepted, dh))
 
 
 @pytest.mark.slow
