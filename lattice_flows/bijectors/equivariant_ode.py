@@ -37,12 +37,12 @@ class EquivariantODE(AugmentedBijector):
 
     Args:
       lattice: the lattice.
-      features: number of sine functions of a site, see `VectorField`.
+      features: number of sine functions of a site.
       knots: number of knots of the time dependence, from 0 to 1. The method keeps its order if a step ends at every knot.
       steps: number of integration steps.
       integrator: a name in `INTEGRATORS`.
       spacing, kernel_radius, pair_frequencies, pair_features, pair_radius, zero_mode, mean_frequencies, smooth_lengths: as for
-        `VectorField`.
+        `lattice_flows.flows.continuous`; the vector field itself says more.
       variables: to be shared with another equation, by name; see `VectorField`.
 
     Raises:
