@@ -5,7 +5,7 @@
 The vector field v, and its divergence, are those of `vector_field`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,12 @@ class EquivariantODE(AugmentedBijector):
 
     Args:
       lattice: the lattice.
-      features: number of sine functions of a site.
       knots: number of knots of the time dependence, from 0 to 1. The method keeps its order if a step ends at every knot.
       steps: number of integration steps.
       integrator: a name in `INTEGRATORS`.
-      spacing, kernel_radius, pair_frequencies, pair_features, pair_radius, zero_mode, mean_frequencies, smooth_lengths: as for
-        `lattice_flows.flows.continuous`; the vector field itself says more.
       variables: to be shared with another equation, by name; see `VectorField`.
+      **terms: `features`, the number of sine functions of a site, and the other terms of the vector field, as for
+        `lattice_flows.flows.continuous`.
 
     Raises:
       ValueError: an unknown integrator, or a vector field that cannot be.
@@ -53,44 +52,29 @@ class EquivariantODE(AugmentedBijector):
         self,
         lattice: Lattice,
         *,
-        features: int,
         knots: int,
         steps: int,
         integrator: str = "tsit5",
-        spacing: float = 0.7,
-        kernel_radius: float | None = None,
-        pair_frequencies: int = 0,
-        pair_features: int = 3,
-        pair_radius: float | None = None,
-        zero_mode: bool = False,
-        mean_frequencies: int = 0,
-        smooth_lengths: Sequence[float] = (),
         variables: Mapping[str, tf.Variable] | None = None,
         name: str = "equivariant_ode",
+        **terms: Any,
     ):
-        parameters = dict(locals())
+        parameters = {
+            "lattice": lattice,
+            "knots": knots,
+            "steps": steps,
+            "integrator": integrator,
+            "variables": variables,
+            "name": name,
+        }
         if integrator not in INTEGRATORS:
             raise ValueError(f"integrator must be one of {', '.join(INTEGRATORS)}, got {integrator!r}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
-        self._field = VectorField(
-            lattice,
-            features=features,
-            knots=knots,
-            spacing=spacing,
-            kernel_radius=kernel_radius,
-            pair_frequencies=pair_frequencies,
-            pair_features=pair_features,
-            pair_radius=pair_radius,
-            zero_mode=zero_mode,
-            mean_frequencies=mean_frequencies,
-            smooth_lengths=smooth_lengths,
-            variables=variables,
-            name=name,
-        )
+        self._field = VectorField(lattice, knots=knots, variables=variables, name=name, **terms)
         self._variables = self._field.variables  # where tf.Module looks for them
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
-        super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
+        super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters | terms)
 
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Translates the weights of the same kind of equation on another lattice, as `VectorField` does."""
