@@ -40,7 +40,7 @@ class EquivariantODE(AugmentedBijector):
       knots: number of knots of the time dependence, from 0 to 1. The method keeps its order if a step ends at every knot.
       steps: number of integration steps.
       integrator: a name in `INTEGRATORS`.
-      variables: to be shared with another equation, by name; see `VectorField`.
+      field: the vector field, if it is that of another equation; the terms then say nothing.
       **terms: `features`, the number of sine functions of a site, and the other terms of the vector field, as for
         `lattice_flows.flows.continuous`.
 
@@ -55,7 +55,7 @@ class EquivariantODE(AugmentedBijector):
         knots: int,
         steps: int,
         integrator: str = "tsit5",
-        variables: Mapping[str, tf.Variable] | None = None,
+        field: VectorField | None = None,
         name: str = "equivariant_ode",
         **terms: Any,
     ):
@@ -64,13 +64,13 @@ class EquivariantODE(AugmentedBijector):
             "knots": knots,
             "steps": steps,
             "integrator": integrator,
-            "variables": variables,
+            "field": field,
             "name": name,
         }
         if integrator not in INTEGRATORS:
             raise ValueError(f"integrator must be one of {', '.join(INTEGRATORS)}, got {integrator!r}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
-        self._field = VectorField(lattice, knots=knots, variables=variables, name=name, **terms)
+        self._field = field or VectorField(lattice, knots=knots, name=name, **terms)
         self._variables = self._field.variables  # where tf.Module looks for them
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
@@ -86,8 +86,8 @@ class EquivariantODE(AugmentedBijector):
         return self._steps
 
     def with_integration_steps(self, steps: int) -> "EquivariantODE":
-        """Returns the same differential equation, with the same variables, integrated in another number of steps."""
-        return self.copy(steps=steps, variables=self._variables)
+        """Returns the same differential equation, with the same vector field, integrated in another number of steps."""
+        return self.copy(steps=steps, field=self._field)
 
     def trajectory(self, x: tf.Tensor) -> list[tf.Tensor]:
         """The fields between x and `forward(x)`: x itself, and the field after every step."""

@@ -61,7 +61,6 @@ class VectorField:
         kernels reach as far as `kernel_radius`.
       smooth_lengths: the widths `l_j` of smooth terms at the start; none for no such terms. Each has three frequencies `mu_jh`,
         which start at 2, 4, 6.
-      variables: to be shared with another vector field, by name. None makes them; all but frequencies and lengths begin at zero.
       name: of the part of the flow to which the variables belong.
 
     Attributes:
@@ -70,7 +69,8 @@ class VectorField:
         `pair_weights [knots, pair_frequencies, 2 pair_features + 1, classes of pairs]` (K, k, K') and
         `pair_log_frequencies [pair_frequencies]`; with a zero-mode term `zero_mode [knots, features]` (c); with smooth terms
         `smooth_weights [knots, lengths, 3]` (b), `smooth_log_frequencies [lengths, 3]` and `smooth_log_lengths [lengths]`; with
-        mean-field terms `mean_weights [knots, mean_frequencies, classes]` (J) and `mean_log_frequencies [mean_frequencies]`.
+        mean-field terms `mean_weights [knots, mean_frequencies, classes]` (J) and `mean_log_frequencies [mean_frequencies]`. All
+        but frequencies and lengths begin at zero.
 
     Raises:
       ValueError: fewer than two knots, pair terms that reach no other site or use more features than there are, or a smooth length
@@ -91,7 +91,6 @@ class VectorField:
         zero_mode: bool = False,
         mean_frequencies: int = 0,
         smooth_lengths: Sequence[float] = (),
-        variables: Mapping[str, tf.Variable] | None = None,
         name: str = "vector_field",
     ):
         if knots < 2:
@@ -128,9 +127,7 @@ class VectorField:
             starts["smooth_weights"] = np.zeros([knots, *shape])
             starts["smooth_log_frequencies"] = np.broadcast_to(np.log(2.0 * np.arange(1, _SMOOTH_FREQUENCIES + 1)), shape)
             starts["smooth_log_lengths"] = np.log(smooth_lengths)
-        if variables is None:
-            variables = {key: tf.Variable(start.astype(np.float32), name=f"{name}/{key}") for key, start in starts.items()}
-        self.variables = variables
+        self.variables = {key: tf.Variable(start.astype(np.float32), name=f"{name}/{key}") for key, start in starts.items()}
 
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Translates the weights of another vector field, on another lattice; empty if `arrays` holds none.
