@@ -12,7 +12,7 @@ import tensorflow as tf
 from pydantic import NonNegativeInt, PositiveFloat
 
 from lattice_flows.config import Probability, Registry
-from lattice_flows.training.vectors import parts, size
+from lattice_flows.training.vectors import joined, parts, size
 
 __all__ = ["OPTIMIZERS", "Adam", "NaturalGradient", "Optimizer"]
 
@@ -87,6 +87,10 @@ class NaturalGradient:
     The Fisher matrix F is the second derivative of the loss at its minimum, so near the minimum this is Newton's method. It stores
     a matrix with the square of the number of weights, which limits it to a few thousand weights. F is averaged over past steps.
 
+    The gradient may be averaged, too, over the same steps: with the averages of all gradients, g, and of the weights that they are
+    for, theta', the gradient at theta is about `g + F (theta - theta')`. Its noise falls with all samples and not with those of a
+    batch, which allows a small damping: directions that hardly change log q have little to gain each, and much together.
+
     Args:
       weights: float32 variables.
       rate: the learning rate as a function of the number of updates made; 1 is Newton's step.
@@ -96,6 +100,7 @@ class NaturalGradient:
       largest_kl_step: largest `rate^2 gradient.change / 2` of a step, about the relative entropy of the flows before and after.
       warm_up: number of updates that only average F and change no weights. A flow that is already good would suffer from steps
         in a metric known from few samples.
+      averaged_gradient: whether to average the gradient, too.
     """
 
     needs_fisher = True
@@ -110,27 +115,43 @@ class NaturalGradient:
         ridge: PositiveFloat = 1.0,
         largest_kl_step: PositiveFloat = 0.05,
         warm_up: NonNegativeInt = 0,
+        averaged_gradient: bool = False,
     ):
         length = size(weights)
         self._weights, self._rate, self._decay = weights, rate, decay
         self._damping, self._ridge, self._largest_kl_step, self._warm_up = damping, ridge, largest_kl_step, warm_up
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self._fisher = tf.Variable(tf.zeros([length, length]), name="fisher")
-        self.variables = [self.updates, self._fisher]
+        averages = ("mean_gradient", "mean_weights") if averaged_gradient else ()
+        self._averages = [tf.Variable(tf.zeros([length]), name=name) for name in averages]
+        self.variables = [self.updates, self._fisher, *self._averages]
 
     def apply(self, gradient: tf.Tensor, fisher: tf.Tensor) -> None:
         """Updates the weights, given the joined gradient with respect to all of them `[size]`, and F `[size, size]`."""
         extended = tf.distribute.get_strategy().extended
-        extended.update(self._fisher, self._update, (self.updates, gradient, fisher, *self._weights))
+        extended.update(self._fisher, self._update, (self.updates, gradient, fisher, self._averages, *self._weights))
 
     def _update(
-        self, average: tf.Variable, updates: tf.Variable, gradient: tf.Tensor, fisher: tf.Tensor, *weights: tf.Variable
+        self,
+        mean_fisher: tf.Variable,
+        updates: tf.Variable,
+        gradient: tf.Tensor,
+        fisher: tf.Tensor,
+        averages: Sequence[tf.Variable],
+        *weights: tf.Variable,
     ) -> None:
         rate = self._rate(updates)
         count = tf.cast(updates.assign_add(1), tf.float32)
-        # The first steps take the plain mean of all matrices so far.
-        average.assign_add(tf.maximum(1 - self._decay, 1 / count) * (fisher - average))
-        metric = tf.cast(average, tf.float64)
+        # The first steps take the plain mean of all matrices so far, and of all gradients.
+        share = tf.maximum(1 - self._decay, 1 / count)
+        mean_fisher.assign_add(share * (fisher - mean_fisher))
+        if averages:
+            mean_gradient, mean_weights = averages
+            here = joined(weights)
+            mean_gradient.assign_add(share * (gradient - mean_gradient))
+            mean_weights.assign_add(share * (here - mean_weights))
+            gradient = mean_gradient + tf.linalg.matvec(mean_fisher, here - mean_weights)
+        metric = tf.cast(mean_fisher, tf.float64)
         metric += tf.linalg.diag(self._damping * tf.linalg.diag_part(metric) + self._ridge)
         column = tf.cast(gradient, tf.float64)[:, tf.newaxis]
         change = tf.cast(tf.linalg.cholesky_solve(tf.linalg.cholesky(metric), column)[:, 0], tf.float32)

@@ -69,6 +69,55 @@ def test_updates_of_natural_gradient_are_those_of_the_formula(largest_kl_step):
     np.testing.assert_allclose(stored, average, atol=1e-5)
 
 
+def test_an_averaged_gradient_is_carried_on_to_the_present_weights():
+    rng = np.random.default_rng(6)
+    weights = some_weights()
+    settings = {"decay": 0.6, "damping": 0.2, "ridge": 0.5, "largest_kl_step": 1e3}
+    optimizer = NaturalGradient(weights, falling_rate, **settings, averaged_gradient=True)
+    fisher, gradient, there = np.zeros((SIZE, SIZE)), np.zeros(SIZE), np.zeros(SIZE)
+    for t in range(1, 6):
+        own, root, here = rng.normal(size=SIZE), rng.normal(size=(SIZE, 3)), vector(weights)
+        optimizer.apply(tf.constant(own, tf.float32), tf.constant(root @ root.T, tf.float32))
+        for mean, new in ((fisher, root @ root.T), (gradient, own), (there, here)):
+            mean += (1 if t == 1 else 0.5 if t == 2 else 0.4) * (new - mean)
+        metric = fisher + 0.2 * np.diag(np.diag(fisher)) + 0.5 * np.eye(SIZE)
+        change = np.linalg.solve(metric, gradient + fisher @ (here - there))
+        np.testing.assert_allclose(vector(weights), here - 0.1 / t * change, atol=1e-5)
+
+
+def test_averaged_gradients_of_a_quadratic_loss_are_that_of_the_present_weights():
+    """Without noise, an average over all steps is the gradient itself: Newton's steps of a half come closer by a half each."""
+    rng = np.random.default_rng(7)
+    weights, minimum, root = some_weights(), rng.normal(size=SIZE), rng.normal(size=(SIZE, 2 * SIZE))
+    curvature, distance = root @ root.T, vector(weights) - minimum
+    optimizer = NaturalGradient(
+        weights, lambda updates: 0.5, decay=1 - 1e-6, damping=1e-9, ridge=1e-9, largest_kl_step=1e6, averaged_gradient=True
+    )
+    for _ in range(4):
+        gradient = curvature @ (vector(weights) - minimum)
+        optimizer.apply(tf.constant(gradient, tf.float32), tf.constant(curvature, tf.float32))
+    np.testing.assert_allclose(vector(weights) - minimum, distance / 16, atol=1e-4)
+
+
+def test_averages_are_less_noisy_than_single_gradients():
+    """Unit noise in the natural metric: .2 / 1.8 of it per weight stays with steps of .2, and about 1 / 200 after 200 of them."""
+    left = {}
+    for averaged in (False, True):
+        rng, weights = np.random.default_rng(8), some_weights()
+        minimum, curvature = vector(weights), np.diag(10.0 ** np.linspace(-2, 2, SIZE))
+        optimizer = NaturalGradient(
+            weights, lambda updates: 0.2, decay=1 - 1e-6, damping=1e-9, ridge=1e-9, largest_kl_step=1e6, averaged_gradient=averaged
+        )
+        found = []
+        for _ in range(250):
+            distance = vector(weights) - minimum
+            found.append(distance @ curvature @ distance / SIZE)
+            gradient = curvature @ distance + np.sqrt(np.diag(curvature)) * rng.normal(size=SIZE)
+            optimizer.apply(tf.constant(gradient, tf.float32), tf.constant(curvature, tf.float32))
+        left[averaged] = np.mean(found[-50:])
+    assert left[False] == pytest.approx(0.2 / 1.8, rel=0.3) and left[True] < 0.02
+
+
 def test_the_warm_up_averages_fishers_matrix_alone():
     rng = np.random.default_rng(4)
     warm, without = some_weights(), some_weights()

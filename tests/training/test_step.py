@@ -112,3 +112,19 @@ def test_a_step_goes_on_with_the_optimizer_of_another():
     second = TrainingStep(flow, ACTION, settings(**ADAM), choose_strategy("cpu"), optimizer=first.optimizer)
     second(SEED)
     assert second.optimizer.variables[0] == tf.constant(2, tf.int64)
+
+
+def test_averages_of_the_gradient_are_those_of_all_devices():
+    """Steps whose gradient hardly depends on one batch alone: on two devices they are those on one."""
+    found, averaged = [], Component(name="natural_gradient", averaged_gradient=True, damping=1e-5, ridge=1e-3, warm_up=2)
+    for device in ("cpu", "cpu:0,cpu:1"):
+        strategy = choose_strategy(device)
+        with strategy.scope():
+            flow = gaussian_flow()
+        before, step = weights_of(flow), TrainingStep(flow, ACTION, settings(optimizer=averaged), strategy)
+        for number in range(4):
+            step(np.array([number, 2], np.int32))
+        found.append(weights_of(flow))
+        assert all(np.any(array != before[name]) for name, array in found[-1].items())
+    for name, array in found[0].items():
+        np.testing.assert_allclose(found[1][name], array, atol=1e-4)
