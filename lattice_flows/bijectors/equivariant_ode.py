@@ -40,7 +40,7 @@ class EquivariantODE(AugmentedBijector):
       knots: number of knots of the time dependence, from 0 to 1. The method keeps its order if a step ends at every knot.
       steps: number of integration steps.
       integrator: a name in `INTEGRATORS`.
-      field: the vector field, if it is that of another equation; the terms then say nothing.
+      field: the vector field, if it is that of another equation with the same lattice and knots; the terms then say nothing.
       **terms: `features`, the number of sine functions of a site, and the other terms of the vector field, as for
         `lattice_flows.flows.continuous`.
 
@@ -70,7 +70,7 @@ class EquivariantODE(AugmentedBijector):
         if integrator not in INTEGRATORS:
             raise ValueError(f"integrator must be one of {', '.join(INTEGRATORS)}, got {integrator!r}")
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
-        self._field = field or VectorField(lattice, knots=knots, name=name, **terms)
+        self._field = VectorField(lattice, knots=knots, name=name, **terms) if field is None else field
         self._variables = self._field.variables  # where tf.Module looks for them
         stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
         self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))

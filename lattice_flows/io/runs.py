@@ -22,7 +22,7 @@ _PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy
 # What a resumed run may change: how it continues, not what it samples or with which flow.
 _FREE_ON_RESUME = ("training.", "chain.", "samplers.")
 # Checkpoints hold the optimiser's state, which another one, or one of other weights, cannot use.
-_FIXED_ON_RESUME = ("training.optimizer.name", "training.only")
+_FIXED_ON_RESUME = ("training.optimizer.name", "training.optimizer.averaged_gradient", "training.only")
 
 
 class RunDirectory:

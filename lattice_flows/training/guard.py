@@ -48,8 +48,9 @@ class Guarded:
         return float(self._length.numpy())
 
     def forget(self) -> None:
-        """Lets the next step begin anew, after the weights or the loss have changed by other means."""
+        """Lets the next step begin anew, after the weights or the loss have changed by other means. Call it eagerly."""
         self._limit.assign(_ANY)
+        self.optimizer.forget()
 
     def apply(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         """Makes a step, or takes the last one back. Call it like `Optimizer.apply`.
@@ -69,7 +70,7 @@ class Guarded:
 
     def unguarded(self, parts: Sequence[tf.Tensor]) -> None:
         """Makes a step that the next loss does not judge, as when the two cannot be compared."""
-        self.forget()
+        self._limit.assign(_ANY)
         self.optimizer.apply(*parts)
 
     def judge(self, loss: float) -> bool:
@@ -89,7 +90,7 @@ class Guarded:
         self._assign(self._before)
         self._length.assign(_SHORTER * self._length)
         # The next loss, of the same weights as the one before, is the new reference: that one may have been low by chance.
-        self.forget()
+        self._limit.assign(_ANY)
         return tf.constant(0)
 
     def _go_on(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -35,6 +35,9 @@ class Optimizer(Protocol):
     def apply(self, gradient: tf.Tensor, *fisher: tf.Tensor) -> None:
         """Updates the weights."""
 
+    def forget(self) -> None:
+        """Gives up what earlier gradients say about the next one, after the weights or the loss have changed by other means."""
+
 
 class Adam:
     """Adam (arXiv:1412.6980) with clipping of the gradient's norm.
@@ -68,6 +71,9 @@ class Adam:
         extended = tf.distribute.get_strategy().extended
         extended.update(self._moments, self._update, (self.updates, gradient, *self._weights))
 
+    def forget(self) -> None:
+        """Keeps the moments, which few steps replace."""
+
     def _update(self, moments: tf.Variable, updates: tf.Variable, gradient: tf.Tensor, *weights: tf.Variable) -> None:
         gradient = tf.clip_by_norm(gradient, self._clip)
         rate = self._rate(updates)
@@ -89,18 +95,18 @@ class NaturalGradient:
 
     The gradient may be averaged, too, over the same steps: with the averages of all gradients, g, and of the weights that they are
     for, theta', the gradient at theta is about `g + F (theta - theta')`. Its noise falls with all samples and not with those of a
-    batch, which allows a small damping: directions that hardly change log q have little to gain each, and much together.
+    batch, which allows a small damping. Training then reaches the many directions that hardly change log q, too.
 
     Args:
       weights: float32 variables.
       rate: the learning rate as a function of the number of updates made; 1 is Newton's step.
-      decay: of the moving average of F, per step. The samples in the average should outnumber the weights.
-      damping: relative to the diagonal of F, against the noise of F.
+      decay: of the moving averages, per step. The samples in them should outnumber the weights.
+      damping: relative to the diagonal of F, against the noise of F. Far below 1e-5, the rounding of F shows.
       ridge: absolute; bounds the change of a weight by the gradient over this.
       largest_kl_step: largest `rate^2 gradient.change / 2` of a step, about the relative entropy of the flows before and after.
-      warm_up: number of updates that only average F and change no weights. A flow that is already good would suffer from steps
-        in a metric known from few samples.
-      averaged_gradient: whether to average the gradient, too.
+      warm_up: number of updates that only average and change no weights. A flow that is already good would suffer from steps in a
+        metric known from few samples.
+      averaged_gradient: whether to average the gradient, too. For reverse KL alone, whose second derivative F is.
     """
 
     needs_fisher = True
@@ -130,6 +136,13 @@ class NaturalGradient:
         """Updates the weights, given the joined gradient with respect to all of them `[size]`, and F `[size, size]`."""
         extended = tf.distribute.get_strategy().extended
         extended.update(self._fisher, self._update, (self.updates, gradient, fisher, self._averages, *self._weights))
+
+    def forget(self) -> None:
+        """Begins the average of the gradient anew, as if it were zero at the present weights."""
+        if self._averages:
+            mean_gradient, mean_weights = self._averages
+            mean_gradient.assign(tf.zeros_like(mean_gradient))
+            mean_weights.assign(joined(self._weights))
 
     def _update(
         self,

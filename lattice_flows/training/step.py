@@ -64,7 +64,8 @@ class TrainingStep:
       taken_back: whether the last call found that the step before it had led astray, and took that back.
 
     Raises:
-      ConfigError: the batch cannot be split evenly, an unknown loss, estimator or optimiser, or `only` names no weight.
+      ConfigError: the batch cannot be split evenly, an unknown loss, estimator or optimiser, an averaged gradient of another loss
+        than reverse KL, or `only` names no weight.
     """
 
     def __init__(
@@ -81,6 +82,10 @@ class TrainingStep:
             raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {batch}")
         share = batch // replicas
         losses = {name: LOSSES.find(name) for name in (settings.loss, settings.initial_loss) if name}
+        if getattr(settings.optimizer, "averaged_gradient", False) and (
+            others := [n for n in losses if losses[n] is not reverse_kl]
+        ):
+            raise ConfigError(f"training.optimizer.averaged_gradient is for the loss reverse_kl alone, got {', '.join(others)}")
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         forward = in_chunks(forward_kl, share, flow.lattice.volume)
         self.loss, self.taken_back = settings.loss, False

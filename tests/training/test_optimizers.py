@@ -99,6 +99,19 @@ def test_averaged_gradients_of_a_quadratic_loss_are_that_of_the_present_weights(
     np.testing.assert_allclose(vector(weights) - minimum, distance / 16, atol=1e-4)
 
 
+def test_averages_that_are_forgotten_begin_with_a_gradient_of_zero_where_the_weights_are():
+    weights = some_weights()
+    optimizer = NaturalGradient(weights, falling_rate, decay=0.9, averaged_gradient=True)
+    for _ in range(3):
+        optimizer.apply(tf.ones([SIZE]), tf.eye(SIZE))
+    weights[0].assign_add(tf.ones_like(weights[0]))
+    optimizer.forget()
+    _, _, mean_gradient, mean_weights = optimizer.variables
+    assert not np.any(mean_gradient)
+    np.testing.assert_array_equal(mean_weights, vector(weights).astype(np.float32))
+    NaturalGradient(weights, falling_rate).forget()  # without averages there is nothing to forget
+
+
 def test_averages_are_less_noisy_than_single_gradients():
     """Unit noise in the natural metric: .2 / 1.8 of it per weight stays with steps of .2, and about 1 / 200 after 200 of them."""
     left = {}

@@ -90,6 +90,14 @@ def test_a_step_of_forward_kl_takes_samples_of_the_target():
         ({"gradient": "pth"}, r"unknown gradient estimator 'pth': did you mean 'path'\?"),
         ({"optimizer": {"name": "adm"}}, r"unknown optimizer 'adm': did you mean 'adam'\?"),
         ({"optimizer": {"name": "adam", "decy": 0.5}}, r"optimizer 'adam': unknown key 'decy'"),
+        (
+            {
+                "optimizer": Component(name="natural_gradient", averaged_gradient=True),
+                "initial_loss": "absolute_error",
+                "initial_loss_steps": 5,
+            },
+            r"averaged_gradient is for the loss reverse_kl alone, got absolute_error",
+        ),
     ],
 )
 def test_unknown_parts_are_named(changes, message):
@@ -115,7 +123,7 @@ def test_a_step_goes_on_with_the_optimizer_of_another():
 
 
 def test_averages_of_the_gradient_are_those_of_all_devices():
-    """Steps whose gradient hardly depends on one batch alone: on two devices they are those on one."""
+    """Averages are states of their own, which every device must update: two devices make the steps of one."""
     found, averaged = [], Component(name="natural_gradient", averaged_gradient=True, damping=1e-5, ridge=1e-3, warm_up=2)
     for device in ("cpu", "cpu:0,cpu:1"):
         strategy = choose_strategy(device)

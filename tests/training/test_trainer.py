@@ -7,6 +7,7 @@ import pytest
 from small import ACTION, ADAM, LATTICE, Training, coarse_flow, gaussian_flow, restarted, settings, weights_of
 
 from lattice_flows.actions import ScalarPhi4
+from lattice_flows.config import Component
 from lattice_flows.flows import load_weights, save_weights
 from lattice_flows.importance import WeightedSampler, expected_acceptance
 from lattice_flows.io.segments import EnsembleWriter
@@ -212,6 +213,17 @@ def test_an_integrator_that_is_exploited_for_ever_stops_the_training(monkeypatch
     advice = r"is below its bound -log Z = .*; 0 halvings were not enough: try training.gradient: path, or more flow.steps"
     with pytest.raises(TrainingDiverged, match=advice):
         train(coarse(), DOUBLE_WELL, settings(**EXPLOITING))
+
+
+def test_averages_of_the_gradient_go_on_where_a_training_was_interrupted(tmp_path):
+    averaged = {"optimizer": Component(name="natural_gradient", averaged_gradient=True, warm_up=4), "steps": 20}
+    straight, interrupted = Training(tmp_path / "straight"), Training(tmp_path / "interrupted")
+    straight(flow := gaussian(), **averaged)
+    interrupted(gaussian(), **averaged, max_minutes=1e-9)
+    interrupted(resumed := gaussian(), **averaged)
+    assert "resuming at step 10" in interrupted.output
+    np.testing.assert_equal(weights_of(resumed), weights_of(flow))
+    assert interrupted.metrics == straight.metrics
 
 
 def test_training_on_two_devices(straight):
