@@ -82,9 +82,8 @@ class TrainingStep:
             raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {batch}")
         share = batch // replicas
         losses = {name: LOSSES.find(name) for name in (settings.loss, settings.initial_loss) if name}
-        if getattr(settings.optimizer, "averaged_gradient", False) and (
-            others := [n for n in losses if losses[n] is not reverse_kl]
-        ):
+        others = [name for name, loss in losses.items() if loss is not reverse_kl]
+        if others and getattr(settings.optimizer, "averaged_gradient", False):
             raise ConfigError(f"training.optimizer.averaged_gradient is for the loss reverse_kl alone, got {', '.join(others)}")
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         forward = in_chunks(forward_kl, share, flow.lattice.volume)
