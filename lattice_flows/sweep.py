@@ -26,7 +26,7 @@ from lattice_flows.training.records import OpensBoard
 from lattice_flows.training.state import Summary
 from lattice_flows.training.stopping import TrainingDiverged
 
-__all__ = ["Point", "axes", "points", "sweep"]
+__all__ = ["Point", "axes", "points", "sweep", "tree"]
 
 _NAME = "sweep"
 _EXAMPLE = "give a key and values between commas, such as flow.layers=1,2,4 or flow.network.hidden=[8,8],[16,16]"
@@ -60,8 +60,8 @@ class Point(NamedTuple):
         return self.verdict == _GOOD
 
 
-def axes(over: Sequence[str]) -> dict[str, list[Any]]:
-    """Dotted keys and their values, from texts such as `flow.layers=1,2,4`.
+def axes(over: Sequence[str], flag: str = "--over") -> dict[str, list[Any]]:
+    """Dotted keys and their values, from texts such as `flow.layers=1,2,4`, which a flag was given.
 
     Values stand between commas, each as in a configuration file, so lists and mappings are values too:
     `flow.network.hidden=[8,8],[16,16]`.
@@ -79,14 +79,14 @@ def axes(over: Sequence[str]) -> dict[str, list[Any]]:
     for text in over:
         key, _, values = (part.strip() for part in text.partition("="))
         if not values or not re.fullmatch(r"\w+(\.\w+)*", key):
-            raise ConfigError(f"--over has the value {text!r}: {_EXAMPLE}")
-        with reading(f"--over {text}", _EXAMPLE, ConfigError):
+            raise ConfigError(f"{flag} has the value {text!r}: {_EXAMPLE}")
+        with reading(f"{flag} {text}", _EXAMPLE, ConfigError):
             listed = parse_yaml(f"[{values}]")
         if key in found:
-            raise ConfigError(f"--over has {key} twice: give all its values at once, such as {key}={values},...")
+            raise ConfigError(f"{flag} has {key} twice: give all its values at once, such as {key}={values},...")
         names = [_in_a_path(value) for value in listed]
         if twice := [value for value, name in zip(listed, names, strict=True) if names.count(name) > 1]:
-            raise ConfigError(f"--over has {' and '.join(map(_text, twice))} for {key}, which would have one folder: leave out one")
+            raise ConfigError(f"{flag} has {' and '.join(map(_text, twice))} for {key}, which would have one folder: leave out one")
         found[key] = listed
     return found
 
@@ -110,7 +110,7 @@ def points(
         values, folder = dict(zip(over, combination, strict=True)), Path(out)
         for key, value in values.items():
             folder /= f"{key}={_in_a_path(value)}"
-        config = load(path, *overrides, *(_tree(key, value) for key, value in values.items()))
+        config = load(path, *overrides, *(tree(key, value) for key, value in values.items()))
         completed(config)
         found.append(Point(values, config, folder))
     return found
@@ -224,7 +224,7 @@ def _table(planned: Sequence[Point], ended: Sequence[Point]) -> str:
     return text_table([*planned[0].values, *_TITLES], rows, compact=True)
 
 
-def _tree(key: str, value: Any) -> Any:
+def tree(key: str, value: Any) -> Any:
     """A value under the last part of a dotted key, in nested mappings."""
     for part in reversed(key.split(".")):
         value = {part: value}

@@ -4,6 +4,7 @@ from lattice_flows.config.aliases import translated
 from lattice_flows.config.components import Component, Numbers, Probability, Sizes
 from lattice_flows.config.errors import ConfigError
 from lattice_flows.config.loader import CONFIGS, TRAINED, find, load, trained_weights
+from lattice_flows.config.merging import on_top
 from lattice_flows.config.registry import Registry
 from lattice_flows.config.schema import (
     ChainConfig,
@@ -39,6 +40,7 @@ __all__ = [
     "latent_settings",
     "load",
     "nearest",
+    "on_top",
     "trained_weights",
     "translated",
 ]

@@ -16,6 +16,7 @@ __all__ = [
     "power_law",
     "primary",
     "pull",
+    "share",
 ]
 
 
@@ -121,3 +122,9 @@ def format_estimate(number: Estimate | None) -> str:
 def format_percent(share: Estimate) -> str:
     """A share of a whole: 17.91(62) %."""
     return f"{format_estimate(Estimate(100 * share.value, 100 * share.error))} %"
+
+
+def share(part: np.ndarray, total: np.ndarray) -> Estimate:
+    """The ratio of two sums over independent proposals, and its error to first order."""
+    share = part.sum() / total.sum()
+    return Estimate(float(share), float(np.sqrt(np.sum((part - share * total) ** 2)) / total.sum()))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg
 
-from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent
+from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent, share
 
 __all__ = ["GROUPS", "USED", "WeightVariance", "weight_variance"]
 
@@ -118,9 +118,9 @@ def weight_variance(series: Mapping[str, np.ndarray], log_weight: np.ndarray, ex
     return WeightVariance(
         proposals=len(w),
         variance=Estimate(float(deviation.mean()), float(deviation.std() / np.sqrt(len(w)))),
-        alone={name: _share(total - squares, total) for name, squares in zip(GROUPS, of_each, strict=True)},
-        beyond_the_others={name: _share(squares - of_all, total) for name, squares in zip(GROUPS, without, strict=True)},
-        together=_share(total - of_all, total),
+        alone={name: share(total - squares, total) for name, squares in zip(GROUPS, of_each, strict=True)},
+        beyond_the_others={name: share(squares - of_all, total) for name, squares in zip(GROUPS, without, strict=True)},
+        together=share(total - of_all, total),
         tails=float(outermost.sum() / deviation.sum()),
     )
 
@@ -164,12 +164,6 @@ def _errors(w: np.ndarray, functions: Mapping[str, np.ndarray], fits: list[list[
                 fit, rank = fresh[:, chosen] @ solved[0], solved[2]
             found[here] = (n - rank - 2) * n / ((n - 2) * (n + 1)) * (y[here] - fit) ** 2
     return squares
-
-
-def _share(part: np.ndarray, total: np.ndarray) -> Estimate:
-    """The ratio of two sums over independent proposals, and its error to first order."""
-    share = part.sum() / total.sum()
-    return Estimate(float(share), float(np.sqrt(np.sum((part - share * total) ** 2)) / total.sum()))
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:

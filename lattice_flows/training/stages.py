@@ -10,7 +10,7 @@ from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.reading import file_or_in_folder
 from lattice_flows.training.state import recorded_summary
 
-__all__ = ["begin_with", "weights_file"]
+__all__ = ["begin_with", "find_weights", "weights_file"]
 
 
 def weights_file(path: str | Path) -> Path:
@@ -37,7 +37,7 @@ def begin_with(flow: Flow, path: str | Path) -> float:
     Raises:
       CheckpointError: the file is missing or damaged, or its weights do not fit.
     """
-    file = weights_file(path) if Path(path).exists() else _shipped(str(path))
+    file = find_weights(path)
     own = flow.integration_steps
     diagnostics = transfer_weights(file, flow)
     flow.set_integration_steps({name: max(own[name], steps) for name, steps in flow.integration_steps.items()})
@@ -45,8 +45,15 @@ def begin_with(flow: Flow, path: str | Path) -> float:
     return summary.seconds + summary.earlier_seconds if summary else 0.0
 
 
-def _shipped(name: str) -> Path:
-    shipped = trained_weights()
+def find_weights(path: str | Path) -> Path:
+    """The weights file that a path names, see `weights_file`, or that of this name which comes with the package.
+
+    Raises:
+      CheckpointError: there is neither.
+    """
+    if Path(path).exists():
+        return weights_file(path)
+    name, shipped = str(path), trained_weights()
     try:
         return shipped.get(name) or weights_file(name)
     except CheckpointError as error:

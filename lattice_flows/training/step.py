@@ -82,9 +82,6 @@ class TrainingStep:
             raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {batch}")
         share = batch // replicas
         losses = {name: LOSSES.find(name) for name in (settings.loss, settings.initial_loss) if name}
-        others = [name for name, loss in losses.items() if loss is not reverse_kl]
-        if others and getattr(settings.optimizer, "averaged_gradient", False):
-            raise ConfigError(f"training.optimizer.averaged_gradient is for the loss reverse_kl alone, got {', '.join(others)}")
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         forward = in_chunks(forward_kl, share, flow.lattice.volume)
         self.loss, self.taken_back = settings.loss, False
@@ -92,6 +89,9 @@ class TrainingStep:
         with strategy.scope(), flow.training_only(settings.only):
             weights = flow.trained
             self.optimizer = optimizer or Guarded(OPTIMIZERS.build(settings.optimizer, weights, self._rate), weights)
+        others = [name for name, loss in losses.items() if loss is not reverse_kl]
+        if (key := self.optimizer.optimizer.reverse_kl_alone) and others:
+            raise ConfigError(f"training.optimizer.{key} is for the loss reverse_kl alone, got {', '.join(others)}")
         self._variables = [*weights, *self.optimizer.variables]
 
         @tf.function(jit_compile=True)

@@ -1,0 +1,163 @@
+"""What a trained flow has not learned: which share of the variance of its log weights its own weights, or new ones, can remove."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from lattice_flows.config import ConfigError, RunConfig, on_top
+from lattice_flows.flows import Flow
+from lattice_flows.importance import WeightedSampler
+from lattice_flows.measurement.errors import Estimate, format_estimate
+from lattice_flows.measurement.score_fit import score_fit
+from lattice_flows.measurement.tables import text_table
+from lattice_flows.pipeline import build_model, recorded_config
+from lattice_flows.progress import Progress
+from lattice_flows.resources import check_memory, evaluation_samples
+from lattice_flows.sweep import tree
+from lattice_flows.training.objectives import scores
+from lattice_flows.training.stages import begin_with, find_weights
+
+__all__ = ["DAMPINGS", "Explanation", "explain"]
+
+DAMPINGS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+_OWN, _ALL = "as it is", "with all of these"
+_FEWEST, _SAMPLES, _BATCH, _SITES = 1000, 8192, 512, 2**16
+_LARGEST_CHANGE = 0.1  # of log q by new terms, relative to the spread of log weights
+
+
+class Explanation(NamedTuple):
+    """Shares of the variance of a flow's log weights, by the weights that could remove them.
+
+    Attributes:
+      samples: number of samples of the flow.
+      variance: of their log weights.
+      rows: the terms of the flow -> the number of its weights, and the share for each of `DAMPINGS`, see `score_fit`.
+    """
+
+    samples: int
+    variance: Estimate
+    rows: Mapping[str, tuple[int, Sequence[Estimate]]]
+
+    def __str__(self) -> str:
+        header = ["the flow", "weights", *(f"damping {damping:.0e}".replace("e-0", "e-") for damping in DAMPINGS)]
+        rows = [[name, number, *map(format_estimate, shares)] for name, (number, shares) in self.rows.items()]
+        return f"Variance of log weights {format_estimate(self.variance)}, by {self.samples} samples.\n{text_table(header, rows)}"
+
+
+def explain(
+    weights: str | Path,
+    added: Sequence[Mapping[str, Any]] = (),
+    *,
+    samples: int | None = None,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Fits the log weights of a trained flow by its scores, and by those of terms that it does not have.
+
+    New terms have weights of zero, so they do not change the density, but it has derivatives with respect to them. The rows are
+    the flow as it is, with each of the additions, and with all of them.
+
+    ```python
+    from lattice_flows.explain import explain
+
+    found = explain("continuous/E1", [{"flow.features": 8}], samples=1000)
+    print(found)
+    ```
+
+    Args:
+      weights: a run folder, a weights file, or the name of weights that come with the package, such as "continuous/E5".
+      added: dotted keys with other values, for every addition, such as `{"flow.features": 9}`.
+      samples: of the flow; None for 8192, or fewer above 1024 sites. They should outnumber the weights.
+      seed: of the samples.
+      progress: where progress is shown; None for silence.
+
+    Raises:
+      ConfigError: a key or value that cannot be used, an addition that changes the density or adds no weights, a flow for many
+        couplings, or fewer than 1000 samples.
+      CheckpointError: the weights are missing, damaged, or do not fit.
+      NotEnough: the scores exceed the memory of the machine.
+    """
+    progress, file = progress or Progress(quiet=True), find_weights(weights)
+    config = recorded_config(file)
+    samples = evaluation_samples(_SAMPLES, config.lattice.shape) if samples is None else samples
+    if samples < _FEWEST:
+        raise ConfigError(f"explain: samples must be {_FEWEST} or more, got {samples}")
+    flows = _grown(config, added, file)
+    own, numbers = flows[_OWN], {name: flow.number_of_parameters() for name, flow in flows.items()}
+    largest = max(numbers.values())
+    check_memory(16 * largest * (samples + 2 * largest), f"{samples} scores of {largest} weights", "use fewer --samples")
+
+    with progress.meanwhile("drawing samples"):
+        sampler = WeightedSampler(own, build_model(config)[1], _BATCH, seed)
+        phi, log_weight = (np.concatenate(parts) for parts in zip(*sampler.batches(samples, "scores"), strict=True))
+    finite = np.isfinite(log_weight)
+    phi, log_weight = phi[finite].astype(np.float32), log_weight[finite]
+    deviation = (log_weight - log_weight.mean()) ** 2
+    variance = Estimate(float(deviation.mean()), float(deviation.std() / np.sqrt(len(deviation))))
+    log_q, rows = None, {}
+    for name, flow in flows.items():
+        new_log_q, score = _scores(flow, phi, name, progress)
+        log_q = new_log_q if log_q is None else log_q
+        _check_addition(name, np.abs(new_log_q - log_q).max(), np.sqrt(variance.value))
+        rows[name] = numbers[name], score_fit(log_weight, score, DAMPINGS)
+    return Explanation(len(log_weight), variance, rows)
+
+
+def _grown(config: RunConfig, added: Sequence[Mapping[str, Any]], file: Path) -> dict[str, Flow]:
+    """The flow of a file as it is, with each of the additions, and with all of them."""
+    together: dict[str, Any] = {}
+    for keys in added:
+        if others := [key for key in keys if not key.startswith("flow.")]:
+            raise ConfigError(f"{others[0]} is no key of the flow: give one such as flow.features=9")
+        together |= keys
+    own = _begun(config, {}, file)
+    if own.condition is not None:
+        raise ConfigError(f"the weights in {file} are of a flow for many values of {own.condition}: explain takes those for one")
+    flows = {_OWN: own} | {_described(keys): _begun(config, keys, file) for keys in added}
+    for name, flow in flows.items():
+        if flow is not own and flow.number_of_parameters() <= own.number_of_parameters():
+            raise ConfigError(f"{name} adds no weights to the flow: give a key and a value that do")
+    return flows | ({_ALL: _begun(config, together, file)} if len(added) > 1 else {})
+
+
+def _begun(config: RunConfig, keys: Mapping[str, Any], file: Path) -> Flow:
+    """The flow of a configuration with other values of some keys, which has the weights of a file."""
+    content = config.model_dump(mode="json")
+    for key, value in keys.items():
+        content = on_top(content, tree(key, value))
+    flow, _ = build_model(RunConfig.checked(content, _described(keys) or str(file)))
+    begin_with(flow, str(file))
+    return flow
+
+
+def _described(keys: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in keys.items())
+
+
+def _check_addition(name: str, change: float, spread: float) -> None:
+    if not change < _LARGEST_CHANGE * spread:
+        raise ConfigError(
+            f"{name} changes log q by up to {change:.2g} before any training, where log weights have a spread of {spread:.2g}: "
+            "it is not a new term beside those that the flow has"
+        )
+
+
+def _scores(flow: Flow, phi: np.ndarray, name: str, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """log q `[n]`, and its derivatives with respect to all weights `[n, weights]`, float32."""
+    n, chunk = len(phi), min(max(_SITES // flow.lattice.volume, 1), len(phi))
+    log_q, found = np.empty(n), np.empty((n, flow.number_of_parameters()), np.float32)
+
+    @tf.function(jit_compile=True, input_signature=[tf.TensorSpec([chunk, *phi.shape[1:]], tf.float32)])
+    def log_q_and_scores(fields: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return flow.log_prob(fields), scores(flow, fields)[0]
+
+    compiled = log_q_and_scores.get_concrete_function()
+    with progress.bar(f"scores, {name}", -(-n // chunk)) as bar:
+        for start in range(0, n, chunk):
+            here = slice(min(start, n - chunk), None if start + chunk > n else start + chunk)  # all of one size, compiled once
+            log_q[here], found[here] = (part.numpy() for part in compiled(tf.constant(phi[here])))
+            bar.advance()
+    return log_q, found

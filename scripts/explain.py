@@ -1,0 +1,37 @@
+"""Says what a trained flow has not learned, and whether it could.
+
+    python scripts/explain.py continuous/E5
+    python scripts/explain.py runs/E5 --add flow.features=9 --add flow.pair_features=5 --samples 16384
+
+A fit of the log weights by the derivatives of log q with respect to the weights tells which share of their variance longer training
+can remove; the same with new terms, at weights of zero, what these would add. The damping is that of training.optimizer: what shows
+only with a small one lies in directions that hardly change log q, which averaged gradients reach. Nothing is written.
+"""
+
+import sys
+
+from lattice_flows import command_line
+from lattice_flows.command_line import Flag
+
+_ADD = "key of the flow and its value, such as flow.features=9; the shares are those with it, and with all that are given"
+FLAGS = (
+    Flag("weights", "what to run", "run folder, weights file, or name of shipped ones", required=True, positional=True),
+    Flag("add", "what to run", _ADD, default=[], several=True),
+    Flag("samples", "sampling", "samples of the flow", int, positive=True, shown_default="8192, or fewer above 1024 sites"),
+    Flag("seed", "physics", "of the samples", int, 1),
+)
+
+
+def main(flags) -> int:
+    from lattice_flows.explain import explain
+    from lattice_flows.progress import Progress
+    from lattice_flows.sweep import axes
+
+    added = [{key: value} for key, values in axes(flags.add, "--add").items() for value in values]
+    progress = Progress()
+    progress.info(str(explain(flags.weights, added, samples=flags.samples, seed=flags.seed, progress=progress)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(main, FLAGS, __doc__))
