@@ -43,7 +43,7 @@ PRESETS, PARTS = presets(), parts()
 COMPONENTS = PRESETS | PARTS
 CHAIN = "differential equation in a chain"
 # What these are made of, other cases have, too: pairs are in the chain, and a prior serves affine and continuous flows alike.
-REPEATED = ("continuous_long_range", "continuous_pairs", "continuous with quartic")
+REPEATED = ("affine_deep", "continuous_long_range", "continuous_pairs", "continuous with quartic")
 
 
 def cases(names, slow=REPEATED):

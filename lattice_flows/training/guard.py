@@ -1,20 +1,26 @@
-"""Training steps that lead astray are taken back."""
+"""Training steps that lead astray are taken back, and averages that do are begun anew."""
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from lattice_flows.flows import Flow, assign
 from lattice_flows.training import vectors
 from lattice_flows.training.optimizers import Optimizer
 
-__all__ = ["Guarded"]
+if TYPE_CHECKING:
+    from lattice_flows.training.state import TrainingState
+
+__all__ = ["Guarded", "begin_averages_anew"]
 
 # A step leads astray if the loss rises by more than this, and by more than so many standard errors of it.
 _LARGEST_RISE, _SIGMAS = 1.0, 10.0
 # What a step that leads astray makes of the next ones, and what each of these makes of those after it, up to the full length.
 _SHORTER, _LONGER = 0.5, 1.1
+_RISE_SIGMAS = 5.0  # by which the divergence has risen where averages lead astray
 _ANY = np.finfo(np.float64).max  # the limit of the loss before there is one; checkpoints hold finite numbers
 
 
@@ -31,12 +37,13 @@ class Guarded:
 
     Attributes:
       optimizer: as given.
-      needs_fisher: see `Optimizer`.
+      needs_fisher, averages_gradients: see `Optimizer`.
       variables: the state, first that of the optimiser.
     """
 
     def __init__(self, optimizer: Optimizer, weights: Sequence[tf.Variable]):
-        self.optimizer, self.needs_fisher, self._weights = optimizer, optimizer.needs_fisher, weights
+        self.optimizer, self._weights = optimizer, weights
+        self.needs_fisher, self.averages_gradients = optimizer.needs_fisher, optimizer.averages_gradients
         self._before = tf.Variable(vectors.joined(weights), name="before")
         self._limit = tf.Variable(_ANY, dtype=tf.float64, name="limit")
         self._length = tf.Variable(1.0, name="length")
@@ -108,3 +115,26 @@ class Guarded:
     def _assign(self, joined: tf.Tensor) -> None:
         for weight, part in vectors.parts(joined, self._weights):
             weight.assign(part)
+
+
+def begin_averages_anew(flow: Flow, optimizer: Guarded, state: "TrainingState", info: Callable[[str], None]) -> None:
+    """Takes a flow back to its best model where averages of gradients have led it astray, and begins them anew.
+
+    They are carried on by a Fisher matrix of the past, so a flow that changes much is pushed by gradients of another one, farther
+    and farther. A single step shows nothing; a divergence that has risen by five standard errors since the best evaluation does.
+
+    Args:
+      flow: in training, just evaluated.
+      optimizer: its optimiser; nothing happens unless it averages gradients.
+      state: of the training, which the last evaluation is part of.
+      info: receives a line of text.
+    """
+    last, best = state.evaluations[-1], state.best
+    if not optimizer.averages_gradients or best is None or best.kl == math.inf:
+        return
+    if last.kl == math.inf or last.kl - best.kl > _RISE_SIGMAS * math.hypot(last.kl_error, best.kl_error):
+        rise = f"the divergence has risen from {best.kl:.3g} to {last.kl:.3g}"
+        info(f"at step {state.step}, {rise}: back to the weights of step {best.step}, with new averages of the gradient")
+        assign(flow.named_variables(), state.best_weights)
+        optimizer.forget()
+        state.take(flow, optimizer)

@@ -24,13 +24,13 @@ class Optimizer(Protocol):
 
     Attributes:
       needs_fisher: whether `apply` takes the Fisher matrix after the gradient.
-      reverse_kl_alone: the key because of which it serves this loss alone; None if it serves all.
+      averages_gradients: whether it goes on with gradients of the past, which is for reverse KL alone.
       updates: how many have been made, an int64 variable.
       variables: the state.
     """
 
     needs_fisher: bool
-    reverse_kl_alone: str | None
+    averages_gradients: bool
     updates: tf.Variable
     variables: list[tf.Variable]
 
@@ -53,7 +53,7 @@ class Adam:
     """
 
     needs_fisher = False
-    reverse_kl_alone = None
+    averages_gradients = False
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class NaturalGradient:
         self._damping, self._ridge, self._largest_kl_step, self._warm_up = damping, ridge, largest_kl_step, warm_up
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self._fisher = tf.Variable(tf.zeros([length, length]), name="fisher")
-        self.reverse_kl_alone = "averaged_gradient" if averaged_gradient else None
+        self.averages_gradients = averaged_gradient
         averages = ("mean_gradient", "mean_weights") if averaged_gradient else ()
         self._averages = [tf.Variable(tf.zeros([length]), name=name) for name in averages]
         self.variables = [self.updates, self._fisher, *self._averages]

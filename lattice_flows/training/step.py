@@ -90,8 +90,8 @@ class TrainingStep:
             weights = flow.trained
             self.optimizer = optimizer or Guarded(OPTIMIZERS.build(settings.optimizer, weights, self._rate), weights)
         others = [name for name, loss in losses.items() if loss is not reverse_kl]
-        if (key := self.optimizer.optimizer.reverse_kl_alone) and others:
-            raise ConfigError(f"training.optimizer.{key} is for the loss reverse_kl alone, got {', '.join(others)}")
+        if self.optimizer.averages_gradients and others:
+            raise ConfigError(f"training.optimizer.averaged_gradient is for the loss reverse_kl alone, got {', '.join(others)}")
         self._variables = [*weights, *self.optimizer.variables]
 
         @tf.function(jit_compile=True)

@@ -19,7 +19,7 @@ from lattice_flows.training.conditions import Conditions
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.evaluation import Evaluator, described, evaluate, with_forward, worst
 from lattice_flows.training.forward import ForwardSamples
-from lattice_flows.training.guard import Guarded
+from lattice_flows.training.guard import Guarded, begin_averages_anew
 from lattice_flows.training.judgement import conclusion, fall_of_ess
 from lattice_flows.training.records import CHECKPOINTS, Board, Records
 from lattice_flows.training.refinement import check_integration, halve_the_step
@@ -197,15 +197,14 @@ class Trainer:
         with self._progress.meanwhile("evaluating"):
             for coupling in self._conditions.each():
                 seen = [] if self._flow.condition else losses
-                log_weight, error = self._accurate_log_weights(seen)
-                rows.append(
-                    evaluate(log_weight, losses=seen or -log_weight, integration_error=error, condition=coupling, **recorded)
-                )
+                w, error = self._accurate_log_weights(seen)
+                rows.append(evaluate(w, losses=seen or -w, integration_error=error, condition=coupling, **recorded))
             row = with_forward(worst(rows), self._evaluator.forward_log_weights())
         state.take(self._flow, self._train_step.optimizer)
         state.record(row)
         if fall := fall_of_ess(state.evaluations):
             self._progress.info(f"at step {state.step}, {fall}")
+        begin_averages_anew(self._flow, self._train_step.optimizer, state, self._progress.info)
         self._records.evaluation(state, self._evaluator)
         if not self._progress.is_live:
             self._progress.info(f"step {state.step}: loss {row.loss:.3f}, {described(row)}, {state.seconds:.0f} s")

@@ -1,4 +1,4 @@
-"""Steps that lead astray are taken back."""
+"""Steps that lead astray are taken back, and averages that do are begun anew."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,13 @@ import tensorflow as tf
 from small import ACTION, ADAM, LATTICE, Training, gaussian_flow, settings, weights_of
 
 from lattice_flows.actions import ScalarPhi4
+from lattice_flows.config import Component
 from lattice_flows.flows import conditioned
+from lattice_flows.seeds import sub_seed
 from lattice_flows.training.devices import choose_strategy
-from lattice_flows.training.guard import Guarded
+from lattice_flows.training.evaluation import Evaluation
+from lattice_flows.training.guard import Guarded, begin_averages_anew
+from lattice_flows.training.state import TrainingState
 from lattice_flows.training.step import TrainingStep
 
 SEED = np.array([1, 2], np.int32)
@@ -17,7 +21,7 @@ SEED = np.array([1, 2], np.int32)
 class Descent:
     """Subtracts the gradient from the weights."""
 
-    needs_fisher, variables = False, ()
+    needs_fisher, averages_gradients, variables = False, False, ()
 
     def __init__(self, weights):
         self.weights, self.forgotten = weights, 0
@@ -140,3 +144,54 @@ def any_taken_back(flow, action, **changes):
         made(SEED)
         found.append(made.taken_back)
     return any(found)
+
+
+@pytest.mark.parametrize(
+    ("averages", "kl", "begun_anew"),
+    [(True, 0.31, True), (True, np.inf, True), (True, 0.29, False), (True, 0.1, False), (False, np.inf, False)],
+)
+def test_averages_are_begun_anew_where_the_divergence_has_risen_by_five_errors(averages, kl, begun_anew):
+    _, optimizer = guarded()
+    optimizer.averages_gradients = averages
+    flow, state, lines = gaussian_flow(), TrainingState(step=20), []
+    for at, divergence in ((10, 0.2), (20, kl)):
+        state.take(flow, optimizer)
+        row = Evaluation(at, -1.0, 0.5, 0.5, 3.0, 0.0, 0.1, 2.0, kl=divergence, kl_error=0.02 / np.sqrt(2))
+        state.record(row)
+        for variable in flow.variables:
+            variable.assign_add(tf.ones_like(variable))
+    begin_averages_anew(flow, optimizer, state, lines.append)
+    assert optimizer.optimizer.forgotten == begun_anew == len(lines)
+    if begun_anew:
+        np.testing.assert_equal(weights_of(flow), state.best_weights)
+        np.testing.assert_equal(state.weights, state.best_weights)
+        assert (
+            lines[0].startswith("at step 20, the divergence has risen from 0.2 to") and "back to the weights of step 10" in lines[0]
+        )
+
+
+def test_a_training_goes_on_from_its_best_model_with_new_averages(tmp_path, monkeypatch):
+    """In step 19 something pushes all weights, by less than what a single step is taken back for."""
+    made = TrainingStep.__call__
+
+    def pushed(self, seed, loss):
+        if np.array_equal(seed, sub_seed(1, "training", 19)):
+            for variable in self._variables[:1]:
+                variable.assign_add(tf.fill(variable.shape, 0.2))
+        return made(self, seed, loss)
+
+    monkeypatch.setattr(TrainingStep, "__call__", pushed)
+    optimizer = Component(
+        name="natural_gradient", averaged_gradient=True, decay=0.99, damping=1e-5, ridge=1e-3, largest_kl_step=10.0
+    )
+    changes = {"optimizer": optimizer, "gradient": "path", "learning_rate": 0.5}
+    straight, interrupted = Training(tmp_path / "straight"), Training(tmp_path / "interrupted")
+    straight(flow := gaussian_flow(), **changes)
+    assert "back to the weights of step 10, with new averages" in straight.output and "taken back" not in straight.output
+    first, second, *_, last = (row["kl"] for row in straight.metrics)
+    assert second > 1.5 * first and last < first
+    interrupted(gaussian_flow(), **changes, max_minutes=1e-9)
+    interrupted(gaussian_flow(), **changes, max_minutes=1e-9)
+    interrupted(resumed := gaussian_flow(), **changes)
+    np.testing.assert_equal(weights_of(resumed), weights_of(flow))
+    assert interrupted.metrics == straight.metrics
