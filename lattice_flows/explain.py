@@ -9,13 +9,13 @@ import tensorflow as tf
 
 from lattice_flows.config import ConfigError, RunConfig, on_top
 from lattice_flows.flows import Flow
-from lattice_flows.importance import WeightedSampler
-from lattice_flows.measurement.errors import Estimate, format_estimate
+from lattice_flows.importance import BrokenFlow, WeightedSampler
+from lattice_flows.measurement.errors import Estimate, format_estimate, share
 from lattice_flows.measurement.score_fit import score_fit
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import build_model, recorded_config
 from lattice_flows.progress import Progress
-from lattice_flows.resources import check_memory, evaluation_samples
+from lattice_flows.resources import check_memory
 from lattice_flows.sweep import tree
 from lattice_flows.training.objectives import scores
 from lattice_flows.training.stages import begin_with, find_weights
@@ -23,9 +23,14 @@ from lattice_flows.training.stages import begin_with, find_weights
 __all__ = ["DAMPINGS", "Explanation", "explain"]
 
 DAMPINGS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
-_OWN, _ALL = "as it is", "with all of these"
+_OWN, _ALL = "as it is", "all of these"
 _FEWEST, _SAMPLES, _BATCH, _SITES = 1000, 8192, 512, 2**16
+_LEAST, _USUAL = 2, 4  # samples for each weight
 _LARGEST_CHANGE = 0.1  # of log q by new terms, relative to the spread of log weights
+
+
+def _signed(share: Estimate, name: str) -> str:
+    return f"{'' if name == _OWN or share.value < 0 else '+'}{format_estimate(share)}"
 
 
 class Explanation(NamedTuple):
@@ -34,7 +39,8 @@ class Explanation(NamedTuple):
     Attributes:
       samples: number of samples of the flow.
       variance: of their log weights.
-      rows: the terms of the flow -> the number of its weights, and the share for each of `DAMPINGS`, see `score_fit`.
+      rows: "as it is", and every addition -> the number of all weights, and for each of `DAMPINGS` the share, see `score_fit`; of
+        an addition, what it explains beyond that.
     """
 
     samples: int
@@ -43,7 +49,7 @@ class Explanation(NamedTuple):
 
     def __str__(self) -> str:
         header = ["the flow", "weights", *(f"damping {damping:.0e}".replace("e-0", "e-") for damping in DAMPINGS)]
-        rows = [[name, number, *map(format_estimate, shares)] for name, (number, shares) in self.rows.items()]
+        rows = [[name, number, *(_signed(each, name) for each in shares)] for name, (number, shares) in self.rows.items()]
         return f"Variance of log weights {format_estimate(self.variance)}, by {self.samples} samples.\n{text_table(header, rows)}"
 
 
@@ -57,8 +63,9 @@ def explain(
 ) -> Explanation:
     """Fits the log weights of a trained flow by its scores, and by those of terms that it does not have.
 
-    New terms have weights of zero, so they do not change the density, but it has derivatives with respect to them. The rows are
-    the flow as it is, with each of the additions, and with all of them.
+    New terms begin with kernels of zero, which do not change the density, but it has derivatives with respect to them. (It has none
+    yet with respect to their frequencies, so what they add is that of the frequencies they begin with.) The rows are the flow as it
+    is, each of the additions, and all of them.
 
     ```python
     from lattice_flows.explain import explain
@@ -70,39 +77,45 @@ def explain(
     Args:
       weights: a run folder, a weights file, or the name of weights that come with the package, such as "continuous/E5".
       added: dotted keys with other values, for every addition, such as `{"flow.features": 9}`.
-      samples: of the flow; None for 8192, or fewer above 1024 sites. They should outnumber the weights.
+      samples: of the flow; None for four times as many as weights, 8192 at least.
       seed: of the samples.
       progress: where progress is shown; None for silence.
 
     Raises:
+      BrokenFlow: no sample has a finite weight.
       ConfigError: a key or value that cannot be used, an addition that changes the density or adds no weights, a flow for many
-        couplings, or fewer than 1000 samples.
+        couplings or with log weights that are all equal, or fewer than 1000 samples, or than two for each weight.
       CheckpointError: the weights are missing, damaged, or do not fit.
       NotEnough: the scores exceed the memory of the machine.
     """
     progress, file = progress or Progress(quiet=True), find_weights(weights)
     config = recorded_config(file)
-    samples = evaluation_samples(_SAMPLES, config.lattice.shape) if samples is None else samples
-    if samples < _FEWEST:
-        raise ConfigError(f"explain: samples must be {_FEWEST} or more, got {samples}")
     flows = _grown(config, added, file)
     own, numbers = flows[_OWN], {name: flow.number_of_parameters() for name, flow in flows.items()}
     largest = max(numbers.values())
+    samples = max(_SAMPLES, _USUAL * largest) if samples is None else samples
+    if samples < (fewest := max(_FEWEST, _LEAST * largest)):
+        raise ConfigError(f"explain: samples must be {fewest} or more, for fits of {largest} weights, got {samples}")
     check_memory(16 * largest * (samples + 2 * largest), f"{samples} scores of {largest} weights", "use fewer --samples")
 
     with progress.meanwhile("drawing samples"):
         sampler = WeightedSampler(own, build_model(config)[1], _BATCH, seed)
         phi, log_weight = (np.concatenate(parts) for parts in zip(*sampler.batches(samples, "scores"), strict=True))
     finite = np.isfinite(log_weight)
+    if not finite.any():
+        raise BrokenFlow(samples)
     phi, log_weight = phi[finite].astype(np.float32), log_weight[finite]
     deviation = (log_weight - log_weight.mean()) ** 2
     variance = Estimate(float(deviation.mean()), float(deviation.std() / np.sqrt(len(deviation))))
-    log_q, rows = None, {}
-    for name, flow in flows.items():
-        new_log_q, score = _scores(flow, phi, name, progress)
-        log_q = new_log_q if log_q is None else log_q
+    if not variance.value > 0:
+        raise ConfigError(f"the log weights of {file} are all equal: there is nothing to explain")
+    log_q, score = _scores(own, phi, _OWN, progress)
+    total, explained = score_fit(log_weight, score, DAMPINGS)
+    rows = {_OWN: (numbers.pop(_OWN), [share(each, total) for each in explained])}
+    for name, number in numbers.items():
+        new_log_q, score = _scores(flows[name], phi, name, progress)
         _check_addition(name, np.abs(new_log_q - log_q).max(), np.sqrt(variance.value))
-        rows[name] = numbers[name], score_fit(log_weight, score, DAMPINGS)
+        rows[name] = number, [share(each, total) for each in score_fit(log_weight, score, DAMPINGS)[1] - explained]
     return Explanation(len(log_weight), variance, rows)
 
 
@@ -120,7 +133,7 @@ def _grown(config: RunConfig, added: Sequence[Mapping[str, Any]], file: Path) ->
     for name, flow in flows.items():
         if flow is not own and flow.number_of_parameters() <= own.number_of_parameters():
             raise ConfigError(f"{name} adds no weights to the flow: give a key and a value that do")
-    return flows | ({_ALL: _begun(config, together, file)} if len(added) > 1 else {})
+    return flows | ({_ALL: _begun(config, together, file)} if 1 < len(added) <= len(together) else {})
 
 
 def _begun(config: RunConfig, keys: Mapping[str, Any], file: Path) -> Flow:

@@ -23,7 +23,7 @@ COMMANDS = {
     "train": "train the flow of a configuration",
     "watch": "draw trainings on the terminal while they go on",
     "sweep": "train over combinations of settings, and tabulate the flows",
-    "explain": "say what a trained flow has not learned, and whether it could",
+    "explain": "say what a trained flow can still learn, and which new terms would help",
     "sample": "draw a Markov chain from a trained flow",
     "measure": "measure the observables of a stored ensemble",
     "animate": "draw how a flow makes fields of noise, as an animated GIF",

@@ -43,7 +43,7 @@ class Guarded:
 
     def __init__(self, optimizer: Optimizer, weights: Sequence[tf.Variable]):
         self.optimizer, self._weights = optimizer, weights
-        self.needs_fisher, self.averages_gradients = optimizer.needs_fisher, optimizer.averages_gradients
+        self.needs_fisher, self.averages_gradients = optimizer.needs_fisher, getattr(optimizer, "averages_gradients", False)
         self._before = tf.Variable(vectors.joined(weights), name="before")
         self._limit = tf.Variable(_ANY, dtype=tf.float64, name="limit")
         self._length = tf.Variable(1.0, name="length")
@@ -118,10 +118,11 @@ class Guarded:
 
 
 def begin_averages_anew(flow: Flow, optimizer: Guarded, state: "TrainingState", info: Callable[[str], None]) -> None:
-    """Takes a flow back to its best model where averages of gradients have led it astray, and begins them anew.
+    """Takes a flow back to its best model where averages of gradients have led it astray, and begins these anew.
 
     They are carried on by a Fisher matrix of the past, so a flow that changes much is pushed by gradients of another one, farther
     and farther. A single step shows nothing; a divergence that has risen by five standard errors since the best evaluation does.
+    The matrix is kept, since it is as good as in any training without gradients of the past.
 
     Args:
       flow: in training, just evaluated.
@@ -130,11 +131,11 @@ def begin_averages_anew(flow: Flow, optimizer: Guarded, state: "TrainingState", 
       info: receives a line of text.
     """
     last, best = state.evaluations[-1], state.best
-    if not optimizer.averages_gradients or best is None or best.kl == math.inf:
+    if best is None or not optimizer.averages_gradients:
         return
-    if last.kl == math.inf or last.kl - best.kl > _RISE_SIGMAS * math.hypot(last.kl_error, best.kl_error):
-        rise = f"the divergence has risen from {best.kl:.3g} to {last.kl:.3g}"
-        info(f"at step {state.step}, {rise}: back to the weights of step {best.step}, with new averages of the gradient")
+    if last.kl - best.kl > _RISE_SIGMAS * math.hypot(last.kl_error, best.kl_error):
+        found = f"the divergence has risen from {best.kl:.3g} to {last.kl:.3g}"
+        info(f"at step {state.step}, {found}: back to the weights of step {best.step}, and to a new average of the gradient")
         assign(flow.named_variables(), state.best_weights)
         optimizer.forget()
         state.take(flow, optimizer)

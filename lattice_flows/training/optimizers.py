@@ -24,7 +24,7 @@ class Optimizer(Protocol):
 
     Attributes:
       needs_fisher: whether `apply` takes the Fisher matrix after the gradient.
-      averages_gradients: whether it goes on with gradients of the past, which is for reverse KL alone.
+      averages_gradients: whether it carries past gradients on to the present weights, which is for reverse KL alone.
       updates: how many have been made, an int64 variable.
       variables: the state.
     """

@@ -67,14 +67,17 @@ class Records:
         if self._board:
             self._board.step(step, loss)
 
-    def evaluation(self, state: TrainingState, evaluator: Evaluator) -> None:
-        """Writes the evaluations and the state after the last of them, which the evaluator has made."""
+    def show(self, state: TrainingState, evaluator: Evaluator) -> None:
+        """Shows the last evaluation, which the evaluator has made of the weights that the flow still has."""
+        if self._board:
+            self._board.evaluation(state.evaluations[-1], *evaluator.fields(len(state.evaluations) - 1))
+
+    def evaluation(self, state: TrainingState) -> None:
+        """Writes the evaluations and the state after the last of them."""
         if self._run and self._log:
             self._run.write_text(METRICS, metrics_table(state.evaluations))
             self._log.flush()  # a training that goes on from this checkpoint finds all steps before it
             self.checkpoint(state)
-        if self._board:
-            self._board.evaluation(state.evaluations[-1], *evaluator.fields(len(state.evaluations) - 1))
 
     def checkpoint(self, state: TrainingState) -> None:
         """Writes the state."""

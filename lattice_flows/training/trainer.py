@@ -204,8 +204,9 @@ class Trainer:
         state.record(row)
         if fall := fall_of_ess(state.evaluations):
             self._progress.info(f"at step {state.step}, {fall}")
+        self._records.show(state, self._evaluator)
         begin_averages_anew(self._flow, self._train_step.optimizer, state, self._progress.info)
-        self._records.evaluation(state, self._evaluator)
+        self._records.evaluation(state)
         if not self._progress.is_live:
             self._progress.info(f"step {state.step}: loss {row.loss:.3f}, {described(row)}, {state.seconds:.0f} s")
         state.seconds = time.perf_counter() - self._start
