@@ -26,7 +26,7 @@ def test_the_figure_and_its_numbers_are_written(tmp_path):
     assert volume.reproduce(tmp_path, Progress(quiet=True))
     assert (tmp_path / "figures" / "volume.pdf").exists()
     text = (tmp_path / "figures" / "volume.md").read_text()
-    (row,) = [line for line in text.splitlines() if line.startswith("| E5 |") and "affine" in line]
+    (row,) = [line for line in text.splitlines() if line.startswith("| E5 |") and "| affine |" in line]
     per_site = -math.log(stored("affine", Case("E5")).chain["ess"]) / 14**2
     assert float(row.split("|")[-2]) == pytest.approx(1e5 * per_site, abs=0.01)
 
