@@ -16,7 +16,7 @@ from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import build_model, recorded_config
 from lattice_flows.progress import Progress
 from lattice_flows.resources import check_memory
-from lattice_flows.sweep import tree
+from lattice_flows.sweep import described, tree
 from lattice_flows.training.objectives import scores
 from lattice_flows.training.stages import begin_with, find_weights
 
@@ -50,7 +50,9 @@ class Explanation(NamedTuple):
     def __str__(self) -> str:
         header = ["the flow", "weights", *(f"damping {damping:.0e}".replace("e-0", "e-") for damping in DAMPINGS)]
         rows = [[name, number, *(_signed(each, name) for each in shares)] for name, (number, shares) in self.rows.items()]
-        return f"Variance of log weights {format_estimate(self.variance)}, by {self.samples} samples.\n{text_table(header, rows)}"
+        variance = f"Variance of log weights {format_estimate(self.variance)}, by {self.samples} samples."
+        meaning = "Shares of it that a change of the weights removes, and what new terms add to them:"
+        return f"{variance} {meaning}\n\n{text_table(header, rows)}"
 
 
 def explain(
@@ -129,7 +131,7 @@ def _grown(config: RunConfig, added: Sequence[Mapping[str, Any]], file: Path) ->
     own = _begun(config, {}, file)
     if own.condition is not None:
         raise ConfigError(f"the weights in {file} are of a flow for many values of {own.condition}: explain takes those for one")
-    flows = {_OWN: own} | {_described(keys): _begun(config, keys, file) for keys in added}
+    flows = {_OWN: own} | {described(keys): _begun(config, keys, file) for keys in added}
     for name, flow in flows.items():
         if flow is not own and flow.number_of_parameters() <= own.number_of_parameters():
             raise ConfigError(f"{name} adds no weights to the flow: give a key and a value that do")
@@ -141,13 +143,9 @@ def _begun(config: RunConfig, keys: Mapping[str, Any], file: Path) -> Flow:
     content = config.model_dump(mode="json")
     for key, value in keys.items():
         content = on_top(content, tree(key, value))
-    flow, _ = build_model(RunConfig.checked(content, _described(keys) or str(file)))
+    flow, _ = build_model(RunConfig.checked(content, described(keys) or str(file)))
     begin_with(flow, str(file))
     return flow
-
-
-def _described(keys: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {value}" for key, value in keys.items())
 
 
 def _check_addition(name: str, change: float, spread: float) -> None:

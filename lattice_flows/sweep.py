@@ -26,7 +26,7 @@ from lattice_flows.training.records import OpensBoard
 from lattice_flows.training.state import Summary
 from lattice_flows.training.stopping import TrainingDiverged
 
-__all__ = ["Point", "axes", "points", "sweep", "tree"]
+__all__ = ["Point", "axes", "described", "points", "sweep", "tree"]
 
 _NAME = "sweep"
 _EXAMPLE = "give a key and values between commas, such as flow.layers=1,2,4 or flow.network.hidden=[8,8],[16,16]"
@@ -151,7 +151,7 @@ def sweep(
         _write(out, planned, [])
         with progress.whole([part for point in planned for part in _parts(point)]):
             for number, point in enumerate(planned, 1):
-                progress.info(f"training {number} of {len(planned)}: {_described(point.values)}")
+                progress.info(f"training {number} of {len(planned)}: {described(point.values)}")
                 ended.append(_trained(point, strategy, progress, resume, board))
                 _write(out, planned, ended)
     progress.info(f"{_table(planned, ended)}\n\nin {out / _NAME}.md, .csv, .png and .pdf")
@@ -160,7 +160,7 @@ def sweep(
 
 def _parts(point: Point) -> list[Part]:
     try:
-        return training_parts(point.config, _described(point.values))
+        return training_parts(point.config, described(point.values))
     except ConfigError:  # of a stage, which its row will say
         return []
 
@@ -206,7 +206,7 @@ def _write(out: Path, planned: Sequence[Point], ended: Sequence[Point]) -> None:
     for point in ended:
         first, *others = point.values
         if point.summary:
-            label = _described({key: point.values[key] for key in others})
+            label = described({key: point.values[key] for key in others})
             value = point.values[first] if _is_number(point.values[first]) else _text(point.values[first])
             lines.setdefault(label, []).append((value, point.summary.acceptance, point.summary.ess))
     if lines:
@@ -231,7 +231,8 @@ def tree(key: str, value: Any) -> Any:
     return value
 
 
-def _described(values: Mapping[str, Any]) -> str:
+def described(values: Mapping[str, Any]) -> str:
+    """Dotted keys with their values, for a line of text."""
     return ", ".join(f"{key} = {_text(value)}" for key, value in values.items())
 
 

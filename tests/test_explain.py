@@ -39,17 +39,17 @@ def test_new_terms_explain_what_the_flow_cannot(tmp_path, monkeypatch):
     sites."""
     monkeypatch.setattr("lattice_flows.explain._SITES", 16 * 384)  # three chunks, the last two of which overlap
     found = explain(fresh(tmp_path, learn_spectrum=False), [{"flow.kernel_radius": None}], samples=1000)
-    assert found.samples == 1000 and list(found.rows) == ["as it is", "flow.kernel_radius = None"]
+    assert found.samples == 1000 and list(found.rows) == ["as it is", "flow.kernel_radius = null"]
     (own, of_own), (kernels, of_kernels) = found.rows.values()
     assert 0 < own < kernels and len(of_own) == len(of_kernels) == len(DAMPINGS)
     assert max(share.value for share in of_own) < 0.9 and of_own[0].value + of_kernels[0].value > 0.999
     assert of_kernels[0].value > 4 * of_kernels[0].error
-    assert str(found).splitlines()[-1].startswith("| flow.kernel_radius = None | ") and "| +0." in str(found)
+    assert str(found).splitlines()[-1].startswith("| flow.kernel_radius = null | ") and "| +0." in str(found)
 
 
 def test_every_addition_has_a_row_and_all_of_them_one(tmp_path, made_up):
     found = explain(fresh(tmp_path), [{"flow.features": 2}, {"flow.kernel_radius": None}], samples=1000)
-    assert list(found.rows) == ["as it is", "flow.features = 2", "flow.kernel_radius = None", "all of these"]
+    assert list(found.rows) == ["as it is", "flow.features = 2", "flow.kernel_radius = null", "all of these"]
     own, features, kernels, both = (number for number, _ in found.rows.values())
     assert 0 < own < features < both and both - kernels > features - own  # a kernel for each feature
     same_key_twice = explain(fresh(tmp_path), [{"flow.features": 2}, {"flow.features": 3}], samples=1000)

@@ -18,9 +18,13 @@ def score_fit(log_weight: np.ndarray, scores: np.ndarray, dampings: Sequence[flo
         c = (F + damping diag F)^-1 < scores (w - <w>) >,    F = < scores scores^T >
 
     is one step of natural gradients (without a ridge), and the share of the variance of w that it explains is what this step
-    removes. Each quarter of the samples in turn is left out of the fit and predicted by it. Noise of the fit makes the share
-    smaller, by about the number of weights over that of samples, so there should be several samples for each weight. A share that
-    only a small damping has lies in directions that hardly change log q.
+    removes. Each quarter of the samples in turn is left out of the fit and predicted by it. The squared errors there are made
+    smaller by what the noise of the fit adds to them, a factor of `1 - f / n` with the n samples of the fit and the effective
+    number f of its coefficients, `f = tr F (F + damping diag F)^-1` [1], so that scores which explain nothing have a share of about
+    zero. A share that only a small damping has lies in directions that hardly change log q.
+
+    [1] P. Craven, G. Wahba, Numer. Math. 31 (1979) 377. Without damping, f is the number of weights, and the factor that of
+    `weight_variance` up to 1 / n.
 
     Args:
       log_weight: of samples of the flow, `[n]`, all finite.
@@ -47,9 +51,11 @@ def score_fit(log_weight: np.ndarray, scores: np.ndarray, dampings: Sequence[flo
         scale = np.linalg.norm(x, axis=0)
         scale[scale == 0] = 1.0  # a weight that changes nothing stays as it is
         x, fresh = x / scale, fresh / scale
-        correlations, product = x.T @ x, x.T @ y
+        values, vectors = scipy.linalg.eigh(x.T @ x)
+        values, modes, product = np.maximum(values, 0), fresh @ vectors, (x @ vectors).T @ y
         total[left_out] = (log_weight[left_out] - mean) ** 2
         for damping, found in zip(dampings, squares, strict=True):
-            change = scipy.linalg.solve(correlations + damping * np.eye(len(product)), product, assume_a="pos")
-            found[left_out] = (log_weight[left_out] - mean - fresh @ change) ** 2
+            coefficients = np.sum(values / (values + damping))
+            error = log_weight[left_out] - mean - modes @ (product / (values + damping))
+            found[left_out] = (1 - coefficients / len(y)) * error**2
     return total, total - squares
