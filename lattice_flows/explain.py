@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from lattice_flows.actions import ACTIONS
 from lattice_flows.config import ConfigError, RunConfig, on_top
 from lattice_flows.flows import Flow
 from lattice_flows.importance import BrokenFlow, WeightedSampler
-from lattice_flows.measurement.errors import Estimate, format_estimate, share
+from lattice_flows.measurement.errors import Estimate, format_estimate, independent_mean, share
 from lattice_flows.measurement.score_fit import score_fit
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import build_model, recorded_config
 from lattice_flows.progress import Progress
-from lattice_flows.resources import check_memory
+from lattice_flows.resources import check_memory, fitting
 from lattice_flows.sweep import described, tree
 from lattice_flows.training.objectives import scores
 from lattice_flows.training.stages import begin_with, find_weights
@@ -101,14 +102,13 @@ def explain(
     check_memory(16 * largest * (samples + 2 * largest), f"{samples} scores of {largest} weights", "use fewer --samples")
 
     with progress.meanwhile("drawing samples"):
-        sampler = WeightedSampler(own, build_model(config)[1], _BATCH, seed)
+        sampler = WeightedSampler(own, ACTIONS.build(config.action, own.lattice), _BATCH, seed)
         phi, log_weight = (np.concatenate(parts) for parts in zip(*sampler.batches(samples, "scores"), strict=True))
     finite = np.isfinite(log_weight)
     if not finite.any():
         raise BrokenFlow(samples)
     phi, log_weight = phi[finite].astype(np.float32), log_weight[finite]
-    deviation = (log_weight - log_weight.mean()) ** 2
-    variance = Estimate(float(deviation.mean()), float(deviation.std() / np.sqrt(len(deviation))))
+    variance = independent_mean((log_weight - log_weight.mean()) ** 2)
     if not variance.value > 0:
         raise ConfigError(f"the log weights of {file} are all equal: there is nothing to explain")
     log_q, score = _scores(own, phi, _OWN, progress)
@@ -158,7 +158,7 @@ def _check_addition(name: str, change: float, spread: float) -> None:
 
 def _scores(flow: Flow, phi: np.ndarray, name: str, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
     """log q `[n]`, and its derivatives with respect to all weights `[n, weights]`, float32."""
-    n, chunk = len(phi), min(max(_SITES // flow.lattice.volume, 1), len(phi))
+    n, chunk = len(phi), fitting(len(phi), _SITES, flow.lattice.shape)
     log_q, found = np.empty(n), np.empty((n, flow.number_of_parameters()), np.float32)
 
     @tf.function(jit_compile=True, input_signature=[tf.TensorSpec([chunk, *phi.shape[1:]], tf.float32)])
@@ -168,7 +168,8 @@ def _scores(flow: Flow, phi: np.ndarray, name: str, progress: Progress) -> tuple
     compiled = log_q_and_scores.get_concrete_function()
     with progress.bar(f"scores, {name}", -(-n // chunk)) as bar:
         for start in range(0, n, chunk):
-            here = slice(min(start, n - chunk), None if start + chunk > n else start + chunk)  # all of one size, compiled once
+            start = min(start, n - chunk)  # all chunks have one size, which is compiled once
+            here = slice(start, start + chunk)
             log_q[here], found[here] = (part.numpy() for part in compiled(tf.constant(phi[here])))
             bar.advance()
     return log_q, found

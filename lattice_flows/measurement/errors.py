@@ -13,6 +13,7 @@ __all__ = [
     "estimate_from_bins",
     "format_estimate",
     "format_percent",
+    "independent_mean",
     "power_law",
     "primary",
     "pull",
@@ -122,6 +123,11 @@ def format_estimate(number: Estimate | None) -> str:
 def format_percent(share: Estimate) -> str:
     """A share of a whole: 17.91(62) %."""
     return f"{format_estimate(Estimate(100 * share.value, 100 * share.error))} %"
+
+
+def independent_mean(values: np.ndarray) -> Estimate:
+    """The mean of independent numbers `[n]`, with its standard error."""
+    return Estimate(float(values.mean()), float(values.std() / np.sqrt(len(values))))
 
 
 def share(part: np.ndarray, total: np.ndarray) -> Estimate:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg
 
-from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent, share
+from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent, independent_mean, share
 
 __all__ = ["GROUPS", "USED", "WeightVariance", "weight_variance"]
 
@@ -117,7 +117,7 @@ def weight_variance(series: Mapping[str, np.ndarray], log_weight: np.ndarray, ex
     outermost = np.sort(deviation)[-max(round(_OUTERMOST * len(w)), 1) :]
     return WeightVariance(
         proposals=len(w),
-        variance=Estimate(float(deviation.mean()), float(deviation.std() / np.sqrt(len(w)))),
+        variance=independent_mean(deviation),
         alone={name: share(total - squares, total) for name, squares in zip(GROUPS, of_each, strict=True)},
         beyond_the_others={name: share(squares - of_all, total) for name, squares in zip(GROUPS, without, strict=True)},
         together=share(total - of_all, total),
