@@ -19,6 +19,7 @@ from lattice_flows.resources import drawn_at_once
 from lattice_flows.seeds import sub_seed
 
 __all__ = [
+    "INTEGRATION_TOLERANCE",
     "BrokenFlow",
     "WeightedSampler",
     "effective_sample_size",
@@ -31,9 +32,9 @@ __all__ = [
     "log_z",
 ]
 
+INTEGRATION_TOLERANCE = 1e-3  # largest mean change of log weights when the step is halved: far below what causes rejections
 _AHEAD = 2  # batches
-# Half the step is useless if it leaves more than this of the error, which falls to a sixteenth in fourth order. What is left is
-# taken for rounding at once where it is so small, relative to the tolerance.
+# Half the step is useless if it leaves more of the error (in fourth order, a sixteenth is left), and rounding where that is small.
 _LEAST_GAIN, _ROUNDING = 0.5, 10.0
 _FEWEST_OF_A_TAIL = 25  # samples, of which PSIS fits the largest fifth
 
@@ -42,9 +43,8 @@ class BrokenFlow(UserError, ValueError):
     """A flow none of whose proposals has a finite weight, so that nothing can be sampled or estimated with it."""
 
     def __init__(self, proposals: int):
-        super().__init__(
-            f"none of {proposals} proposals has a finite weight: the flow is broken, train it again or load other weights"
-        )
+        advice = "the flow is broken, train it again or load other weights"
+        super().__init__(f"none of {proposals} proposals has a finite weight: {advice}")
 
 
 class WeightedSampler:

@@ -11,7 +11,7 @@ from exact import free_field, single_site, two_sites_in_every_direction
 from flow_cases import COMPONENTS, INTEGRATION_STEPS, shallow
 
 from lattice_flows import flows
-from lattice_flows.actions import Action, ScalarPhi4
+from lattice_flows.actions import ScalarPhi4
 from lattice_flows.config import Component
 from lattice_flows.importance import WeightedSampler, log_z
 from lattice_flows.lattice import Lattice
@@ -97,12 +97,6 @@ class NoHopping(ScalarPhi4):
     def __call__(self, phi):
         squared = tf.cast(phi, tf.float64) ** 2
         return tf.reduce_sum((self.m2 + 2 * self.lattice.d) * squared + self.lam * squared**2, self.lattice.axes)
-
-    def force(self, phi):
-        return Action.force(self, phi)
-
-    def time_series(self, phi, general):
-        return Action.time_series(self, phi, general)
 
     def change_at_each_site(self, phi, proposal):
         before, after = phi**2, proposal**2

@@ -11,6 +11,8 @@ from lattice_flows.lattice import Lattice
 
 __all__ = ["ScalarPhi4"]
 
+_CLOSED_FORMS = {"site_potential", "force", "time_series", "change_at_each_site"}
+
 
 class ScalarPhi4(Action):
     """Real scalar field with a quartic self-interaction, in any dimension d.
@@ -42,6 +44,13 @@ class ScalarPhi4(Action):
             raise ValueError(f"lam = 0 needs m2 > 0, got m2 = {m2}: the free field's exp(-S) could not be normalised")
         self.m2, self.lam = float(m2), float(lam)
         super().__init__(lattice, m2=self.m2, lam=self.lam)
+
+    def __init_subclass__(cls, **arguments: object):
+        """A subclass with another action does not inherit what is known of this one in closed form."""
+        super().__init_subclass__(**arguments)
+        if "__call__" in vars(cls):
+            for name in _CLOSED_FORMS - vars(cls).keys():
+                setattr(cls, name, getattr(Action, name))
 
     @property
     def site_potential(self) -> tuple[float, float]:

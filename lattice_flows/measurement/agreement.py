@@ -101,7 +101,7 @@ def agreement(measured: Sequence[Sampled]) -> Agreement:
     variances, directions = np.linalg.eigh(np.mean([share / np.trace(share) for share in shares], axis=0) * len(scale))
     smallest = max(_SMALLEST_EIGENVALUE, _SAFETY * np.max(uncertainty) ** 2)
     most = int(max(min(np.min(bins) / _BINS_OF_A_COMBINATION, len(scale)), 1))
-    project = directions[:, variances > smallest][:, -most:].T
+    project = directions[:, variances >= min(smallest, variances[-1])][:, -most:].T
     values = (values - values[0]) / scale @ project.T
     errors = errors / scale
     covariances = [project @ (one.correlation * np.outer(e, e)) @ project.T for one, e in zip(measured, errors, strict=True)]

@@ -47,7 +47,8 @@ class Binned:
         self.bin_size, self.columns, self.configurations = bin_size, columns, configurations
         self.moved, self.flips = moved, flips
         self._finite = np.isfinite(np.diag(covariance))
-        self._bins, self._covariance = bins, np.where(np.outer(self._finite, self._finite), covariance, 0.0)
+        self._bins, self._given = bins, covariance
+        self._covariance = np.where(np.outer(self._finite, self._finite), covariance, 0.0)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -65,7 +66,7 @@ class Binned:
         moved = self.moved if self.moved is None else self.moved[start * self.bin_size : stop * self.bin_size, :chains]
         flips = self.flips if self.flips is None else self.flips[start:stop, :chains]
         configurations = bins.shape[1] * bins.shape[2] * self.bin_size
-        return Binned(self.bin_size, self.columns, bins, self._covariance, moved, flips, configurations)
+        return Binned(self.bin_size, self.columns, bins, self._given, moved, flips, configurations)
 
     @cached_property
     def longest_stay(self) -> int:
@@ -186,7 +187,8 @@ class Binning:
         """Notes where the chains moved, and where they changed the sign of M."""
         before = magnetization[:1] if not self._done else self._last
         earlier = np.concatenate([before, magnetization[:-1]])
-        self._moved[self._done : self._done + len(magnetization)] = magnetization != earlier
+        # A flip of the sign after a rejection is no move.
+        self._moved[self._done : self._done + len(magnetization)] = np.abs(magnetization) != np.abs(earlier)
         at, chain = np.nonzero((magnetization > 0) != (earlier > 0))
         bins = np.minimum((self._done + at) // self._bin_size, len(self._flips) - 1)
         np.add.at(self._flips, (bins, chain), 1)

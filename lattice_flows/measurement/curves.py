@@ -16,7 +16,7 @@ from scipy.stats import chi2
 
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
-from lattice_flows.importance import WeightedSampler, effective_sample_size, k_hat, largest_k_hat, log_z
+from lattice_flows.importance import INTEGRATION_TOLERANCE, WeightedSampler, effective_sample_size, k_hat, largest_k_hat, log_z
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.series import measured
@@ -72,6 +72,9 @@ def curve(
 ) -> list[Point]:
     """Measures observables at several values of a coupling.
 
+    A flow that is integrated gets at each of them as many steps as its weights need; what that leaves of the integration error is
+    in the error of the free energy density.
+
     ```python
     from lattice_flows.measurement.curves import curve
 
@@ -107,6 +110,7 @@ def curve(
 
 
 def _point(sampler: WeightedSampler, action: Action, coupling: float, samples: int, place: int) -> Point:
+    sampler = sampler.integrated(INTEGRATION_TOLERANCE, min(samples, sampler.batch_size), lambda line: None)
     series, log_weights = [], []
     for phi, log_weight in sampler.batches(samples, "curve", place * -(-samples // sampler.batch_size)):
         series.append(measured(phi, action))
@@ -114,7 +118,8 @@ def _point(sampler: WeightedSampler, action: Action, coupling: float, samples: i
     log_weight = np.concatenate(log_weights)
     together = {name: np.concatenate([part[name] for part in series])[:, np.newaxis] for name in series[0]}
     of = Measurements.of_series(action, together, np.exp(log_weight - log_weight.max())[:, np.newaxis], bin_size=1)
-    volume, (log_of_z, error) = action.lattice.volume, log_z(log_weight)
+    volume, (log_of_z, statistical) = action.lattice.volume, log_z(log_weight)
+    error = float(np.hypot(statistical, sampler.integration_error["mean"]))
     estimates = {
         "free_energy_density": Estimate(-log_of_z / volume, error / volume),
         "two_point_susceptibility": of.number(volume * of.mean("magnetization_2")),

@@ -43,9 +43,9 @@ def tau_int_of_updates(successive: Measurements) -> dict[str, list[float]]:
 
 
 def errors_against_number(measurements: Measurements) -> dict[str, list[float | None]]:
-    """Errors of chi_2 and E from 1/128, 1/64, ..., 1 of the configurations, as long as there are enough.
+    """Errors of chi_2 and E from about 1/128, 1/64, ..., 1 of the configurations, as long as there are enough.
 
-    Every part is twice the one before: the beginning of one chain, all of it, then more chains.
+    Every part is about twice the one before: the beginning of one chain, all of it, then more chains.
 
     Returns:
       "configurations", and the errors of each observable, None where they are not determined.
@@ -62,10 +62,19 @@ def errors_against_number(measurements: Measurements) -> dict[str, list[float | 
     }
 
 
-def of_proposals(log_weight: np.ndarray, accepted: np.ndarray, volume: int) -> Mapping[str, Any]:
-    """What log weights `[n]` of a flow's proposals and the accept decisions on them `[n]` say about the flow and the chain."""
+def of_proposals(log_weight: np.ndarray, accepted: np.ndarray, volume: int, integration_error: float = 0.0) -> Mapping[str, Any]:
+    """What the proposals of a flow say about it and about the chain.
+
+    Args:
+      log_weight: of the proposals, `[n]`.
+      accepted: the decisions on them, `[n]`.
+      volume: number of sites.
+      integration_error: mean change of log weights when the step of the integration is halved. What all weights have in common
+        cancels in observables and in the chain, but shifts log Z, whose error contains it, added in quadrature.
+    """
     tau_int = acceptance_autocorrelation(accepted)
-    log_z, log_z_error = importance.log_z(log_weight)
+    log_z, statistical = importance.log_z(log_weight)
+    log_z_error = float(np.hypot(statistical, integration_error))
     return {
         "ess": importance.effective_sample_size(log_weight),
         "tau_int": tau_int.value,

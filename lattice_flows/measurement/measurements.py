@@ -177,8 +177,7 @@ class Measurements:
         None where the statistics are too small for the ratio to exceed 1.
         """
         green = self.zero_momentum_green
-        if max(self.lattice.shape) % 2 == 0:
-            green = [*green, green[-2]]  # Gt(T/2 + 1) = Gt(T/2 - 1)
+        green = [*green, green[-1 if max(self.lattice.shape) % 2 else -2]]  # Gt(t) = Gt(T - t)
         ratios = [(green[t - 1] + green[t + 1]) / (2 * green[t]) for t in range(1, len(green) - 1)]
         # pyerrors also evaluates the function on the mean of every single chain, where noise may well take it below 1.
         with np.errstate(invalid="ignore"):

@@ -50,11 +50,11 @@ class Result:
       action: the action's registered name under "name", and its parameters.
       seed: master seed of the run.
       chain: diagnostics of the chain. Always: acceptance, sign_flips (of the magnetization). Of a flow: length, ess, tau_int (from
-        the accept decisions), log_z, free_energy_density and their errors, non_finite_weights (proposals of weight zero),
-        samples_per_second, integration_error; trajectory_acceptance where proposals were annealed. Of others: chains, updates (of
-        each chain), thinning, thermalisation_pull, tau_int_of_updates (observable -> [tau_int, error]), updates_per_second, and
-        what the sampler itself reports: step_size, exp_minus_dh, exp_minus_dh_error, tunnelled (trajectories that changed the sign
-        of M, flips aside), width, ...
+        the accept decisions), log_z, free_energy_density and their errors, which contain the integration error, non_finite_weights
+        (proposals of weight zero), samples_per_second, integration_error; trajectory_acceptance where proposals were annealed. Of
+        others: chains, updates (of each chain), thinning, thermalisation_pull, tau_int_of_updates (observable -> [tau_int, error]),
+        updates_per_second, and what the sampler itself reports: step_size, exp_minus_dh, exp_minus_dh_error, tunnelled
+        (trajectories that changed the sign of M, flips aside), width, ...
       observables: name -> what was measured.
       zero_momentum_green: connected `Gt(0, t)` for t = 0 ... T/2.
       effective_mass: `m_eff(t)` for t = 1 ... T/2, None where it is not known.

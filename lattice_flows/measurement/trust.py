@@ -15,7 +15,7 @@ from lattice_flows.measurement.autocorrelation import repeats
 from lattice_flows.measurement.checks import Check, judged
 from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.measurement.identities import IDENTITIES
-from lattice_flows.measurement.measurements import Measurements
+from lattice_flows.measurement.measurements import OBSERVABLES, Measurements
 from lattice_flows.measurement.result import WITH_TAU_INT
 from lattice_flows.measurement.series import GENERAL
 
@@ -28,6 +28,7 @@ _TUNNEL = (
     "The chains do not tunnel between the signs of M, which are equally probable: "
     "let HMC propose global flips (hmc: {flip: true}), or use the sampler tempering"
 )
+_MOVE = "The chain hardly leaves some configurations: use smaller steps, or let it thermalise longer"
 _SAMPLER = (
     "The chain does not have the distribution exp(-S): let it thermalise longer, or use smaller steps (of flow_hmc, more panels)"
 )
@@ -57,10 +58,12 @@ def checks_of_chain(
       training: what the flow's training found, "ess" and "forward_ess"; None if it is not known.
       exact: diagnostics whose exact mean is known, such as that of exp(-dH), with their means.
     """
-    found = [*_finite(measurements), *_identities(measurements), *_halves(measurements, chain)]
-    found += [*_autocorrelation(measurements, chain), *_signs(measurements, _TUNNEL if log_weight is None else _PEAK)]
+    of_proposals = log_weight is not None
+    of_flow = of_proposals or "angle" in chain  # or of a sampler that moves the latent variable of one
+    found = [*_finite(measurements, _TRAIN if of_flow else _SAMPLER), *_identities(measurements), *_halves(measurements, chain)]
+    found += [*_autocorrelation(measurements, chain), *_signs(measurements, _PEAK if of_flow else _TUNNEL)]
     if accepted is not None:
-        found += _longest_run(accepted)
+        found += _longest_run(accepted, _TRAIN if of_proposals else _MOVE)
     if log_weight is not None:
         found += _weights(log_weight, chain, training or {})
     if (share := chain.get("smallest_exchange_acceptance")) is not None:
@@ -69,7 +72,8 @@ def checks_of_chain(
     if "integration_error" in chain:
         what = "mean change of the log weights when the step of the integration is halved"
         advice = "Draw the ensemble again: the step is halved until this is small; or train with more integration steps"
-        found.append(judged("integration_error", chain["integration_error"]["mean"], 1e-3, 1e-2, what, advice))
+        error = chain["integration_error"]["mean"]
+        found.append(judged("integration_error", error, importance.INTEGRATION_TOLERANCE, 1e-2, what, advice))
     for name, mean in (exact or {}).items():
         known = Estimate(chain[name], chain[f"{name}_error"]) if name in chain else None
         what = f"distance of the mean of {name} from {mean:g}, in units of its error"
@@ -77,11 +81,12 @@ def checks_of_chain(
     return tuple(found)
 
 
-def _finite(measurements: Measurements) -> Iterator[Check]:
-    names = [name for name in (*GENERAL, *IDENTITIES) if name != "zero_momentum_green"]
+def _finite(measurements: Measurements, advice: str) -> Iterator[Check]:
+    own = [name for name in measurements.observables if name not in OBSERVABLES]
+    names = [name for name in (*GENERAL, *IDENTITIES, *own) if name != "zero_momentum_green"]
     broken = sum(not np.isfinite(measurements.mean(name).value) for name in names)
     what = "time series that are not finite"
-    yield judged("non_finite_observables", broken, 0, 0, what, _TRAIN)
+    yield judged("non_finite_observables", broken, 0, 0, what, advice)
 
 
 def _identities(measurements: Measurements) -> Iterator[Check]:
@@ -103,9 +108,10 @@ def _halves(measurements: Measurements, chain: Mapping[str, Any]) -> Iterator[Ch
         largest = _largest(_pull(*(_estimate(half, name) for half in halves)) for name in names)
     what = "largest difference of an observable between the two halves of the run, in units of its error"
     yield judged("halves", largest, 4, 5, what, f"{_LONGER}, after a longer thermalisation")
-    if (missed := chain.get("thermalisation_pull")) is not None:
+    if "thermalisation_pull" in chain:
+        missed = chain["thermalisation_pull"]
         what = "difference between the first tenth of the run and the rest, in units of its error"
-        yield judged("thermalisation", abs(missed), 3, 4, what, "Let the chains thermalise longer")
+        yield judged("thermalisation", None if missed is None else abs(missed), 3, 4, what, "Let the chains thermalise longer")
 
 
 def _autocorrelation(measurements: Measurements, chain: Mapping[str, Any]) -> Iterator[Check]:
@@ -145,14 +151,14 @@ def _signs(measurements: Measurements, advice: str) -> Iterator[Check]:
     yield judged("positive_magnetization", abs(missed), 3, 4, what, advice)
 
 
-def _longest_run(accepted: np.ndarray) -> Iterator[Check]:
+def _longest_run(accepted: np.ndarray, advice: str) -> Iterator[Check]:
     times = repeats(accepted).astype(float)
     share = times.max() ** 2 / np.sum(times**2)
     what = (
         "share of the sum over configurations of (times in the chain)^2 that the most repeated one holds: near 1, it alone decides"
     )
-    yield judged("longest_run_squared", share, 0.5, 0.75, what, _TRAIN)
-    yield judged("longest_run", times.max() / times.sum(), 0.05, 0.1, "share of the chain that one configuration holds", _TRAIN)
+    yield judged("longest_run_squared", share, 0.5, 0.75, what, advice)
+    yield judged("longest_run", times.max() / times.sum(), 0.05, 0.1, "share of the chain that one configuration holds", advice)
 
 
 def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[Check]:

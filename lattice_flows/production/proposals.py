@@ -7,7 +7,7 @@ from typing import Any
 from lattice_flows.actions import Action
 from lattice_flows.config import ChainConfig, ConfigError
 from lattice_flows.flows import Flow
-from lattice_flows.importance import WeightedSampler
+from lattice_flows.importance import INTEGRATION_TOLERANCE, WeightedSampler
 from lattice_flows.io.ensembles import Ensemble
 from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.measurement.series import measured
@@ -18,8 +18,6 @@ from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, St
 
 __all__ = ["accurate", "check_proposes", "flow_proposals", "of_flow", "sample_run"]
 
-# Largest mean change of log weights when the step of a continuous flow is halved: far below the spread that causes rejections.
-_INTEGRATION_ERROR = 1e-3
 _INTEGRATION_SAMPLES, _INTEGRATION_SITES = 2048, 2**20
 _OF_TRAINING = ("ess", "acceptance", "forward_ess")
 
@@ -45,7 +43,7 @@ def accurate(sampler: WeightedSampler, progress: Progress) -> WeightedSampler:
         return sampler
     with progress.working("comparing with half the step of the integration"):
         samples = min(_INTEGRATION_SAMPLES, max(_INTEGRATION_SITES // sampler.flow.lattice.volume, sampler.batch_size))
-        return sampler.integrated(_INTEGRATION_ERROR, samples, progress.info)
+        return sampler.integrated(INTEGRATION_TOLERANCE, samples, progress.info)
 
 
 def check_proposes(flow: Flow, action: Action, settings: ChainConfig) -> None:

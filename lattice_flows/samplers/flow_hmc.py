@@ -169,7 +169,7 @@ class FlowHMC(Hamiltonian):
         error = {"mean": 0.0, "largest": 0.0}
         if self._finer:
             finer = tf.function(self._finer, jit_compile=True)(state.z)[1]
-            error = integration_error(state.log_weight.numpy(), finer.numpy())
+            error = integration_error(np.asarray(state.log_weight), finer.numpy())
         kicks = {"kick_steps": max(self._kick_steps.values())} if self._kick_steps and self._panels else {}
         return {"angle": float(state.angle), **kicks, "integration_error": error}
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from lattice_flows.actions import ACTIONS, ScalarPhi4
 from lattice_flows.config import Component, ConfigError
 from lattice_flows.lattice import Lattice
+from lattice_flows.measurement.series import measured
 
 
 def slow_action(phi, m2, lam):
@@ -66,6 +67,24 @@ def test_refusals():
         ScalarPhi4(lattice, m2=1.0, lam=1.0)(tf.zeros([2, 4, 6]))
     with pytest.raises(ConfigError, match=r"action 'scalar_phi4': lam must not be negative, got -0.5"):
         ACTIONS.build(Component(name="scalar_phi4", m2=1.0, lam=-0.5), lattice)
+
+
+def test_a_subclass_with_another_action_does_not_inherit_closed_forms():
+    class WithSource(ScalarPhi4):
+        def __call__(self, phi):
+            return super().__call__(phi) + 0.3 * tf.reduce_sum(tf.cast(phi, tf.float64), self.lattice.axes)
+
+    class Renamed(ScalarPhi4):
+        name = "renamed"
+
+    lattice, phi = Lattice((4, 4)), np.random.default_rng(1).normal(size=(3, 4, 4))
+    plain, renamed, other = (kind(lattice, m2=1.0, lam=0.5) for kind in (ScalarPhi4, Renamed, WithSource))
+    assert renamed.site_potential == plain.site_potential == (5.0, 0.5) and other.site_potential is None
+    np.testing.assert_allclose(other.force(phi), plain.force(phi) + 0.3)
+    ours, its = (measured(phi, action)["schwinger_dyson"] for action in (plain, other))
+    np.testing.assert_allclose(its, ours + 0.3 * phi.mean(axis=(1, 2)))
+    with pytest.raises(NotImplementedError, match="WithSource does not have"):
+        other.change_at_each_site(tf.constant(phi), tf.constant(phi))
 
 
 def test_it_says_how_to_build_it_again():

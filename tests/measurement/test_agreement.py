@@ -49,6 +49,12 @@ def test_numbers_of_bins(n, chains, bins):
     assert abs(correlation([drawn, drawn**2], 0.5)[1] - bins) <= 2
 
 
+def test_where_autocorrelation_times_are_hardly_known_one_combination_is_left():
+    estimates = [Estimate(1.0, 0.1, 2.0, 1.5), Estimate(2.0, 0.2, 3.0, 2.5)]
+    found = agreement([Sampled(estimates, np.eye(2)), Sampled(estimates, np.eye(2))])
+    assert found.degrees_of_freedom == 1 and found.p == pytest.approx(1)
+
+
 def test_agreement_has_the_chi_square_distribution_and_sees_a_shift():
     """Three samplers of five observables, two of them the same up to a factor, so that four count; 400 trials.
 

@@ -114,6 +114,13 @@ def test_an_error_is_not_smaller_than_the_longest_stay_allows():
     assert number.tau_int == pytest.approx(1000 * number.error**2 / (2 * np.var(x)))
 
 
+def test_flips_of_the_sign_do_not_end_a_stay():
+    """A chain at one configuration for a tenth of its length, whose sign is drawn anew by every update."""
+    x = np.random.default_rng(5).normal(size=(1000, 1))
+    x[300:400] = 0.01 * np.random.default_rng(6).choice([-1, 1], size=(100, 1))
+    assert binned({"magnetization": x}, 1).longest_stay == 100
+
+
 def test_one_distinct_configuration_determines_nothing():
     phi = np.repeat(np.random.default_rng(6).normal(size=(1, 2, 4, 4)), 100, axis=0)
     stuck = Measurements.of(ACTION, phi)
@@ -132,6 +139,9 @@ def test_a_series_that_is_not_finite_spoils_only_what_depends_on_it():
     assert found.number(found.mean("magnetization")) == pytest.approx(alone.number(alone.mean("magnetization")))
     with pytest.raises(ValueError, match="the value is"):
         found.number(found.mean("phi_4"))
+    halves = [each.part(0, 250) for each in (found, alone)]
+    numbers = [half.number(half.mean("magnetization")) for half in halves]
+    assert numbers[0] == pytest.approx(numbers[1])
 
 
 def test_series_in_bins_are_those_of_pyerrors():

@@ -5,6 +5,7 @@ import pytest
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.flows import affine, conditioned
+from lattice_flows.importance import INTEGRATION_TOLERANCE, WeightedSampler, log_z
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.curves import Point, crossing, curve, derivative_pulls
 from lattice_flows.measurement.errors import Estimate
@@ -38,6 +39,25 @@ def test_the_derivative_of_the_free_energy_is_the_mean_of_phi_to_the_fourth():
     f, error, *_ = points[3].estimates["free_energy_density"]
     shifted = points[3].estimates | {"free_energy_density": Estimate(f + 10 * error, error)}
     assert np.abs(derivative_pulls([*points[:3], points[3]._replace(estimates=shifted), *points[4:]])).max() > SIGMAS
+
+
+def test_a_flow_that_is_integrated_gets_the_steps_that_its_weights_need():
+    of = {"name": "continuous", "integrator": "rk4", "steps": 1, "knots": 2, "features": 1}
+    flow = conditioned(LATTICE, condition="m2", knots=(0.7, 1.6), of=of)
+    for variable in flow.bijector.trainable_variables:
+        variable.assign_add(np.random.default_rng(3).normal(scale=0.15, size=variable.shape))
+    action = ScalarPhi4(LATTICE, m2=1.0, lam=0.0)
+    (point,) = curve(flow, action, [1.0], samples=1024)
+    log_of_z, error = (LATTICE.volume * number for number in point.estimates["free_energy_density"][:2])
+    sampler = WeightedSampler(flow, action.varied("m2", flow.coupling), 512, seed=1)
+    used = sampler.integrated(INTEGRATION_TOLERANCE, 512, print)
+    (coarse, _), (found, statistical), (accurate, _) = (
+        log_z(each.log_weights(1024, "curve")) for each in (sampler, used, used.refined().refined())
+    )
+    assert 5 * abs(found - accurate) < abs(coarse - accurate)
+    assert -log_of_z == pytest.approx(found, rel=1e-6)
+    assert error == pytest.approx(np.hypot(statistical, used.integration_error["mean"]), rel=1e-9) and error > statistical
+    assert list(flow.integration_steps.values()) == [1]  # the flow itself stays what it was
 
 
 def test_a_curve_needs_a_flow_for_its_range():

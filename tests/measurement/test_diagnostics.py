@@ -54,3 +54,11 @@ def test_weights_of_a_perfect_flow():
     assert found["ess"] == pytest.approx(1) and found["tau_int"] == 0.5
     assert (found["log_z"], found["log_z_error"]) == (pytest.approx(3.0), pytest.approx(0, abs=1e-6))
     assert found["free_energy_density"] == pytest.approx(-3 / 16)
+
+
+def test_the_error_of_log_z_contains_that_of_the_integration():
+    log_weight, accepted = np.random.default_rng(1).normal(scale=0.2, size=10000), np.ones(10000, bool)
+    exact, integrated = (diagnostics.of_proposals(log_weight, accepted, 16, error) for error in (0.0, 0.003))
+    assert integrated["log_z"] == exact["log_z"] and 0.0019 < exact["log_z_error"] < 0.0022
+    assert integrated["log_z_error"] == pytest.approx(np.hypot(exact["log_z_error"], 0.003))
+    assert integrated["free_energy_density_error"] == pytest.approx(integrated["log_z_error"] / 16)

@@ -81,6 +81,15 @@ def test_what_is_not_known_is_said():
     found = verdicts(training=None, exact={"exp_minus_dh": 1.0})
     assert found["ess_of_training"] == found["exp_minus_dh"] == "unknown" and "forward_ess" not in found
     assert verdicts(phi=PHI[:8])["halves"] == "unknown"
+    assert verdicts(chain={"thermalisation_pull": None})["thermalisation"] == "unknown"
+
+
+def test_series_of_an_action_are_checked_too():
+    class Spoiled(ScalarPhi4):
+        def time_series(self, phi, general):
+            return super().time_series(phi, general) | {"own": np.where(np.arange(len(phi)) == 3, np.nan, general["phi_2"])}
+
+    assert verdicts(action=Spoiled(LATTICE, m2=0.7, lam=0.0))["non_finite_observables"] == "bad"
 
 
 def test_only_an_even_action_has_as_many_positive_configurations_as_negative_ones():

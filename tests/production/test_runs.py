@@ -14,6 +14,7 @@ import lattice_flows as lf
 from lattice_flows import command_line, resources
 from lattice_flows.config import CONFIGS, ConfigError, SamplerConfig
 from lattice_flows.errors import UserError
+from lattice_flows.importance import log_z
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError
 from lattice_flows.pipeline import build_model
@@ -130,6 +131,8 @@ def test_a_continuous_flow_is_integrated_until_its_weights_are_right(progress, s
     assert progress.console.file.getvalue().count("halving the step") == 1
     error = measure_run(ensemble).chain["integration_error"]
     assert 0 < error["mean"] < 1e-3 and error["mean"] < error["largest"]
+    statistical = log_z(ensemble.log_weight[ensemble.attributes["thermalisation"] :])[1]
+    assert measure_run(ensemble).chain["log_z_error"] == pytest.approx(np.hypot(statistical, error["mean"]))
     assert list(flow.integration_steps.values()) == [2]  # the flow itself stays what it was
     phi, log_weight = tf.constant(ensemble.rows(0, 2000), tf.float64), ensemble.log_weight
     exact = -action(phi) - flow.refined().refined().refined().log_prob(phi)
