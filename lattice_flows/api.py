@@ -56,7 +56,7 @@ def train(
     progress: Progress | bool = True,
     **settings: Any,
 ) -> Summary:
-    """Trains a flow in place, and leaves it with its best weights, those of the smallest Kullback-Leibler divergence.
+    """Trains a flow in place, and leaves it with the weights of the smallest Kullback-Leibler divergence; its own count if trained.
 
     Example:
 

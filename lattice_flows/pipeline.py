@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,8 +54,13 @@ def completed(config: RunConfig) -> RunConfig:
     """The configuration with every parameter of its parts written out, as run folders and weights files record it.
 
     Raises:
-      ConfigError: an unknown part or parameter.
+      ConfigError: an unknown part or parameter, in a stage too.
     """
+    for index, stage in enumerate(config.stage_configs(), 1):
+        try:
+            completed(stage)
+        except ConfigError as error:
+            raise ConfigError(f"{stage_name(index, config)}: {error}") from None
     for name, settings in config.samplers.items():
         SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
     _check_flow(config)
@@ -152,11 +157,13 @@ def train_model(
 ) -> Trained:
     """Trains a flow in a run folder: `train_run` for a flow and an action that have been built as the configuration says."""
     progress, config = progress or Progress(quiet=True), completed(config)
-    shape, batch = flow.lattice.shape, config.training.batch_size
+    shape, batch, samples = flow.lattice.shape, config.training.batch_size, config.training.evaluation_samples
     what = f"training on the lattice {shape} with a batch_size of {batch}"
-    needed = training_bytes(shape, batch, evaluation_samples(config.training.evaluation_samples, shape))
-    check_memory(needed, what, "use a smaller lattice or a smaller training.batch_size")
+    advice = "use a smaller lattice or a smaller training.batch_size"
+    check_memory(training_bytes(shape, batch, evaluation_samples(samples, shape)), what, advice)
     trainer = Trainer(flow, action, config.training, seed=config.seed, strategy=strategy, progress=progress)
+    # Before anything is written; a training that goes on does not need the weights that it began with.
+    trainer.begin_with(None if resume else config.training.init_from)
     restored = False
 
     def restore(run: RunDirectory) -> None:
@@ -171,9 +178,10 @@ def train_model(
             )
 
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume, check=restore)
-    with _closed_after_errors(run), progress.whole(training_parts(config)):
+    with run.closed_after_errors(), progress.whole(training_parts(config)):
         if not restored:
             before = config.training.init_from
+            trainer.begin_with(before if resume else None)
             for index, stage in enumerate(config.stage_configs(), 1):
                 progress.info(f"{stage_name(index, config)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
                 stage = stage.model_copy(update={"training": stage.training.model_copy(update={"init_from": before})})
@@ -199,9 +207,7 @@ def as_pretrained(config: RunConfig, weights: str | Path) -> RunConfig:
     """
     path = weights_file(weights)
     config, recorded = completed(config), completed(recorded_config(path))
-    different = {
-        key: pair for key, pair in config.differences(recorded).items() if key.split(".")[0] in ("lattice", "action", "flow")
-    }
+    different = {key: pair for key, pair in config.differences(recorded).items() if key.startswith(("lattice", "action", "flow"))}
     if different:
         listed = ", ".join(f"{key} {there!r}, not {here!r}" for key, (here, there) in different.items())
         raise ConfigError(f"the weights in {path.name} were trained with {listed}")
@@ -231,7 +237,7 @@ def start_from_pretrained(
     diagnostics = load_weights(path, flow)
     summary = recorded_summary(path, diagnostics)
     run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume)
-    with _closed_after_errors(run):
+    with run.closed_after_errors():
         save_weights(run.path / WEIGHTS, flow, diagnostics)
         return Trained(run, flow, action, summary)
 
@@ -284,13 +290,3 @@ def start_run(
     available = [device.name for device in tf.config.list_logical_devices()]
     record = {"devices": strategy.extended.worker_devices, "available": available}
     return RunDirectory.start(out, completed(config), resume=resume, complete=completed, check=check, **record)
-
-
-@contextlib.contextmanager
-def _closed_after_errors(run: RunDirectory) -> Iterator[None]:
-    """Gives the lock of a run folder back if the body fails; otherwise its caller goes on to write there."""
-    try:
-        yield
-    except BaseException:
-        run.close()
-        raise

@@ -9,7 +9,7 @@ from lattice_flows.config import CONFIGS, load
 from lattice_flows.lattice import Lattice
 from lattice_flows.pipeline import build_model, completed
 
-WHOLE = [file for file in sorted(CONFIGS.rglob("*.yaml")) if file.parent.name != "flows" and file.stem != "base"]
+WHOLE = [file for file in sorted(CONFIGS.rglob("*.yaml")) if file.parent.name not in ("flows", "training") and file.stem != "base"]
 NAMES = [file.relative_to(CONFIGS).with_suffix("").as_posix() for file in WHOLE]
 
 

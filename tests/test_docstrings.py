@@ -52,7 +52,7 @@ def examples():
                 yield code, name
 
 
-COMPILING = re.compile(r"\b(run_chain|baseline|measure|curve|batches|log_weights|FlowHMC|PCN)\(")
+COMPILING = re.compile(r"\b(run_chain|baseline|measure|curve|batches|log_weights|explain|FlowHMC|PCN)\(")
 FAST_AND_SLOW = [
     pytest.param(code, id=name, marks=[pytest.mark.slow] if COMPILING.search(code) else []) for code, name in examples()
 ]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -67,6 +68,19 @@ def test_a_finished_run_is_taken_up_with_its_stages(staged):
     np.testing.assert_equal(weights_of(resumed.flow), weights_of(flow))
 
 
+def test_a_run_goes_on_without_the_weights_that_it_began_with(small_config, tmp_path):
+    short = {"training": {"steps": 10}}
+    train_run(small_config(short), tmp_path / "first").run.close()
+    config = small_config(short, {"training": {"init_from": str(tmp_path / "first")}})
+    whole = train_run(config, tmp_path / "second")
+    whole.run.close()
+    shutil.rmtree(tmp_path / "first")
+    resumed = train_run(config, tmp_path / "second", resume=True)
+    np.testing.assert_equal(weights_of(resumed.flow), weights_of(whole.flow))
+    with pytest.raises(CheckpointError, match="there are no weights"):
+        train_run(config, tmp_path / "third", resume=True)  # whose training has not begun
+
+
 def test_a_run_goes_on_with_the_weights_that_it_began_with(staged):
     config, (run, *_), _ = staged
     other = config.model_copy(update={"training": config.training.model_copy(update={"init_from": str(run.path / "stages/2")})})
@@ -124,6 +138,7 @@ def test_a_run_without_weights(small_config, tmp_path):
         ({"training": {"optimizer": {"decy": 0.5}}}, ConfigError, r"optimizer 'adam': unknown key 'decy'"),
         ({"training": {"loss": "reverse"}}, ConfigError, r"unknown loss 'reverse': did you mean 'reverse_kl'\?"),
         ({"training": {"schedule": {"name": "steps"}}}, ConfigError, r"training.schedule.boundaries is empty"),
+        ({"stages": [{}, {"flow": {"layrs": 2}}]}, ConfigError, r"stage 2 of 2: flow 'affine': unknown key 'layrs'"),
         ({"training": {"init_from": "nowhere"}}, CheckpointError, r"there are no weights nowhere: give a weights file"),
         (
             {"lattice": {"shape": [10**6, 10**6]}},

@@ -47,6 +47,7 @@ class Flow(tf.Module):
       component: what the flow was built from, if a registered constructor has built it.
       distribution: the `tfd.TransformedDistribution`, for everything that TFP does with one.
       condition: the parameter of the action that the weights depend on, of a `conditioned` flow; None for all others.
+      is_trained: whether its weights come from a training, or from a file. A further training judges them before its first step.
     """
 
     condition: str | None = None
@@ -55,6 +56,7 @@ class Flow(tf.Module):
         super().__init__(name="flow")
         self.lattice, self.equivariance = lattice, symmetries
         self.component: Component | None = None
+        self.is_trained = False
         self._only: Sequence[str] | None = None
         self.distribution = tfd.TransformedDistribution(prior, bijector, name="flow")
 

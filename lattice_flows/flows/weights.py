@@ -75,6 +75,7 @@ def load_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
         _check_steps(path, diagnostics, flow)
         assign(flow.named_variables(), flow.upgraded(arrays))
         _set_steps(diagnostics, flow)
+    flow.is_trained = True
     return diagnostics
 
 
@@ -102,6 +103,7 @@ def transfer_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
         _check_steps(path, diagnostics, flow)
         assign(flow.named_variables(), flow.transferred(arrays, lattice))
         _set_steps(diagnostics, flow)
+    flow.is_trained = True
     return diagnostics
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,15 @@ class RunDirectory:
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.release()
+
+    @contextlib.contextmanager
+    def closed_after_errors(self) -> Iterator[None]:
+        """Closes the folder if the body fails; otherwise its caller goes on to write there."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> "RunDirectory":
         return self

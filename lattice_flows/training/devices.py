@@ -57,13 +57,18 @@ def strategy_of(variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
 
 
 def strategy_on(device: str, variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
-    """Returns the strategy for a device, as `choose_strategy`, that must hold the variables of a flow.
+    """Returns the strategy of the variables of a flow, which must be on the named device, or devices.
+
+    Args:
+      device: as for `choose_strategy`.
+      variables: of the flow.
 
     Raises:
       DeviceError: it does not, or it is not available.
     """
-    strategy, here = choose_strategy(device), {variable.device for variable in variables}
-    if strategy.num_replicas_in_sync > 1 or not here <= set(strategy.extended.worker_devices):
+    wanted, strategy = choose_strategy(device), strategy_of(variables)
+    here = strategy.extended.worker_devices
+    if set(here) != set(wanted.extended.worker_devices):
         raise DeviceError(
             f"the flow was built on {', '.join(sorted(here))}, not on {device!r}. Build it there:\n"
             f"    with lattice_flows.training.devices.choose_strategy({device!r}).scope():\n"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lattice_flows.flows import Flow, assign
-from lattice_flows.importance import integration_error, log_z
+from lattice_flows.importance import INTEGRATION_TOLERANCE, integration_error, log_z
 from lattice_flows.training.state import TrainingState
 from lattice_flows.training.stopping import TrainingDiverged
 
@@ -37,8 +37,9 @@ class IntegrationCheck(NamedTuple):
 def check_integration(log_weight: np.ndarray, finer: np.ndarray, losses: Sequence[float]) -> IntegrationCheck:
     """Compares the log weights of samples with those of half the step.
 
-    The step is too coarse if half of it changes log weights by more than a tenth of their spread on average, or if the mean loss
-    lies below its bound by more than five standard deviations.
+    The step is too coarse if half of it changes log weights by more than a tenth of their spread on average, and by more than a
+    production run leaves (of a flow that is all but exact, both are rounding), or if the mean loss lies below its bound by more
+    than five standard deviations.
 
     Args:
       log_weight: `[n]`, with the present step.
@@ -55,7 +56,9 @@ def check_integration(log_weight: np.ndarray, finer: np.ndarray, losses: Sequenc
     if exploited:
         below = f"the loss {np.mean(losses):.3f} is below its bound -log Z = {-log_z_finer:.3f}"
         description += f", and {below}: training exploits the integrator"
-    return IntegrationCheck(error, exploited or bool(error > _LARGEST_SHARE * spread), exploited, description)
+    return IntegrationCheck(
+        error, exploited or bool(error > max(_LARGEST_SHARE * spread, INTEGRATION_TOLERANCE)), exploited, description
+    )
 
 
 def halve_the_step(flow: Flow, state: TrainingState, check: IntegrationCheck, info: Callable[[str], None]) -> None:

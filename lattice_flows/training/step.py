@@ -89,7 +89,7 @@ class TrainingStep:
         with strategy.scope(), flow.training_only(settings.only):
             weights = flow.trained
             self.optimizer = optimizer or Guarded(OPTIMIZERS.build(settings.optimizer, weights, self._rate), weights)
-        others = [name for name, loss in losses.items() if loss is not reverse_kl]
+        others = [name for name, loss in losses.items() if loss is not reverse_kl] + [FORWARD_KL] * (settings.forward_share > 0)
         if self.optimizer.averages_gradients and others:
             raise ConfigError(f"training.optimizer.averaged_gradient is for the loss reverse_kl alone, got {', '.join(others)}")
         self._variables = [*weights, *self.optimizer.variables]

@@ -44,7 +44,8 @@ def train(
     """Trains a flow in place, and leaves it with the best weights and the accepted integration steps.
 
     The best model is that of the smallest Kullback-Leibler divergence, see `evaluation`; weights to begin with
-    (`settings.init_from`) are judged first, and kept where no later ones are better. The summary judges it by fresh samples.
+    (`settings.init_from`, or a flow that is trained already) are judged first, and kept where no later ones are better. The summary
+    judges it by fresh samples.
 
     All random numbers follow from the seed, so neither interruptions nor the number of devices change the result.
 
@@ -71,8 +72,8 @@ def train(
       TrainingDiverged: steps that lead astray at any length, or an integrator that is exploited at every step size.
     """
     trainer = Trainer(flow, action, settings, seed=seed, strategy=strategy, progress=progress)
-    if run is not None:
-        trainer.restore(run)
+    if run is None or not trainer.restore(run):
+        trainer.begin_with(settings.init_from)
     return trainer.run(run, record)
 
 
@@ -104,19 +105,16 @@ class Trainer:
         self._train_step = self._step_of()
         self._state = TrainingState()
         self._evaluator: Evaluator | None = None
-        self._is_begun = False
-        if settings.init_from is not None:
-            self.begin_with(settings.init_from)
 
     def _step_of(self, optimizer: Guarded | None = None) -> TrainingStep:
         target = self._forward.fields if self._forward is not None and self._settings.forward_share else None
         return TrainingStep(self._flow, self._action, self._settings, self._strategy, optimizer, target)
 
-    def begin_with(self, path: str) -> None:
-        """Takes the weights of an earlier run, see `stages.begin_with`, which are evaluated before the first step."""
-        self._is_begun = True
-        self._state.earlier_seconds = begin_with(self._flow, path)
-        self._conditions.settle()
+    def begin_with(self, path: str | None) -> None:
+        """Takes the weights of an earlier run, if any, see `stages.begin_with`; they are evaluated before the first step."""
+        if path is not None:
+            self._state.earlier_seconds = begin_with(self._flow, path)
+            self._conditions.settle()
 
     def restore(self, run: RunDirectory) -> bool:
         """Restores the newest readable checkpoint of a run, and returns whether there is one.
@@ -153,10 +151,11 @@ class Trainer:
         losses: list[float] = []
         self._start = time.perf_counter() - state.seconds
         self._prepare()
-        if self._is_begun and not state.evaluations:
+        if self._flow.is_trained and not state.evaluations:
             with stopping.may_be_broken_at_first(self._progress.info):
                 self._evaluate([])
             stopped = stopping.reason_to_stop(settings, state)
+        self._flow.is_trained = True
         with self._progress.bar("training", settings.steps, state.step, at_most=stopping.seconds_left(settings, state)) as bar:
             while stopped is None:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
@@ -228,7 +227,8 @@ class Trainer:
             if finer is None:
                 return log_weight, 0.0
             check = check_integration(log_weight, finer, losses)
-            if not check.too_coarse or state.step == 0:  # of weights to begin with, whose training has accepted this step
+            # The training of weights to begin with has accepted this step, but on its own lattice; here they may be the last ones.
+            if not check.too_coarse or (state.step == 0 and self._settings.target_acceptance is None):
                 return log_weight, check.error
             halve_the_step(self._flow, state, check, self._progress.info)
             self._train_step = self._step_of(self._train_step.optimizer)

@@ -45,8 +45,9 @@ def weights_of(flow):
 
 
 def restarted(flow, weights, steps=None):
-    """The same flow back at given weights and integration steps, so that its compiled samplers serve once more."""
+    """The same flow, fresh, at given weights and integration steps, so that its compiled samplers serve once more."""
     assign(flow.named_variables(), weights)
+    flow.is_trained = False
     flow.set_integration_steps(steps or flow.integration_steps)
     return flow
 

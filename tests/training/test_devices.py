@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from lattice_flows.training.devices import DeviceError, choose_strategy, strategy_of
+from lattice_flows.training.devices import DeviceError, choose_strategy, strategy_of, strategy_on
 
 
 @pytest.mark.parametrize(("device", "replicas"), [("cpu", 1), ("cpu:1", 1), ("all", 1), ("cpu:0,cpu:1", 2)])
@@ -34,4 +34,10 @@ def test_the_strategy_of_variables_is_where_they_were_made(device):
     with strategy.scope():
         variable = tf.Variable(1.0)
     assert strategy_of([variable]).extended.worker_devices == strategy.extended.worker_devices
+    found = strategy_on(device, [variable])
+    assert found.extended.worker_devices == strategy.extended.worker_devices
+    assert found is strategy or found.num_replicas_in_sync == 1
+    other = "cpu:1" if device == "cpu:0" else "cpu:0"
+    with pytest.raises(DeviceError, match=f"the flow was built on .*, not on '{other}'. Build it there"):
+        strategy_on(other, [variable])
     assert strategy_of([]).num_replicas_in_sync == 1

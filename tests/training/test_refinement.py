@@ -22,6 +22,12 @@ def test_an_error_of_a_tenth_of_the_spread_is_too_large(error, too_coarse):
     assert f"changes log weights by {error:.2g}" in check.description
 
 
+def test_rounding_of_a_flow_that_is_all_but_exact_is_no_error():
+    nearly_equal = 5.0 + 1e-6 * RNG.normal(size=1000)
+    assert not check_integration(nearly_equal, nearly_equal + 1e-4, []).too_coarse
+    assert check_integration(nearly_equal, nearly_equal + 2e-3, []).too_coarse
+
+
 @pytest.mark.parametrize(("below", "exploited"), [(0.0, False), (2.0, True)])
 def test_a_loss_below_its_bound_is_exploitation(below, exploited):
     losses = list(-LOG_Z - below + RNG.normal(scale=0.1, size=50))

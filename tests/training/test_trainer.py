@@ -95,6 +95,14 @@ def test_weights_to_begin_with_are_kept_where_no_later_ones_are_better(tmp_path)
     assert best == pytest.approx(summary.kl, abs=4 * summary.kl_error)
 
 
+def test_a_flow_that_is_trained_already_is_not_made_worse():
+    first = train(flow := gaussian(), ACTION, settings(steps=60, evaluate_every=60, **ADAM))
+    weights = weights_of(flow)
+    second = train(flow, ACTION, settings(steps=2, evaluate_every=1, learning_rate=0.2, **ADAM))
+    np.testing.assert_equal(weights_of(flow), weights)
+    assert second.kl == pytest.approx(first.kl, abs=4 * np.hypot(first.kl_error, second.kl_error))
+
+
 def test_weights_to_begin_with_that_cannot_be_judged_may_be_mended(tmp_path, monkeypatch):
     save_weights(tmp_path / "weights.npz", gaussian())
     draw = WeightedSampler.log_weights
