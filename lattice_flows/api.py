@@ -56,7 +56,7 @@ def train(
     progress: Progress | bool = True,
     **settings: Any,
 ) -> Summary:
-    """Trains a flow in place, and leaves it with the weights of the smallest Kullback-Leibler divergence; its own count if trained.
+    """Trains a flow in place, and leaves it with the weights of the smallest Kullback-Leibler divergence.
 
     Example:
 
@@ -68,7 +68,7 @@ def train(
     ```
 
     Args:
-      flow: the flow to train.
+      flow: the flow to train; the weights of one that is trained already are kept where no later ones are better.
       action: the target is `exp(-action(phi)) / Z`.
       steps: number of optimisation steps.
       seed: master seed of all random numbers.

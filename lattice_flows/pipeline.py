@@ -157,6 +157,12 @@ def train_model(
 ) -> Trained:
     """Trains a flow in a run folder: `train_run` for a flow and an action that have been built as the configuration says."""
     progress, config = progress or Progress(quiet=True), completed(config)
+    for index, stage in enumerate(config.stage_configs(), 1):
+        if stage.training.init_from != config.training.init_from:
+            raise ConfigError(
+                f"{stage_name(index, config)} has init_from {stage.training.init_from!r}, but a stage begins with the weights of "
+                "the one before: give it outside of the stages, where it is for the first of them"
+            )
     shape, batch, samples = flow.lattice.shape, config.training.batch_size, config.training.evaluation_samples
     what = f"training on the lattice {shape} with a batch_size of {batch}"
     advice = "use a smaller lattice or a smaller training.batch_size"
@@ -181,7 +187,7 @@ def train_model(
     with run.closed_after_errors(), progress.whole(training_parts(config)):
         if not restored:
             before = config.training.init_from
-            trainer.begin_with(before if resume else None)
+            trainer.begin_with(before if resume and not config.stages else None)
             for index, stage in enumerate(config.stage_configs(), 1):
                 progress.info(f"{stage_name(index, config)}: lattice {stage.lattice.shape}, {stage.action.parameters}")
                 stage = stage.model_copy(update={"training": stage.training.model_copy(update={"init_from": before})})

@@ -18,7 +18,7 @@ from lattice_flows.io.files import FolderInUse, RunError, write_text, writing
 from lattice_flows.io.locks import LOCK_FILES, lock_folder
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import completed, train_run
-from lattice_flows.progress import Part, Progress
+from lattice_flows.progress import Progress
 from lattice_flows.reading import parse_yaml, reading
 from lattice_flows.training.judgement import doubts
 from lattice_flows.training.parts import training_parts
@@ -128,7 +128,7 @@ def sweep(
     """Trains all points of a sweep, one after the other.
 
     After each, `sweep.md` and `sweep.csv` (tables), `sweep.png` and `sweep.pdf` (acceptance and ESS against the first key) show all
-    that have ended. A training that diverges or cannot be made is a row that says so, and the sweep goes on.
+    that have ended. A training that diverges or fails is a row that says so, and the sweep goes on.
 
     Args:
       planned: the points.
@@ -149,20 +149,13 @@ def sweep(
     with lock_folder(out):
         _check_folder(out, resume)
         _write(out, planned, [])
-        with progress.whole([part for point in planned for part in _parts(point)]):
+        with progress.whole([part for point in planned for part in training_parts(point.config, described(point.values))]):
             for number, point in enumerate(planned, 1):
                 progress.info(f"training {number} of {len(planned)}: {described(point.values)}")
                 ended.append(_trained(point, strategy, progress, resume, board))
                 _write(out, planned, ended)
     progress.info(f"{_table(planned, ended)}\n\nin {out / _NAME}.md, .csv, .png and .pdf")
     return ended
-
-
-def _parts(point: Point) -> list[Part]:
-    try:
-        return training_parts(point.config, described(point.values))
-    except ConfigError:  # of a stage, which its row will say
-        return []
 
 
 def _trained(

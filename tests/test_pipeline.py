@@ -71,14 +71,18 @@ def test_a_finished_run_is_taken_up_with_its_stages(staged):
 def test_a_run_goes_on_without_the_weights_that_it_began_with(small_config, tmp_path):
     short = {"training": {"steps": 10}}
     train_run(small_config(short), tmp_path / "first").run.close()
-    config = small_config(short, {"training": {"init_from": str(tmp_path / "first")}})
+    config = small_config(short, {"training": {"init_from": str(tmp_path / "first")}, "stages": [{}]})
     whole = train_run(config, tmp_path / "second")
     whole.run.close()
     shutil.rmtree(tmp_path / "first")
-    resumed = train_run(config, tmp_path / "second", resume=True)
-    np.testing.assert_equal(weights_of(resumed.flow), weights_of(whole.flow))
     with pytest.raises(CheckpointError, match="there are no weights"):
         train_run(config, tmp_path / "third", resume=True)  # whose training has not begun
+    for begun in (True, False):
+        resumed = train_run(config, tmp_path / "second", resume=True)
+        resumed.run.close()
+        np.testing.assert_equal(weights_of(resumed.flow), weights_of(whole.flow))
+        if begun:  # the next time, as if it had been killed at the end of its stage
+            shutil.rmtree(tmp_path / "second" / "checkpoints")
 
 
 def test_a_run_goes_on_with_the_weights_that_it_began_with(staged):
@@ -138,6 +142,11 @@ def test_a_run_without_weights(small_config, tmp_path):
         ({"training": {"optimizer": {"decy": 0.5}}}, ConfigError, r"optimizer 'adam': unknown key 'decy'"),
         ({"training": {"loss": "reverse"}}, ConfigError, r"unknown loss 'reverse': did you mean 'reverse_kl'\?"),
         ({"training": {"schedule": {"name": "steps"}}}, ConfigError, r"training.schedule.boundaries is empty"),
+        (
+            {"stages": [{"training": {"init_from": "affine/E3"}}]},
+            ConfigError,
+            r"stage 1 of 1 has init_from 'affine/E3', but a stage begins .* give it outside of the stages",
+        ),
         ({"stages": [{}, {"flow": {"layrs": 2}}]}, ConfigError, r"stage 2 of 2: flow 'affine': unknown key 'layrs'"),
         ({"training": {"init_from": "nowhere"}}, CheckpointError, r"there are no weights nowhere: give a weights file"),
         (

@@ -104,8 +104,10 @@ _SHARED = (
     _setting("seed", "physics", "seed", int, "master seed; everything random follows from it"),
     _setting("steps", "training", "training.steps", int, "training steps at most"),
     _setting("evaluate_every", "training", "training.evaluate_every", int, "training steps between evaluations"),
-    _setting("target_acceptance", "training", "training.target_acceptance", float, "stop training, and every stage of it, at this acceptance"),
-    _setting("max_minutes", "training", "training.max_minutes", float, "stop training, and every stage of it, after this many minutes"),
+    _setting(
+        "target_acceptance", "training", "training.target_acceptance", float, "stop training, and each stage, at this acceptance"
+    ),
+    _setting("max_minutes", "training", "training.max_minutes", float, "stop training, and each stage, after so many minutes"),
     _setting(
         "init_from",
         "training",

@@ -7,7 +7,6 @@ parameters of the registered constructor. A `Registry` checks them against the c
 second description here.
 """
 
-import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -56,15 +55,6 @@ class ScheduleConfig(Checked):
     name: Literal["constant", "cosine", "steps"] = "cosine"
     boundaries: Sizes = ()
     factor: Annotated[float, Field(gt=0, le=1)] = 0.1
-
-    @pydantic.field_validator("boundaries")
-    @classmethod
-    def _of_steps(cls, boundaries: tuple[int, ...], info: pydantic.ValidationInfo) -> tuple[int, ...]:
-        if boundaries and info.data.get("name", "steps") != "steps":
-            raise ValueError(f"boundaries mean nothing to {info.data['name']!r}: give name: steps, or leave them out")
-        if any(b <= a for a, b in itertools.pairwise(boundaries)):
-            raise ValueError(f"boundaries must ascend, got {list(boundaries)}")
-        return boundaries
 
 
 class TrainingConfig(Checked):
@@ -211,11 +201,6 @@ class RunConfig(Checked):
             if len(stage.lattice.shape) != len(self.lattice.shape):
                 there, here = stage.lattice.shape, self.lattice.shape
                 raise ConfigError(f"stage {index} has the lattice {there}, of another dimension than {here}: change the stages too")
-            if stage.training.init_from != self.training.init_from:
-                raise ConfigError(
-                    f"stage {index} has init_from {stage.training.init_from!r}, but a stage begins with the weights of the "
-                    "one before: give it outside of the stages, where it is for the first of them"
-                )
         return found
 
     def sampler(self, name: str) -> SamplerConfig:

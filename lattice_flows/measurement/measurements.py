@@ -163,6 +163,14 @@ class Measurements:
     def _mean_weight(self) -> pe.Obs:
         return primary(self.series(WEIGHT).T, "ensemble")
 
+    @property
+    def share_of_weights(self) -> float:
+        """The effective number of bins over their number: 1 unless they have weights."""
+        if WEIGHT not in self._binned.columns:
+            return 1.0
+        weight = self.series(WEIGHT)
+        return float(weight.sum() ** 2 / (weight.size * np.sum(weight**2)))
+
     @cached_property
     def zero_momentum_green(self) -> list[pe.Obs]:
         """Connected `Gt(0, t)` for t = 0 ... T/2, averaged over the choices of the time axis; eq. 23."""

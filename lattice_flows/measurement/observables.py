@@ -91,8 +91,8 @@ def pole_mass(m: Measurements) -> pe.Obs:
     for the correlation of so many points.
 
     Raises:
-      ValueError: T < 6, where nothing tells heavier states apart; a correlator that is too noisy; or one that no cosh describes, as
-        in the broken phase, where the lightest state is the odd combination of the two minima.
+      ValueError: T < 6, where nothing tells heavier states apart; a correlator that is too noisy, or that no cosh describes; or a
+        correlation length beyond T, as in the broken phase, where the lightest state is the odd combination of the two minima.
     """
     half = max(m.lattice.shape) / 2
     green = m.zero_momentum_green
@@ -100,7 +100,7 @@ def pole_mass(m: Measurements) -> pe.Obs:
     if len(green) < _FEWEST_TIMES + 1 or not masses or min(g.value for g in green) <= 0:
         raise ValueError("no cosh can be fitted to the correlator: more configurations or a longer lattice are needed")
     tau_int = max(max(analysed(point).e_tauint.values()) for point in green)
-    independent = sum(green[0].shape.values()) / (2 * tau_int)
+    independent = sum(green[0].shape.values()) * m.share_of_weights / (2 * tau_int)
     first = 2 if half >= 4 else 1
     times = int(max(independent / _CONFIGURATIONS_OF_A_TIME, _FEWEST_TIMES))
 
@@ -117,6 +117,8 @@ def pole_mass(m: Measurements) -> pe.Obs:
         # Hotelling's T^2, of a covariance from so many independent configurations.
         left = max(independent - fit.dof, 1.0)
         if stats.f.sf(left / (fit.dof * max(independent - 1, 1.0)) * fit.chisquare, fit.dof, left) >= _SMALLEST_P:
+            if abs(fit.fit_parameters[1].value) * 2 * half < 1:
+                raise ValueError("the correlation length exceeds the lattice: the correlator does not know the mass of a particle")
             return fit.fit_parameters[1]
     raise ValueError("no cosh describes the correlator, so it is not that of a single particle")
 

@@ -64,7 +64,7 @@ def strategy_on(device: str, variables: Sequence[tf.Variable]) -> tf.distribute.
       variables: of the flow.
 
     Raises:
-      DeviceError: it does not, or it is not available.
+      DeviceError: they are not there, or the device is not available.
     """
     wanted, strategy = choose_strategy(device), strategy_of(variables)
     here = strategy.extended.worker_devices

@@ -37,9 +37,9 @@ class IntegrationCheck(NamedTuple):
 def check_integration(log_weight: np.ndarray, finer: np.ndarray, losses: Sequence[float]) -> IntegrationCheck:
     """Compares the log weights of samples with those of half the step.
 
-    The step is too coarse if half of it changes log weights by more than a tenth of their spread on average, and by more than a
-    production run leaves (of a flow that is all but exact, both are rounding), or if the mean loss lies below its bound by more
-    than five standard deviations.
+    The step is too coarse if half of it changes log weights by more than a tenth of their spread on average, or if the mean loss
+    lies below its bound by more than five standard deviations. Changes that chains accept are never too large: where a flow is
+    almost exact, they and the spread are rounding alone.
 
     Args:
       log_weight: `[n]`, with the present step.

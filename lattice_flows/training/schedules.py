@@ -17,15 +17,21 @@ def learning_rate_schedule(settings: TrainingConfig) -> Callable[[tf.Tensor], tf
       settings: of the training; `learning_rate`, `steps` and `schedule` are used.
 
     Raises:
-      ConfigError: a schedule of steps without boundaries.
+      ConfigError: a schedule of steps without boundaries, or with some that do not ascend, or another one with any.
     """
     schedules = tf_keras.optimizers.schedules
     rate, schedule = settings.learning_rate, settings.schedule
+    found = list(schedule.boundaries)
+    if found and schedule.name != "steps":
+        advice = "give name: steps, or leave them out"
+        raise ConfigError(f"training.schedule has boundaries {found}, which mean nothing to {schedule.name!r}: {advice}")
     if schedule.name == "cosine":
         return schedules.CosineDecay(rate, settings.steps)
     if schedule.name == "steps":
-        if not schedule.boundaries:
+        if not found:
             raise ConfigError("training.schedule.boundaries is empty: list the steps at which the learning rate falls")
-        rates = [rate * schedule.factor**k for k in range(len(schedule.boundaries) + 1)]
-        return schedules.PiecewiseConstantDecay(list(schedule.boundaries), rates)
+        if found != sorted(set(found)):
+            raise ConfigError(f"training.schedule.boundaries must ascend, got {found}")
+        rates = [rate * schedule.factor**k for k in range(len(found) + 1)]
+        return schedules.PiecewiseConstantDecay(found, rates)
     return schedules.PiecewiseConstantDecay([settings.steps], [rate, rate])

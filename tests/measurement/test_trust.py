@@ -84,6 +84,22 @@ def test_what_is_not_known_is_said():
     assert verdicts(chain={"thermalisation_pull": None})["thermalisation"] == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("chain", "log_weight", "signs", "runs"),
+    [
+        ({}, WEIGHTS, "train a flow that covers both", "Train the flow longer"),
+        ({"angle": 1.0}, None, "train a flow that covers both", "use smaller steps"),
+        ({}, None, "let HMC propose global flips", "use smaller steps"),
+    ],
+    ids=["independence", "flow_hmc", "hmc"],
+)
+def test_the_advice_is_that_for_the_sampler(chain, log_weight, signs, runs):
+    measurements = Measurements.of(ACTION, POSITIVE[STUCK][:, np.newaxis])
+    checks = checks_of_chain(measurements, CHAIN | chain, accepted=STUCK == np.arange(N), log_weight=log_weight)
+    advice = {check.name: check.advice for check in checks}
+    assert signs in advice["sign_flips"] and runs in advice["longest_run"]
+
+
 def test_series_of_an_action_are_checked_too():
     class Spoiled(ScalarPhi4):
         def time_series(self, phi, general):

@@ -42,7 +42,7 @@ def test_every_case_in_two_to_four_dimensions_has_a_reference(table):
     assert f"scripts/baseline.py --sampler hmc --config configs/{table}.yaml" in hmc.command
     if "_" not in table[3:]:  # on a line of constant physics
         last, extent = hmc.effective_mass[-1], max(hmc.lattice_shape)
-        mass = hmc.estimate("pole_mass_times_l") or Estimate(extent * last.value, extent * last.error)  # of four sites
+        mass = Estimate(extent * last.value, extent * last.error) if extent < 6 else hmc.estimate("pole_mass_times_l")
         assert abs(mass.value - 4) < 0.08 and mass.error < 0.05
     elif table.endswith("broken"):
         assert abs(pull(hmc.estimate("magnetization"), Estimate(0.0, 0.0))) < 3 and hmc.estimate("binder_cumulant").value > 0.6

@@ -21,6 +21,17 @@ def test_learning_rate_schedules(schedule, expected):
     np.testing.assert_allclose([float(rate(step)) for step in (0, 20, 40)], expected, atol=1e-7)
 
 
-def test_steps_need_boundaries():
-    with pytest.raises(ConfigError, match=r"training.schedule.boundaries is empty: list the steps"):
-        learning_rate_schedule(settings(schedule={"name": "steps"}))
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ({"name": "steps"}, r"training.schedule.boundaries is empty: list the steps"),
+        ({"name": "steps", "boundaries": [30, 10]}, r"training.schedule.boundaries must ascend, got \[30, 10\]"),
+        (
+            {"boundaries": [10, 30]},
+            r"has boundaries \[10, 30\], which mean nothing to 'cosine': give name: steps, or leave them out",
+        ),
+    ],
+)
+def test_boundaries_that_cannot_be_meant_are_refused(schedule, message):
+    with pytest.raises(ConfigError, match=message):
+        learning_rate_schedule(settings(schedule=schedule))
