@@ -1,8 +1,11 @@
 """Figures of how far samplers reach: their quality and their cost against the extent of the lattice."""
 
+import itertools
 from collections.abc import Mapping
 
+import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import NullLocator
 
 from lattice_flows.plots.style import styled
@@ -25,13 +28,16 @@ def reach(ess: Curves, elsewhere: Curves, cost: Curves, observable: str, title: 
     """
     figure = Figure(figsize=(9.0, 3.8))
     left, right = figure.subplots(1, 2)
+    # A flow has the same in both panels, and no two curves have.
+    different = cycler(linestyle=["-", "--"]) * matplotlib.rcParams["axes.prop_cycle"]
+    styles = dict(zip({**cost, **ess, **elsewhere}, itertools.cycle(different), strict=False))
     for label, points in ess.items():
-        left.plot(list(points), list(points.values()), label=label)
+        left.plot(list(points), list(points.values()), label=label, **styles[label])
     for label, points in elsewhere.items():
-        left.plot(list(points), list(points.values()), linestyle="", fillstyle="none", label=label)
+        left.plot(list(points), list(points.values()), label=label, **{**styles[label], "linestyle": "", "fillstyle": "none"})
     left.set(ylabel="ESS", ylim=(0, 1.02))
     for label, points in cost.items():
-        right.plot(list(points), list(points.values()), label=label)
+        right.plot(list(points), list(points.values()), label=label, **styles[label])
     right.set(ylabel=f"ms for an independent {observable}", yscale="log")
     for axes, curves in ((left, {**ess, **elsewhere}), (right, cost)):
         extents = sorted({extent for points in curves.values() for extent in points})
