@@ -34,7 +34,7 @@ __all__ = [
 
 INTEGRATION_TOLERANCE = 1e-3  # largest mean change of log weights when the step is halved: far below what causes rejections
 _AHEAD = 2  # batches
-# Half the step is useless if it leaves more of the error (in fourth order, a sixteenth is left), and rounding where that is small.
+# Half the step is useless if it leaves more than this share of the error, which is rounding if it is below so many tolerances.
 _LEAST_GAIN, _ROUNDING = 0.5, 10.0
 _FEWEST_OF_A_TAIL = 25  # samples, of which PSIS fits the largest fifth
 
