@@ -198,11 +198,11 @@ def effective_sample_size(log_weight: np.ndarray) -> float:
     return float(np.exp(2 * logsumexp(log_weight) - logsumexp(2 * log_weight)) / len(log_weight))
 
 
-def log_z(log_weight: np.ndarray) -> tuple[float, float]:
-    """Estimate of log Z, `logsumexp(w) - log N`, and its standard error to first order in 1/N."""
+def log_z(log_weight: np.ndarray, integration_error: float = 0.0) -> tuple[float, float]:
+    """Estimate of log Z, `logsumexp(w) - log N`, and its standard error to first order in 1/N, with the mean integration error."""
     n = len(log_weight)
     value = logsumexp(log_weight) - np.log(n)
-    return float(value), float(np.sqrt(max(1 / effective_sample_size(log_weight) - 1, 0.0) / n))
+    return float(value), float(np.hypot(np.sqrt(max(1 / effective_sample_size(log_weight) - 1, 0.0) / n), integration_error))
 
 
 def expected_acceptance(log_weight: np.ndarray) -> float:

@@ -118,8 +118,7 @@ def _point(sampler: WeightedSampler, action: Action, coupling: float, samples: i
     log_weight = np.concatenate(log_weights)
     together = {name: np.concatenate([part[name] for part in series])[:, np.newaxis] for name in series[0]}
     of = Measurements.of_series(action, together, np.exp(log_weight - log_weight.max())[:, np.newaxis], bin_size=1)
-    volume, (log_of_z, statistical) = action.lattice.volume, log_z(log_weight)
-    error = float(np.hypot(statistical, sampler.integration_error["mean"]))
+    volume, (log_of_z, error) = action.lattice.volume, log_z(log_weight, sampler.integration_error["mean"])
     estimates = {
         "free_energy_density": Estimate(-log_of_z / volume, error / volume),
         "two_point_susceptibility": of.number(volume * of.mean("magnetization_2")),

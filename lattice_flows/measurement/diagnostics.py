@@ -73,8 +73,7 @@ def of_proposals(log_weight: np.ndarray, accepted: np.ndarray, volume: int, inte
         cancels in observables and in the chain, but shifts log Z, whose error contains it, added in quadrature.
     """
     tau_int = acceptance_autocorrelation(accepted)
-    log_z, statistical = importance.log_z(log_weight)
-    log_z_error = float(np.hypot(statistical, integration_error))
+    log_z, log_z_error = importance.log_z(log_weight, integration_error)
     return {
         "ess": importance.effective_sample_size(log_weight),
         "tau_int": tau_int.value,

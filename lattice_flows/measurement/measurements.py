@@ -17,6 +17,7 @@ import pyerrors as pe
 
 from lattice_flows.actions import Action
 from lattice_flows.config import Registry
+from lattice_flows.importance import effective_sample_size
 from lattice_flows.measurement.binning import WEIGHT, Binned, Binning
 from lattice_flows.measurement.errors import Estimate, analysed, estimate_from_bins, primary
 from lattice_flows.measurement.identities import IDENTITIES
@@ -168,8 +169,8 @@ class Measurements:
         """The effective number of bins over their number: 1 unless they have weights."""
         if WEIGHT not in self._binned.columns:
             return 1.0
-        weight = self.series(WEIGHT)
-        return float(weight.sum() ** 2 / (weight.size * np.sum(weight**2)))
+        with np.errstate(divide="ignore"):  # of bins without any weight
+            return effective_sample_size(np.log(self.series(WEIGHT).ravel()))
 
     @cached_property
     def zero_momentum_green(self) -> list[pe.Obs]:
