@@ -9,10 +9,8 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from lattice_flows import config as configurations
 from lattice_flows.actions import Action
 from lattice_flows.config import (
-    CONFIGS,
     ChainConfig,
     ConfigError,
     LatticeConfig,
@@ -22,8 +20,6 @@ from lattice_flows.config import (
     chain_settings,
     checked_field,
     latent_settings,
-    nearest,
-    trained_weights,
 )
 from lattice_flows.config.errors import explain, shown
 from lattice_flows.flows import Flow, load_weights
@@ -36,6 +32,7 @@ from lattice_flows.progress import Progress
 from lattice_flows.reading import reading
 from lattice_flows.samplers import SAMPLERS
 from lattice_flows.training.devices import choose_strategy, strategy_on
+from lattice_flows.training.stages import pretrained_weights
 from lattice_flows.training.state import Summary
 from lattice_flows.training.trainer import train as train_flow
 
@@ -92,6 +89,8 @@ def train(
     training, seed = _checked(TrainingConfig, {"steps": steps, **plain}, "train"), _seed(seed, "train")
     _check_lattices(flow, action)
     strategy = None if device is None else strategy_on(device, flow.variables)
+    if out is None and resume:
+        raise ConfigError("train: resume=True is for a run folder: give out, too")
     if out is None:
         return train_flow(flow, action, training, seed=seed, strategy=strategy, progress=_progress(progress))
     config = _configuration(flow, action, training, seed)
@@ -233,28 +232,18 @@ def load(source: str | Path, flow: str | None = None, *, device: str | None = No
     path = _path(source, "load")
     with reading(path, error=ConfigError):
         is_folder, is_there = path.is_dir(), path.exists()
+    if is_there and flow is not None:
+        raise ConfigError(f"load: flow={flow!r} is for weights that come with the package, and {source} is there: leave flow out")
     if is_folder:
         trained = open_trained(path, strategy)
         return trained.flow, trained.action
     if not is_there:
         if isinstance(source, Path) or len(path.parts) > 1 or path.suffix:
             raise ConfigError(f"there is no run folder or weights file {source}")
-        path = _pretrained(str(source), flow)
+        path = pretrained_weights(str(source), flow)
     model, action = build_model(recorded_config(path), strategy)
     load_weights(path, model)
     return model, action
-
-
-def _pretrained(name: str, flow: str | None) -> Path:
-    """The weights that come with the package."""
-    usual = CONFIGS / f"{name}.yaml"
-    if flow is None:
-        flow = configurations.load(usual).flow.name if usual.is_file() else "affine"
-    known = trained_weights()
-    wanted = f"{flow}/{name}"
-    if wanted not in known:
-        raise ConfigError(f"no run folder or weights file {name!r}, and no pretrained weights {wanted!r}: {nearest(wanted, known)}")
-    return known[wanted]
 
 
 def _checked(model: type[Settings], settings: dict[str, Any], call: str) -> Settings:

@@ -86,7 +86,7 @@ class Lattice:
         """
         odd = [extent for extent in self.shape if extent % 2]
         if odd:
-            raise ValueError(f"checkerboard couplings need every extent even, but the lattice {self.shape} has {odd[0]}")
+            raise ValueError(f"a checkerboard needs every extent even, but the lattice {self.shape} has {odd[0]}")
         return np.indices(self.shape).sum(axis=0) % 2
 
     def stripes(self, axis: int) -> np.ndarray:
@@ -96,7 +96,7 @@ class Lattice:
           ValueError: an odd extent along the axis.
         """
         if self.shape[axis] % 2:
-            raise ValueError(f"striped couplings need every extent even, but the lattice {self.shape} has {self.shape[axis]}")
+            raise ValueError(f"stripes need an even extent, but the lattice {self.shape} has {self.shape[axis]}")
         return np.indices(self.shape)[axis] % 2
 
     def momentum_squared(self) -> np.ndarray:

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lattice_flows.config import CONFIGS, TRAINED, ConfigError, RunConfig, load, trained_weights
+from lattice_flows.config import CONFIGS, TRAINED, ConfigError, RunConfig, load, on_top, trained_weights
 
 __all__ = [
     "DIMENSIONS",
     "FIGURES",
     "GROUPS",
     "LARGER",
-    "QUICK",
     "RESULTS",
     "STOPS",
     "TABLES",
@@ -35,10 +34,7 @@ DIMENSIONS = (
 GROUPS = {"all": TABLES, "dimensions": DIMENSIONS}
 # The acceptances at which the paper compares flows.
 STOPS = (0.5, 0.7)
-QUICK = {
-    "training": {"steps": 100, "evaluate_every": 50, "target_acceptance": None},
-    "chain": {"length": 20000},
-}
+_QUICK_STEPS, _QUICK_LENGTH = 100, 20000  # at most
 RESULTS = Path(__file__).with_name("results")
 _FIXED_ACCEPTANCE = Path(__file__).with_name("fixed_acceptance.yaml")
 
@@ -69,7 +65,7 @@ class Case(NamedTuple):
         """
         layers: list[Mapping[str, Any] | Path] = [override for override in overrides if isinstance(override, Path)]
         if quick:
-            layers.append(QUICK)
+            layers.append(_quick(load(CONFIGS / f"{self.table}.yaml", *layers)))
         if self.stop is not None:
             layers += [_FIXED_ACCEPTANCE, {"training": {"target_acceptance": self.stop}}]
         layers += [override for override in overrides if not isinstance(override, Path)]
@@ -96,6 +92,18 @@ class Case(NamedTuple):
                 f"no pretrained weights {wanted} available: train without --pretrained. Available: {', '.join(trained_weights())}"
             )
         return path
+
+
+def _quick(config: RunConfig) -> dict[str, Any]:
+    """What makes a run a quick one: fewer steps of the training and of its stages, and a shorter chain."""
+
+    def fewer(training: Mapping[str, Any]) -> dict[str, Any]:
+        steps = min(training.get("steps", config.training.steps), _QUICK_STEPS)
+        return {"steps": steps, "evaluate_every": max(steps // 2, 1), "target_acceptance": None}
+
+    stages = [on_top(stage, {"training": fewer(stage.get("training", {}))}) for stage in config.stages]
+    chain = {"length": min(config.chain.length, _QUICK_LENGTH)}
+    return {"training": fewer(config.training.model_dump()), "stages": stages, "chain": chain}
 
 
 def expanded(names: Iterable[str]) -> list[str]:

@@ -37,7 +37,7 @@ FLAGS = (
     Flag("table", "what to run", _WHAT, list, [], choices=(*TABLES, *LARGER, *DIMENSIONS, *GROUPS)),
     Flag("figure", "what to run", _FIGURE, choices=(*map(str, FIGURES), "all", *_BEYOND), **_OF_ENSEMBLES),
     Flag("report", "what to run", "write report.html, one self-contained page", bool, False),
-    Flag("quick", "what to run", "a complete but small run of about a minute; its errors are correspondingly large", bool, False),
+    Flag("quick", "what to run", "a complete but small run, of about a minute on small lattices; errors are larger", bool, False),
     Flag("pretrained", "what to run", "take the weights in paper/trained instead of training", bool, False, **_OF_TRAINING),
     Flag("stored", "what to run", "show the results in paper/results instead of making any", bool, False, **_NOTHING),
     *_RUN,

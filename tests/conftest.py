@@ -1,5 +1,7 @@
 """Settings and fixtures shared by the tests."""
 
+import os
+
 import pytest
 
 from lattice_flows.config import CONFIGS, load
@@ -9,7 +11,11 @@ def pytest_configure(config):
     """Makes two logical devices on any machine, so that data parallel training is tested without a GPU.
 
     Not in the process that only hands out tests to others, where importing TensorFlow would cost the start of every run.
+
+    Fast tests compile much and compute little, so XLA does not optimise there; slow ones run what users run.
     """
+    if config.getoption("markexpr") == "not slow":
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     if not config.getoption("numprocesses"):
         import tensorflow as tf
 

@@ -105,6 +105,31 @@ def test_weights_come_with_the_package(table, flow):
     assert np.all(np.isfinite(loaded.log_prob(phi))) and loaded.lattice == action.lattice and action.parameters["m2"] == -4.0
 
 
+def test_a_flow_is_chosen_among_weights_that_come_with_the_package_alone(trained):
+    for source in (trained[1], trained[1] / "weights.npz"):
+        with pytest.raises(ConfigError, match=r"load: flow='affine' is for weights that come with the package, and .* is there"):
+            lf.load(source, flow="affine")
+
+
+def test_a_flow_for_many_couplings_samples_where_it_stands(tmp_path):
+    flow = lf.flows.conditioned(ACTION.lattice, knots=(4.0, 9.0), of={"name": "affine", **SMALL})
+    for sampler in ("independence", "pcn"):
+        with pytest.raises(ConfigError, match=r"the flow stands at lam = 6.5, the action has 8, .* give flow.at\(8\)"):
+            lf.sample(flow, ACTION, 1000, sampler=sampler, progress=False)
+    flow.set_coupling(8.0)
+    assert len(lf.sample(flow, ACTION, 1000, progress=False)) == 1000
+
+
+def test_another_flow_with_the_same_weights_is_another_chain(tmp_path):
+    """The weights of a symmetrized flow are those of the flow that it is made of."""
+    prior = {"name": "free_field", "mean_field": 0.5}
+    one = lf.flows.affine(ACTION.lattice, **SMALL, prior=prior)
+    both = lf.flows.FLOWS.build({"name": "symmetrized", "of": {"name": "affine", **SMALL, "prior": prior}}, ACTION.lattice, 1)
+    assert one.fingerprint() == both.fingerprint()
+    first, second = (lf.sample(flow, ACTION, 1000, path=tmp_path / "c.h5", progress=False).phi[:] for flow in (both, one))
+    assert np.any(first != second)
+
+
 def test_unknown_weights_are_named():
     with pytest.raises(ConfigError, match=r"no run folder or weights file 'E9', .* 'affine/E9': did you mean 'affine/E\d'\?"):
         lf.load("E9")
@@ -131,6 +156,13 @@ def test_weights_that_do_not_say_whose_they_are(tmp_path):
     [
         (lf.train, {"learning_rat": 0.1}, r"train: unknown key 'learning_rat': did you mean 'learning_rate'"),
         (lf.train, {"steps": -3}, r"train: key 'steps' has the value -3: input should be greater than 0"),
+        (lf.train, {"resume": True}, r"train: resume=True is for a run folder: give out, too"),
+        (
+            lf.train,
+            {"optimizer": {"name": "natural_gradient", "warm_up": 40}, "steps": 40},
+            r"warm_up 40 leaves none of the 40 steps",
+        ),
+        (lf.sample, {"sampler": "hmc"}, r"the sampler 'hmc' needs no flow"),
         (lf.train, {"optimizer": "adm"}, r"unknown optimizer 'adm': did you mean 'adam'\?"),
         (lf.sample, {"length": 10}, r"sample: key 'length' has the value 10: input should be greater than or equal"),
         (lf.sample, {"batch": 10}, r"sampler 'independence': unknown key 'batch': did you mean 'batch_size'"),

@@ -19,7 +19,8 @@ def test_the_gate_runs_on_every_python_from_the_oldest_that_the_package_allows()
     settings.read(ROOT / "setup.cfg")
     gate = read(".github/workflows/ci.yml")["jobs"]["gate"]
     pythons = [tuple(map(int, version.split("."))) for version in gate["strategy"]["matrix"]["python"]]
-    assert settings["options"]["python_requires"] == f">={'.'.join(map(str, pythons[0]))}"
+    oldest, (major, newest) = ".".join(map(str, pythons[0])), pythons[-1]
+    assert settings["options"]["python_requires"] == f">={oldest},<{major}.{newest + 1}"
     assert pythons == [(3, minor) for minor in range(pythons[0][1], pythons[-1][1] + 1)]
     assert gate["steps"][-1]["run"] == ".ci/run"
 

@@ -70,7 +70,7 @@ def test_stripes_alternate_along_one_axis(axis):
 
 def test_stripes_need_an_even_extent_along_their_axis_alone():
     assert Lattice((4, 5)).stripes(0).sum() == 10
-    with pytest.raises(ValueError, match=r"every extent even, but the lattice \(4, 5\) has 5"):
+    with pytest.raises(ValueError, match=r"stripes need an even extent, but the lattice \(4, 5\) has 5"):
         Lattice((4, 5)).stripes(1)
 
 
@@ -80,7 +80,7 @@ def test_time_axes_are_those_of_the_largest_extent():
 
 
 def test_an_odd_extent_has_no_checkerboard():
-    with pytest.raises(ValueError, match=r"every extent even, but the lattice \(4, 5\) has 5"):
+    with pytest.raises(ValueError, match=r"a checkerboard needs every extent even, but the lattice \(4, 5\) has 5"):
         Lattice((4, 5)).parity()
 
 

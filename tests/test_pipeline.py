@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from lattice_flows.config import CONFIGS, ConfigError
-from lattice_flows.flows import save_weights
+from lattice_flows.flows import FLOWS, save_weights
 from lattice_flows.io.arrays import CheckpointError
 from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
@@ -57,7 +57,7 @@ def test_stages_are_trained_one_from_the_other(staged):
     # All but the first judge the weights that they begin with.
     folders = [run.path / "stages" / "1", run.path / "stages" / "2", run.path]
     assert [(folder / "metrics.csv").read_text().splitlines()[1].startswith("0,") for folder in folders] == [False, True, True]
-    assert summary.earlier_seconds == pytest.approx(sum(seconds))
+    assert summary.earlier_seconds == pytest.approx(sum(seconds)) and summary.earlier_steps == 30
 
 
 def test_a_finished_run_is_taken_up_with_its_stages(staged):
@@ -134,7 +134,7 @@ def test_a_run_without_weights(small_config, tmp_path):
 @pytest.mark.parametrize(
     ("override", "error", "message"),
     [
-        ({"lattice": {"shape": [5, 5]}}, ConfigError, r"flow 'affine': checkerboard couplings need every extent even, .* has 5"),
+        ({"lattice": {"shape": [5, 5]}}, ConfigError, r"flow 'affine': a checkerboard needs every extent even, .* has 5"),
         ({"action": {"lam": -1.0}}, ConfigError, r"lam must not be negative, got -1.0"),
         ({"action": {"lam": 0.0}}, ConfigError, r"lam = 0 needs m2 > 0, got m2 = -4.0"),
         ({"flow": {"layrs": 2}}, ConfigError, r"unknown key 'layrs': did you mean 'layers'"),
@@ -223,5 +223,53 @@ def test_names_that_are_close_or_belong_elsewhere(small_config):
         completed(small_config({"samplers": {"hmc": {"thining": 4}}}))
     config = small_config({"flow": {"name": "affine_conv"}})
     for call in (completed, build_model):
-        with pytest.raises(ConfigError, match=r"'affine_conv': that is a preset for --flow, .* 'affine' with the network 'convol"):
+        with pytest.raises(ConfigError, match=r"'affine_conv': that is a preset for --flow, .* stands for the flow 'affine' with"):
             call(config)
+
+
+@pytest.mark.parametrize("preset", sorted({file.stem for file in (CONFIGS / "flows").glob("*.yaml")} - FLOWS.keys()))
+def test_a_preset_in_the_place_of_a_flow_is_explained_at_any_depth(small_config, preset):
+    for flow in ({"name": preset}, {"name": "symmetrized", "of": preset}, {"name": "conditioned", "of": {"name": preset}}):
+        with pytest.raises(
+            ConfigError, match=f"unknown flow '{preset}': that is a preset for --flow, or for include: flows/{preset}"
+        ):
+            completed(small_config({"flow": flow}))
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"training": {"loss": "revers_kl"}}, r"stage 2 of 2: unknown loss 'revers_kl': did you mean 'reverse_kl'"),
+        ({"training": {"gradient": "paths"}}, r"stage 2 of 2: unknown gradient estimator 'paths': did you mean 'path'"),
+        ({"lattice": {"shape": [5, 5]}}, r"stage 2 of 2: flow 'affine': a checkerboard needs every extent even"),
+        ({"flow": {"layers": 4}}, r"stage 2 of 2: the weights belong to another flow"),
+        ({"flow": {"name": "continuous"}}, r"stage 2 of 2: the weights belong to another flow"),
+    ],
+)
+def test_a_later_stage_that_cannot_be_trained_is_refused_before_the_first_one(small_config, tmp_path, stage, message):
+    config = small_config(TRANSFERABLE, {"stages": [{}, stage]})
+    with pytest.raises(ConfigError, match=message):
+        train_run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_last_stage_that_trains_another_flow_is_refused(small_config, tmp_path):
+    config = small_config(TRANSFERABLE, {"stages": [{"flow": {"layers": 4}}]})
+    with pytest.raises(ConfigError, match=r"the last stage trains another flow than the configuration: the weights belong to"):
+        train_run(config, tmp_path / "run")
+
+
+def test_a_sampler_that_draws_no_proposals_is_refused_before_the_training(small_config, tmp_path):
+    for name, command in (("hmc", "baseline --sampler hmc"), ("pcn", "sample --sampler pcn")):
+        with pytest.raises(ConfigError, match=f"chain.sampler is '{name}', which draws no independent proposals: .* by {command}"):
+            train_run(small_config({"chain": {"sampler": name}}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_remembers_the_weights_that_it_began_with(small_config, tmp_path):
+    short = {"training": {"steps": 10}}
+    train_run(small_config(short), tmp_path / "first").run.close()
+    begun = small_config(short, {"training": {"init_from": str(tmp_path / "first")}})
+    for config in (begun, small_config(short), begun):
+        train_run(config, tmp_path / "second", resume=True).run.close()
+        assert RunDirectory.open(tmp_path / "second")[1].training.init_from == str(tmp_path / "first")

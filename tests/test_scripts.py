@@ -107,9 +107,9 @@ def test_a_folder_in_use_is_refused_and_untouched(quick, command):
     [
         ([], "nothing to do: give --table, such as E4, or --figure"),
         (["--table=E9"], "flag --table: unknown value 'E9': known: 2d_L4_lam5, 2d_L6_broken, "),
-        (["--table=E1", "--lattice_size=7"], "checkerboard couplings need every extent even, but the lattice (7, 7) has 7"),
+        (["--table=E1", "--lattice_size=7"], "a checkerboard needs every extent even, but the lattice (7, 7) has 7"),
         (["--table=E1,3d_L8", "--lattice_size=4"], "but E1 has 2 dimensions, 3d_L8 has 3 dimensions: use --shape"),
-        (["--table=E1", "--shape=4,3,4"], "checkerboard couplings need every extent even, but the lattice (4, 3, 4) has 3"),
+        (["--table=E1", "--shape=4,3,4"], "a checkerboard needs every extent even, but the lattice (4, 3, 4) has 3"),
         (["--table=E1", "--lam=-1"], "lam must not be negative, got -1.0"),
         (
             ["--stored", "--table=3d_L16", "--flow=affine_dense"],
@@ -166,7 +166,7 @@ def test_unknown_samplers_and_results_that_cannot_be_recorded(command, tmp_path)
     code, said = command("baseline", "--sampler=hcm", "--config=E1", f"--out={tmp_path / 'out'}")
     assert code == 2 and "unknown sampler 'hcm': did you mean 'hmc'?" in said and not (tmp_path / "out").exists()
     code, said = command("baseline", "--sampler=metropolis", "--config=E1", "--shape=5,6", f"--out={tmp_path / 'out'}")
-    assert code == 2 and "checkerboard couplings need every extent even" in said and not (tmp_path / "out").exists()
+    assert code == 2 and "a checkerboard needs every extent even" in said and not (tmp_path / "out").exists()
     code, said = command("benchmark", f"--record={tmp_path}", f"--record_to={tmp_path / 'runs.yaml'}")
     assert code == 2 and "result.json" in said and not (tmp_path / "runs.yaml").exists()
     assert command("benchmark")[0] == 2

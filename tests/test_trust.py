@@ -1,4 +1,4 @@
-"""Chains whose errors must not be trusted: every row of the list of issue 12 that has numbers is called bad.
+"""Chains whose errors must not be trusted are called bad.
 
 Flows that are stored in `tests/data` propose. Seeds are fixed. The flows of the broken phase have weights whose tails are seen only
 where they are sampled: of chains of 20,000 configurations about two in three are called bad, of 200,000 all.

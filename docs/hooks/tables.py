@@ -141,7 +141,7 @@ def presets() -> str:
     rows = []
     for file in sorted(CONFIGS.rglob("*.yaml")):
         name = file.relative_to(CONFIGS).with_suffix("").as_posix()
-        if name != "base" and not name.startswith("flows/"):
+        if name != "base" and not name.startswith(("flows/", "training/")):  # parts of configurations
             config = configurations.load(file)
             action = dict(config.action.parameters)
             lattice = " x ".join(map(str, config.lattice.shape))

@@ -1,5 +1,6 @@
 """Configurations that cannot be used, and how they are explained."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -38,8 +39,16 @@ def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel], ot
 
 def worded(complaint: str) -> str:
     """A complaint of pydantic, in words that suit a configuration."""
+    complaint = complaint.removeprefix("Value error, ")
     complaint = complaint[0].lower() + complaint[1:]
-    return complaint.replace("a valid tuple", "a list, such as [8, 8]").replace("tuple", "list")
+    complaint = re.sub(r"a valid dictionary( or instance of \w+)?", "a mapping of keys to values", complaint)
+    complaint = re.sub(
+        r"(?:tuple|list) should have at least (\d+) items? after validation.*", r"it should have \1 or more entries", complaint
+    )
+    complaint = re.sub(
+        r"(?:tuple|list) should have at most (\d+) items? after validation.*", r"it should have \1 entries or fewer", complaint
+    )
+    return complaint.replace("a valid tuple", "a list, in brackets").replace("tuple", "list")
 
 
 def shown(value: Any) -> str:

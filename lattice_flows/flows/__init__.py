@@ -8,13 +8,14 @@ from lattice_flows.flows.intermediate import intermediate_fields
 from lattice_flows.flows.marginalized import for_action, marginalized
 from lattice_flows.flows.registry import FLOWS
 from lattice_flows.flows.symmetrized import symmetrized
-from lattice_flows.flows.weights import assign, load_weights, save_weights, transfer_weights
+from lattice_flows.flows.weights import assign, check_transfer, load_weights, save_weights, transfer_weights
 
 __all__ = [
     "FLOWS",
     "Flow",
     "affine",
     "assign",
+    "check_transfer",
     "conditioned",
     "continuous",
     "for_action",

@@ -84,7 +84,7 @@ class ConditionedFlow(Flow):
         plain, own = flow.named_variables(), {name: variable.numpy() for name, variable in self.named_variables().items()}
         assign(plain, {name: np.tensordot(hats, own[name], 1) if name in stacks else own[name] for name in plain})
         flow.set_integration_steps(self.integration_steps)
-        flow.is_trained = self.is_trained
+        flow.trained_steps = self.trained_steps
         return flow
 
     def upgraded(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

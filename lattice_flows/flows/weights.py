@@ -12,7 +12,7 @@ from lattice_flows.io.arrays import CheckpointError, read_arrays, write_arrays
 from lattice_flows.lattice import Lattice
 from lattice_flows.reading import reading
 
-__all__ = ["assign", "load_weights", "save_weights", "transfer_weights"]
+__all__ = ["assign", "check_transfer", "load_weights", "save_weights", "transfer_weights"]
 
 _STEPS, _SHAPE = "integration_steps", "lattice_shape"
 _ADVICE = "take the weights of another training"
@@ -28,6 +28,12 @@ def assign(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray
     Raises:
       CheckpointError: names or shapes differ, or a number is not finite. No variable has changed then.
     """
+    _check(variables, arrays)
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _check(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray]) -> None:
     missing, unknown = sorted(variables.keys() - arrays.keys()), sorted(arrays.keys() - variables.keys())
     if missing or unknown:
         raise CheckpointError(f"the weights belong to another flow: missing {missing[:3]}, unknown {unknown[:3]}")
@@ -36,8 +42,6 @@ def assign(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray
             raise CheckpointError(f"{name!r} has the shape {tuple(variable.shape)}, the weights {arrays[name].shape}")
         if arrays[name].dtype.kind not in "fiu" or not np.isfinite(arrays[name]).all():
             raise CheckpointError(f"the weights {name!r} are not finite numbers: take those of another training")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
 
 
 def save_weights(path: str | Path, flow: Flow, diagnostics: Mapping[str, Any] | None = None) -> None:
@@ -73,9 +77,10 @@ def load_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
     arrays, diagnostics = read_arrays(Path(path))
     with reading(path, _ADVICE, CheckpointError):
         _check_steps(path, diagnostics, flow)
+        trained_steps = _trained_steps(diagnostics)
         assign(flow.named_variables(), flow.upgraded(arrays))
         _set_steps(diagnostics, flow)
-    flow.is_trained = True
+        flow.trained_steps = trained_steps
     return diagnostics
 
 
@@ -101,10 +106,18 @@ def transfer_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
                 "weights can be transferred between lattices of the same number of dimensions"
             )
         _check_steps(path, diagnostics, flow)
+        trained_steps = _trained_steps(diagnostics)
         assign(flow.named_variables(), flow.transferred(arrays, lattice))
         _set_steps(diagnostics, flow)
-    flow.is_trained = True
+        flow.trained_steps = trained_steps
     return diagnostics
+
+
+def check_transfer(before: Flow, flow: Flow) -> None:
+    """Raises `CheckpointError` if a flow could not take the weights of another one by `transfer_weights`."""
+    weights = {name: variable.numpy() for name, variable in before.named_variables().items()}
+    with reading("the weights of another flow", "train flows of one kind", CheckpointError):
+        _check(flow.named_variables(), flow.transferred(weights, before.lattice))
 
 
 def _shape(path: str | Path, diagnostics: Mapping[str, Any]) -> list[int]:
@@ -125,6 +138,11 @@ def _check_steps(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -
         )
     if there is not None and not all(isinstance(steps, int) and 0 < steps < 2**31 for steps in there.values()):
         raise ValueError(f"its integration steps are {there}")
+
+
+def _trained_steps(diagnostics: Mapping[str, Any]) -> int:
+    summary = diagnostics.get("summary") or {}
+    return int(summary.get("steps", 0)) + int(summary.get("earlier_steps", 0))
 
 
 def _set_steps(diagnostics: Mapping[str, Any], flow: Flow) -> None:

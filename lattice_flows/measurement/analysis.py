@@ -16,10 +16,10 @@ from lattice_flows.measurement import diagnostics
 from lattice_flows.measurement.agreement import correlation
 from lattice_flows.measurement.autocorrelation import rejection_runs
 from lattice_flows.measurement.binning import Binning
-from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.errors import FEWEST_EFFECTIVE, Estimate
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.result import Correlation, ObservableResult, Result
-from lattice_flows.measurement.series import measured, smooth_powers, spectra
+from lattice_flows.measurement.series import measured, smooth_powers, spectra, zero_unless
 from lattice_flows.measurement.stored import check_attributes, check_stored
 from lattice_flows.measurement.trust import checks_of_chain
 from lattice_flows.measurement.weight_variance import WeightVariance, weight_variance
@@ -32,8 +32,6 @@ _CONFIGURATIONS = 2**16
 _SITES = 2**22
 # Sites of all proposals whose spectra are found.
 _SITES_OF_SPECTRA = 2**25
-# Weighted means of fewer independent proposals than this have no error that can be estimated.
-_FEWEST_EFFECTIVE = 5
 
 
 def action_of(ensemble: Ensemble) -> Action:
@@ -81,7 +79,7 @@ def measurements(ensemble: Ensemble, action: Action) -> tuple[Measurements, Meas
             finite = np.isfinite(weights)
             weights = np.exp(np.where(finite, weights - largest, -np.inf))
             # A weight of zero would not silence a series that is not a number.
-            fresh = {name: _zero_unless(finite, values[skipped:])[:, np.newaxis] for name, values in series.items()}
+            fresh = {name: zero_unless(finite, values[skipped:])[:, np.newaxis] for name, values in series.items()}
             proposals.add(fresh, weights[:, np.newaxis])
     return Measurements(action, chain.finished()), Measurements(action, proposals.finished())
 
@@ -132,7 +130,7 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
         found = diagnostics.of_proposals(log_weight, accepted, action.lattice.volume, integration["mean"])
         chain = {"length": len(ensemble), **chain, **found}
         chain["non_finite_weights"] = int(np.count_nonzero(infinite))
-        if chain["ess"] * len(log_weight) >= _FEWEST_EFFECTIVE:
+        if chain["ess"] * len(log_weight) >= FEWEST_EFFECTIVE:
             reweighted = proposals.estimates()
         spread = _weight_variance(ensemble, action, log_weight)
     chain["sign_flips"] = chains.sign_flips
@@ -194,10 +192,6 @@ def _number(of: Measurements, point: pe.Obs) -> Estimate | None:
         return of.number(point)
     except ValueError:
         return None
-
-
-def _zero_unless(kept: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return values if kept.all() else np.where(kept.reshape(-1, *(1,) * (values.ndim - 1)), values, 0.0)
 
 
 def _exact(action: Action, name: str) -> Estimate | None:

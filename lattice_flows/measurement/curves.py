@@ -16,17 +16,25 @@ from scipy.stats import chi2
 
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
-from lattice_flows.importance import INTEGRATION_TOLERANCE, WeightedSampler, effective_sample_size, k_hat, largest_k_hat, log_z
-from lattice_flows.measurement.errors import Estimate
+from lattice_flows.importance import (
+    INTEGRATION_TOLERANCE,
+    BrokenFlow,
+    WeightedSampler,
+    effective_sample_size,
+    k_hat,
+    largest_k_hat,
+    log_z,
+)
+from lattice_flows.measurement.errors import FEWEST_EFFECTIVE, Estimate, pull
 from lattice_flows.measurement.observables import Measurements
-from lattice_flows.measurement.series import measured
+from lattice_flows.measurement.series import measured, zero_unless
+from lattice_flows.measurement.trust import LARGEST_INTEGRATION_ERROR, LARGEST_NON_FINITE
 
 __all__ = ["Point", "crossing", "curve", "derivative_pulls"]
 
 # Of the observables that are measured as others are; the susceptibility is `V <M^2>`, since `<M>` vanishes by symmetry.
 _OBSERVABLES = ("absolute_magnetization", "binder_cumulant", "phi_squared", "phi_fourth", "ising_energy")
-# Errors of weighted means are not known from fewer effectively independent samples.
-_FEWEST_EFFECTIVE = 200
+_SIGMAS = 4  # of the share of positive mean fields
 _DEGREE = 3
 _FEWEST_POINTS = _DEGREE + 2
 _DRAWS = 1000
@@ -45,6 +53,9 @@ class Point(NamedTuple):
       ess: effective sample size per sample.
       k_hat: tail index of the weights.
       k_hat_error: its standard error.
+      integration_error: mean change of log weights when the step of the integration is halved; zero for an exact flow.
+      non_finite_weights: share of the proposals.
+      positive_magnetization: the weighted share of fields with a positive mean; None if the action is not even.
     """
 
     coupling: float
@@ -53,11 +64,22 @@ class Point(NamedTuple):
     ess: float
     k_hat: float
     k_hat_error: float
+    integration_error: float = 0.0
+    non_finite_weights: float = 0.0
+    positive_magnetization: Estimate | None = None
 
     @property
     def trusted(self) -> bool:
-        """Whether errors can be trusted: weights without a heavy tail, and 200 effectively independent samples or more."""
-        return self.k_hat <= largest_k_hat(self.k_hat_error) and self.ess * self.samples >= _FEWEST_EFFECTIVE
+        """Whether errors can be trusted, by the limits of chains: finite and accurate weights without a heavy tail, 200 effectively
+        independent samples or more, and both signs of the mean field equally often."""
+        signs = self.positive_magnetization
+        return (
+            self.k_hat <= largest_k_hat(self.k_hat_error)
+            and self.ess * self.samples >= FEWEST_EFFECTIVE
+            and self.integration_error <= LARGEST_INTEGRATION_ERROR
+            and self.non_finite_weights <= LARGEST_NON_FINITE
+            and (signs is None or (signs.error > 0 and abs(pull(signs, Estimate(0.5, 0.0))) <= _SIGMAS))
+        )
 
 
 def curve(
@@ -95,6 +117,7 @@ def curve(
 
     Raises:
       ValueError: the flow is conditioned on nothing, or a value is out of its range.
+      BrokenFlow: no proposal at a value has a finite weight.
     """
     if flow.condition is None:
         raise ValueError("a curve needs a flow for a range of couplings: build one by lf.flows.conditioned, and train it")
@@ -116,7 +139,12 @@ def _point(sampler: WeightedSampler, action: Action, coupling: float, samples: i
         series.append(measured(phi, action))
         log_weights.append(log_weight)
     log_weight = np.concatenate(log_weights)
-    together = {name: np.concatenate([part[name] for part in series])[:, np.newaxis] for name in series[0]}
+    finite = np.isfinite(log_weight)
+    if not finite.any():
+        raise BrokenFlow(samples)
+    log_weight[~finite] = -np.inf
+    # A weight of zero would not silence a series that is not a number.
+    together = {name: zero_unless(finite, np.concatenate([part[name] for part in series]))[:, np.newaxis] for name in series[0]}
     of = Measurements.of_series(action, together, np.exp(log_weight - log_weight.max())[:, np.newaxis], bin_size=1)
     volume, (log_of_z, error) = action.lattice.volume, log_z(log_weight, sampler.integration_error["mean"])
     estimates = {
@@ -124,7 +152,16 @@ def _point(sampler: WeightedSampler, action: Action, coupling: float, samples: i
         "two_point_susceptibility": of.number(volume * of.mean("magnetization_2")),
         **{name: of.estimate(name) for name in _OBSERVABLES},
     }
-    return Point(coupling, estimates, samples, effective_sample_size(log_weight), *k_hat(log_weight))
+    return Point(
+        coupling,
+        estimates,
+        samples,
+        effective_sample_size(log_weight),
+        *k_hat(log_weight),
+        integration_error=sampler.integration_error["mean"],
+        non_finite_weights=float(np.mean(~finite)),
+        positive_magnetization=of.known("positive_magnetization") if action.even else None,
+    )
 
 
 def derivative_pulls(points: Sequence[Point]) -> np.ndarray:

@@ -7,18 +7,25 @@ import numpy as np
 import pyerrors as pe
 
 __all__ = [
+    "FEWEST_EFFECTIVE",
     "Estimate",
     "analysed",
     "estimate",
     "estimate_from_bins",
     "format_estimate",
     "format_percent",
+    "gamma_error",
     "independent_mean",
     "power_law",
     "primary",
     "pull",
     "share",
 ]
+
+
+# Errors of weighted means, log Z among them, are not known from fewer effectively independent proposals: where the weights of a
+# flow have a variance of 4 or more, as many as these miss their tail.
+FEWEST_EFFECTIVE = 200
 
 
 class Estimate(NamedTuple):
@@ -57,11 +64,23 @@ def analysed(observable: pe.Obs) -> pe.Obs:
     return observable
 
 
+def gamma_error(observable: pe.Obs) -> float:
+    """The error by the Gamma method of an observable of one ensemble of R chains.
+
+    Fluctuations around the means of the chains, instead of the mean of all, are too small: their squares by a share of
+    R (2 W + 1) / N, for a window W and N bins of all chains. pyerrors corrects for that of one chain (hep-lat/0306017, eq. 49).
+    """
+    (ensemble,) = analysed(observable).e_names
+    missing = (2 * observable.e_windowsize[ensemble] + 1) / sum(observable.shape.values())
+    return float(observable.dvalue * np.sqrt((1 + len(observable.names) * missing) / (1 + missing)))
+
+
 def estimate(observable: pe.Obs) -> Estimate:
     """Value, error and integrated autocorrelation time of an observable of one ensemble, whose fluctuations are not binned."""
     (ensemble,) = analysed(observable).e_names
     tau_int, tau_int_error = observable.e_tauint[ensemble], observable.e_dtauint[ensemble]
-    return Estimate(float(observable.value), float(observable.dvalue), float(tau_int), float(tau_int_error))
+    error = gamma_error(observable)
+    return Estimate(float(observable.value), error, float(tau_int * (error / observable.dvalue) ** 2), float(tau_int_error))
 
 
 def estimate_from_bins(
@@ -81,7 +100,7 @@ def estimate_from_bins(
       at_least: the smallest error that it can have, from what the Gamma method cannot see.
     """
     (ensemble,) = analysed(observable).e_names
-    error = max(float(observable.dvalue), at_least)
+    error = max(gamma_error(observable), at_least)
     if not variance:
         return Estimate(float(observable.value), error, 0.5, 0.0)
     tau_int, bins = configurations * error**2 / (2 * variance), sum(observable.shape.values())

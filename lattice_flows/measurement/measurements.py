@@ -19,7 +19,7 @@ from lattice_flows.actions import Action
 from lattice_flows.config import Registry
 from lattice_flows.importance import effective_sample_size
 from lattice_flows.measurement.binning import WEIGHT, Binned, Binning
-from lattice_flows.measurement.errors import Estimate, analysed, estimate_from_bins, primary
+from lattice_flows.measurement.errors import Estimate, estimate_from_bins, gamma_error, primary
 from lattice_flows.measurement.identities import IDENTITIES
 from lattice_flows.measurement.series import GENERAL, measured
 
@@ -220,7 +220,7 @@ class Measurements:
         variance, spread = self._binned.variance_and_spread(fluctuations)
         at_least = np.sqrt(variance) * self.longest_stay / self.configurations
         # The spread has an error itself, of 1 / sqrt(2 (chains - 1)) of it.
-        if spread > (1 + _SIGMAS / np.sqrt(2 * max(self.shape[1] - 1, 1))) * analysed(observable).dvalue:
+        if spread > (1 + _SIGMAS / np.sqrt(2 * max(self.shape[1] - 1, 1))) * gamma_error(observable):
             at_least = max(at_least, spread)
         return estimate_from_bins(
             observable, self.bin_size, configurations=self.configurations, variance=variance, at_least=float(at_least)

@@ -131,7 +131,7 @@ class Result:
             reference = self.compared_with or "exact"
             said = f"DISAGREES: an observable is more than {LARGEST_PULL:g} sigma from its reference ({reference})."
         elif self.compared_with is None:
-            said = "Nothing was compared: no reference for this lattice and action was given."
+            said = "Nothing was compared: no reference was given."
         else:
             every = "Every observable agrees with its reference" if not missing else f"{len(compared)} observables agree"
             said = f"{every} ({self.compared_with}, or exact) within {LARGEST_PULL:g} sigma."

@@ -10,7 +10,7 @@ from lattice_flows.fourier import momentum_transform
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.identities import identities
 
-__all__ = ["GENERAL", "measured", "smooth_powers", "spectra", "time_series"]
+__all__ = ["GENERAL", "measured", "smooth_powers", "spectra", "time_series", "zero_unless"]
 
 # Names of the series that do not depend on the action.
 GENERAL = (
@@ -144,3 +144,7 @@ def measured(phi: np.ndarray, action: Action) -> dict[str, np.ndarray]:
         name: np.asarray(values).reshape(*rows, *values.shape[1:])
         for name, values in (general | own | identities(fields, action)).items()
     }
+
+
+def zero_unless(kept: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return values if kept.all() else np.where(kept.reshape(-1, *(1,) * (values.ndim - 1)), values, 0.0)

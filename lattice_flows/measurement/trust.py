@@ -13,25 +13,28 @@ from arviz_stats.base import array_stats
 from lattice_flows import importance
 from lattice_flows.measurement.autocorrelation import repeats
 from lattice_flows.measurement.checks import Check, judged
-from lattice_flows.measurement.errors import Estimate, pull
+from lattice_flows.measurement.errors import FEWEST_EFFECTIVE, Estimate, pull
 from lattice_flows.measurement.identities import IDENTITIES
 from lattice_flows.measurement.measurements import OBSERVABLES, Measurements
 from lattice_flows.measurement.result import WITH_TAU_INT
 from lattice_flows.measurement.series import GENERAL
 
-__all__ = ["checks_of_chain"]
+__all__ = ["LARGEST_INTEGRATION_ERROR", "LARGEST_NON_FINITE", "checks_of_chain"]
 
 _LONGER = "Draw more configurations"
-_TRAIN = "Train the flow longer or use one with more layers; a longer chain alone will not help"
+_TRAIN = "Train the flow longer or use a better one, see docs/choosing.md; a longer chain alone will not help"
 _PEAK = "Both signs of M are equally probable: train a flow that covers both, use HMC with many chains, or start from another seed"
 _TUNNEL = (
     "The chains do not tunnel between the signs of M, which are equally probable: "
-    "let HMC propose global flips (hmc: {flip: true}), or use the sampler tempering"
+    "let HMC propose global flips (samplers: {hmc: {flip: true}}), or use the sampler tempering"
 )
 _MOVE = "The chain hardly leaves some configurations: use smaller steps, or let it thermalise longer"
 _SAMPLER = (
     "The chain does not have the distribution exp(-S): let it thermalise longer, or use smaller steps (of flow_hmc, more panels)"
 )
+LARGEST_INTEGRATION_ERROR = 1e-2  # mean, of log weights
+LARGEST_NON_FINITE = 1e-3  # share of the weights
+_FEWEST_GOOD = 500  # effectively independent proposals
 # Bins of a chain.
 _SHORTEST_HALF = 5
 _SHORTEST_FOR_R_HAT = 8
@@ -73,9 +76,11 @@ def checks_of_chain(
         what = "mean change of the log weights when the step of the integration is halved"
         advice = "Draw the ensemble again: the step is halved until this is small; or train with more integration steps"
         error = chain["integration_error"]["mean"]
-        found.append(judged("integration_error", error, importance.INTEGRATION_TOLERANCE, 1e-2, what, advice))
+        limits = importance.INTEGRATION_TOLERANCE, LARGEST_INTEGRATION_ERROR
+        found.append(judged("integration_error", error, *limits, what, advice))
     for name, mean in (exact or {}).items():
         known = Estimate(chain[name], chain[f"{name}_error"]) if name in chain else None
+        known = known if known and known.error else None  # nothing has been seen where all were too far out to count
         what = f"distance of the mean of {name} from {mean:g}, in units of its error"
         found.append(judged(name, known and abs(_pull(known, Estimate(mean, 0.0))), 3, 4, what, _SAMPLER))
     return tuple(found)
@@ -169,6 +174,10 @@ def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping
     k, error = importance.k_hat(log_weight)
     what = "tail index of the weights: above 0.5, e^w has no variance and the chain no finite tau_int"
     yield judged("k_hat", k, importance.largest_k_hat(error, 1), importance.largest_k_hat(error), what, _TRAIN)
+    effective = chain["ess"] * len(log_weight)
+    what = "effectively independent proposals: from fewer, errors of weighted means and of log Z are not known"
+    advice = f"{_LONGER}, or train the flow longer"
+    yield judged("effective_proposals", effective, _FEWEST_GOOD, FEWEST_EFFECTIVE, what, advice)
     known = training.get("ess")
     what = "effective sample size of the chain's proposals over that of the training: the training has not seen the tail"
     yield judged("ess_of_training", chain["ess"] / known if known else None, 0.8, 0.5, what, _TRAIN)
@@ -176,7 +185,9 @@ def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping
     if known and forward is not None:
         what = "forward over reverse effective sample size of the training: the flow misses a part of the distribution"
         yield judged("forward_ess", forward / known, 0.8, 0.5, what, _PEAK)
-    yield judged("non_finite_weights", chain["non_finite_weights"] / len(log_weight), 0, 1e-3, "share of the proposals", _TRAIN)
+    yield judged(
+        "non_finite_weights", chain["non_finite_weights"] / len(log_weight), 0, LARGEST_NON_FINITE, "share of the proposals", _TRAIN
+    )
 
 
 def _estimate(measurements: Measurements, name: str) -> Estimate:

@@ -17,7 +17,7 @@ from lattice_flows.measurement.errors import estimate, primary
 from lattice_flows.measurement.observables import Measurements
 from lattice_flows.measurement.series import measured
 from lattice_flows.production.ensembles import attributes_of, drawn, size_of
-from lattice_flows.production.proposals import accurate, of_flow
+from lattice_flows.production.proposals import accurate, check_coupling, of_flow
 from lattice_flows.progress import Progress
 from lattice_flows.resources import check_memory, sampler_bytes
 from lattice_flows.samplers import SAMPLERS, Drawing, Sampler, Stretch
@@ -107,7 +107,7 @@ def latent_run(
 def check_samples(name: str, action: Action, settings: SamplerConfig) -> None:
     """Raises `ConfigError` for a sampler that is unknown, needs a trained flow, or cannot sample this with these settings."""
     if SAMPLERS.find(name).needs_flow:
-        raise ConfigError(f"the sampler {name!r} needs a trained flow: train one, then use scripts/sample.py or lf.sample")
+        raise ConfigError(f"the sampler {name!r} needs a trained flow: train one, then use lattice-flows sample or lf.sample")
     SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
     SAMPLERS.build(settings.component(name), action)
 
@@ -115,11 +115,12 @@ def check_samples(name: str, action: Action, settings: SamplerConfig) -> None:
 def check_moves(name: str, flow: Flow, action: Action, settings: SamplerConfig) -> None:
     """Raises `ConfigError` for a sampler that is unknown, needs no flow, or cannot move this one with these settings."""
     if not SAMPLERS.find(name).needs_flow:
-        raise ConfigError(f"the sampler {name!r} needs no flow: use scripts/baseline.py or lf.baseline")
+        raise ConfigError(f"the sampler {name!r} needs no flow: use lattice-flows baseline or lf.baseline")
     if SAMPLERS.find(name).weighted:
         raise ConfigError(
             f"the sampler {name!r} draws one chain of weighted proposals, not parallel ones: use sample_run or lf.sample"
         )
+    check_coupling(flow, action)
     SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields)
     SAMPLERS.build(settings.component(name), WeightedSampler(flow, action, _BATCH, seed=1))
 

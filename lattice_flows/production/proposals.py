@@ -1,8 +1,11 @@
 """The chain of proposals of a flow that are independent of each other."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import tensorflow as tf
 
 from lattice_flows.actions import Action
 from lattice_flows.config import ChainConfig, ConfigError
@@ -14,7 +17,7 @@ from lattice_flows.measurement.series import measured
 from lattice_flows.production.ensembles import attributes_of, drawn, size_of
 from lattice_flows.progress import Progress
 from lattice_flows.resources import chain_bytes, check_memory, drawn_at_once, sampler_bytes
-from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch
+from lattice_flows.samplers import SAMPLERS, Drawing, IndependenceMetropolis, Stretch, check_weighted
 
 __all__ = ["accurate", "check_proposes", "flow_proposals", "of_flow", "sample_run"]
 
@@ -48,18 +51,28 @@ def accurate(sampler: WeightedSampler, progress: Progress) -> WeightedSampler:
 
 def check_proposes(flow: Flow, action: Action, settings: ChainConfig) -> None:
     """Raises `ConfigError` for a sampler that is unknown, draws no independent proposals, or cannot draw from this flow."""
-    if not SAMPLERS.find(settings.sampler.name).weighted:
-        raise ConfigError(
-            f"chain.sampler is {settings.sampler.name!r}, which draws no independent proposals: use one that does, such as "
-            "independence, or choose this one by --sampler"
-        )
+    check_weighted(settings.sampler.name)
+    check_coupling(flow, action)
     SAMPLERS.complete(settings.sampler, ChainConfig.model_fields)
     SAMPLERS.build(settings.sampler, WeightedSampler(flow, action, settings.batch_size, seed=1))
 
 
+def check_coupling(flow: Flow, action: Action) -> None:
+    """Raises `ConfigError` for a flow for many couplings that stands at another one than that of the action."""
+    if flow.condition is None:
+        return
+    here, wanted = (float(tf.convert_to_tensor(each)) for each in (flow.coupling, action.parameters[flow.condition]))
+    if not math.isclose(here, wanted, rel_tol=1e-6):
+        raise ConfigError(
+            f"the flow stands at {flow.condition} = {here:g}, the action has {wanted:g}, so that few proposals would be accepted: "
+            f"give flow.at({wanted:g})"
+        )
+
+
 def of_flow(flow: Flow) -> dict[str, Any]:
     """What an ensemble says about the flow that it was drawn with."""
-    return {"weights": flow.fingerprint(), "integration_steps": flow.integration_steps}
+    component = flow.component and flow.component.model_dump(mode="json")
+    return {"flow": component, "weights": flow.fingerprint(), "integration_steps": flow.integration_steps}
 
 
 def sample_run(

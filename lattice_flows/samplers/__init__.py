@@ -1,6 +1,5 @@
 """Markov chains with the exact distribution: a sampler is `init` and `step`, and one `run_chain` runs them all."""
 
-from lattice_flows.config import Registry
 from lattice_flows.samplers.annealed import Annealed
 from lattice_flows.samplers.chain import ChainState, Chunk, Sampler, run_chain
 from lattice_flows.samplers.cluster import Cluster
@@ -10,6 +9,7 @@ from lattice_flows.samplers.fourier_hmc import FourierHMC
 from lattice_flows.samplers.hmc import HMC
 from lattice_flows.samplers.independence import IndependenceMetropolis
 from lattice_flows.samplers.metropolis import LocalMetropolis
+from lattice_flows.samplers.registry import SAMPLERS, check_weighted
 from lattice_flows.samplers.tempering import Tempering
 
 __all__ = [
@@ -28,20 +28,6 @@ __all__ = [
     "Sampler",
     "Stretch",
     "Tempering",
+    "check_weighted",
     "run_chain",
 ]
-
-SAMPLERS = Registry(
-    "sampler",
-    {
-        "hmc": HMC,
-        "fourier_hmc": FourierHMC,
-        "metropolis": LocalMetropolis,
-        "cluster": Cluster,
-        "independence": IndependenceMetropolis,
-        "annealed": Annealed,
-        "flow_hmc": FlowHMC,
-        "pcn": PCN,
-        "tempering": Tempering,
-    },
-)

@@ -12,7 +12,7 @@ from lattice_flows.flows import Flow
 from lattice_flows.training import vectors
 from lattice_flows.training.objectives import Draw, GradientEstimate
 
-__all__ = ["in_chunks"]
+__all__ = ["at_once", "in_chunks"]
 
 Estimator = Callable[..., GradientEstimate]
 
@@ -33,7 +33,7 @@ def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
       batch: number of samples.
       volume: sites of the lattice.
     """
-    chunk = _size(batch, max(_SITES // volume, 1))
+    chunk = at_once(batch, volume)
     whole = batch // chunk
     if chunk == batch:
         return estimator
@@ -66,6 +66,11 @@ def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
 
 def _rows(fields: tf.Tensor, start: Any, number: int) -> tf.Tensor:
     return tf.ensure_shape(tf.gather(fields, start + tf.range(number)), [number, *fields.shape[1:]])
+
+
+def at_once(batch: int, volume: int) -> int:
+    """The number of samples in a chunk, of a batch on a lattice of that many sites."""
+    return _size(batch, max(_SITES // volume, 1))
 
 
 def _size(batch: int, most: int) -> int:

@@ -12,11 +12,14 @@ import tensorflow as tf
 from pydantic import NonNegativeInt, PositiveFloat
 
 from lattice_flows.config import Probability, Registry
+from lattice_flows.resources import check_memory
 from lattice_flows.training.vectors import joined, parts, size
 
 __all__ = ["OPTIMIZERS", "Adam", "NaturalGradient", "Optimizer"]
 
 Rate = Callable[[tf.Tensor], tf.Tensor]
+
+_BYTES_OF_A_METRIC = 28  # per entry: averages, those of a batch, and, in float64, the metric and its Cholesky factor
 
 
 class Optimizer(Protocol):
@@ -24,6 +27,7 @@ class Optimizer(Protocol):
 
     Attributes:
       needs_fisher: whether `apply` takes the Fisher matrix after the gradient.
+      warm_up: how many of the first updates change no weights.
       averages_gradients: whether it carries past gradients on to the present weights, which is for reverse KL alone.
       updates: how many have been made, an int64 variable.
       variables: the state.
@@ -31,6 +35,7 @@ class Optimizer(Protocol):
 
     needs_fisher: bool
     averages_gradients: bool
+    warm_up: int
     updates: tf.Variable
     variables: list[tf.Variable]
 
@@ -54,6 +59,7 @@ class Adam:
 
     needs_fisher = False
     averages_gradients = False
+    warm_up = 0
 
     def __init__(
         self,
@@ -127,8 +133,13 @@ class NaturalGradient:
         averaged_gradient: bool = False,
     ):
         length = size(weights)
+        check_memory(
+            _BYTES_OF_A_METRIC * length**2,
+            f"the natural gradient of {length} weights",
+            "use training.optimizer: adam, or a flow of fewer weights",
+        )
         self._weights, self._rate, self._decay = weights, rate, decay
-        self._damping, self._ridge, self._largest_kl_step, self._warm_up = damping, ridge, largest_kl_step, warm_up
+        self._damping, self._ridge, self._largest_kl_step, self.warm_up = damping, ridge, largest_kl_step, warm_up
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self._fisher = tf.Variable(tf.zeros([length, length]), name="fisher")
         self.averages_gradients = averaged_gradient
@@ -173,7 +184,7 @@ class NaturalGradient:
         column = tf.cast(gradient, tf.float64)[:, tf.newaxis]
         change = tf.cast(tf.linalg.cholesky_solve(tf.linalg.cholesky(metric), column)[:, 0], tf.float32)
         rate = tf.minimum(rate, tf.sqrt(2 * self._largest_kl_step / tf.tensordot(gradient, change, 1)))
-        _subtract(weights, tf.where(count > self._warm_up, rate, 0.0) * change)
+        _subtract(weights, tf.where(count > self.warm_up, rate, 0.0) * change)
 
 
 def _subtract(weights: Sequence[tf.Variable], change: tf.Tensor) -> None:

@@ -34,7 +34,7 @@ class IntegrationCheck(NamedTuple):
     description: str
 
 
-def check_integration(log_weight: np.ndarray, finer: np.ndarray, losses: Sequence[float]) -> IntegrationCheck:
+def check_integration(log_weight: np.ndarray, finer: np.ndarray, losses: Sequence[float], batch_size: int) -> IntegrationCheck:
     """Compares the log weights of samples with those of half the step.
 
     The step is too coarse if half of it changes log weights by more than a tenth of their spread on average, or if the mean loss
@@ -45,12 +45,15 @@ def check_integration(log_weight: np.ndarray, finer: np.ndarray, losses: Sequenc
       log_weight: `[n]`, with the present step.
       finer: `[m]`, m <= n, of the first m of these samples, with half the step.
       losses: of recent training steps with the present step of the integration; may be empty.
+      batch_size: samples of which each of them is the mean.
     """
     error = integration_error(log_weight[: len(finer)], finer)["mean"]
     # By quartiles: a few outliers must not hide an error.
     spread = np.subtract(*np.quantile(log_weight, [0.75, 0.25])) / 1.349
     log_z_finer, bound_error = log_z(finer)
-    noise = np.hypot(bound_error, np.std(losses) / np.sqrt(len(losses))) if losses else np.inf
+    # The spread of a few losses says little about their noise, that of weights does.
+    of_a_loss = max(np.std(losses), spread / np.sqrt(batch_size)) if losses else np.inf
+    noise = np.hypot(bound_error, of_a_loss / np.sqrt(max(len(losses), 1)))
     exploited = bool(losses) and bool(np.mean(losses) < -log_z_finer - _SIGMAS * noise)
     description = f"half the step of the integration changes log weights by {error:.2g}"
     if exploited:

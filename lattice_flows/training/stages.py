@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from lattice_flows.config import trained_weights
-from lattice_flows.errors import closest
+from lattice_flows.config import CONFIGS, ConfigError, load, trained_weights
+from lattice_flows.errors import closest, nearest
 from lattice_flows.flows import Flow, transfer_weights
 from lattice_flows.io.arrays import CheckpointError
 from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.reading import file_or_in_folder
 from lattice_flows.training.state import recorded_summary
 
-__all__ = ["begin_with", "find_weights", "weights_file"]
+__all__ = ["begin_with", "find_weights", "pretrained_weights", "weights_file"]
 
 
 def weights_file(path: str | Path) -> Path:
@@ -60,3 +60,22 @@ def find_weights(path: str | Path) -> Path:
         close = next((known for known in shipped if known.endswith(f"/{name}")), None) or closest(name, shipped)
         hint = f"; or did you mean {close!r}, which comes with the package?" if close else ""
         raise CheckpointError(f"{error}{hint}") from None
+
+
+def pretrained_weights(name: str, flow: str | None = None) -> Path:
+    """The weights of an ensemble that come with the package.
+
+    Args:
+      name: of the ensemble, such as "E1".
+      flow: which of its flows; None for that of the ensemble's configuration.
+
+    Raises:
+      ConfigError: there are none.
+    """
+    usual = CONFIGS / f"{name}.yaml"
+    if flow is None:
+        flow = load(usual).flow.name if usual.is_file() else "affine"
+    known, wanted = trained_weights(), f"{flow}/{name}"
+    if wanted not in known:
+        raise ConfigError(f"no run folder or weights file {name!r}, and no pretrained weights {wanted!r}: {nearest(wanted, known)}")
+    return known[wanted]

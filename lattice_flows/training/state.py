@@ -36,6 +36,7 @@ class Summary(NamedTuple):
       ess: effective sample size per sample.
       stopped: why the training ended.
       earlier_seconds: training time of the runs whose weights this one began with.
+      earlier_steps: the steps of those runs.
       kl, kl_error, k_hat, k_hat_error, log_weight_low, log_weight_high, forward_ess, condition: see `Evaluation`.
     """
 
@@ -47,6 +48,7 @@ class Summary(NamedTuple):
     ess: float
     stopped: str
     earlier_seconds: float = 0.0
+    earlier_steps: int = 0
     kl: float | None = None
     kl_error: float | None = None
     k_hat: float | None = None
@@ -79,6 +81,7 @@ class TrainingState:
       seconds: training time, without compilation.
       compile_seconds: time for tracing and compilation.
       earlier_seconds: training time of the runs whose weights this one began with.
+      earlier_steps: the steps of those runs, after whose batches those of this one come.
       halvings: how often the step of the integration was halved.
       integration_steps: of the flow, see `Flow.integration_steps`.
       evaluations: all rows of `metrics.csv`.
@@ -92,6 +95,7 @@ class TrainingState:
     seconds: float = 0.0
     compile_seconds: float = 0.0
     earlier_seconds: float = 0.0
+    earlier_steps: int = 0
     halvings: int = 0
     integration_steps: dict[str, int] = dataclasses.field(default_factory=dict)
     evaluations: list[Evaluation] = dataclasses.field(default_factory=list)
@@ -152,7 +156,7 @@ class TrainingState:
           stopped: why the training ended.
         """
         known = {name: value for name, value in self.judgement._asdict().items() if math.isfinite(value)}
-        own = {name: getattr(self, name) for name in ("seconds", "compile_seconds", "earlier_seconds")}
+        own = {name: getattr(self, name) for name in ("seconds", "compile_seconds", "earlier_seconds", "earlier_steps")}
         fresh = {name: known.get(name) for name in Summary._fields if name in Evaluation._fields and name not in own}
         return Summary(self.step, parameters=parameters, stopped=stopped, **own, **fresh)
 
@@ -194,7 +198,7 @@ class TrainingState:
                 prefix = f"{kind}/"
                 fields[kind] = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
             state = cls(**fields)
-            counts = (state.step, state.halvings, *state.integration_steps.values())
+            counts = (state.step, state.earlier_steps, state.halvings, *state.integration_steps.values())
             times = (state.seconds, state.compile_seconds, state.earlier_seconds)
             if not all(type(count) is int and 0 <= count < 2**31 for count in counts) or not all(map(_is_number, times)):
                 raise ValueError("the state of the training has numbers that cannot be")

@@ -11,9 +11,9 @@ from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError, TrainingConfig
 from lattice_flows.flows import Flow
 from lattice_flows.progress import Progress
-from lattice_flows.training.chunks import in_chunks
+from lattice_flows.training.chunks import at_once, in_chunks
 from lattice_flows.training.guard import Guarded
-from lattice_flows.training.objectives import ESTIMATORS, LOSSES, forward_kl, reverse_kl
+from lattice_flows.training.objectives import ESTIMATORS, LOSSES, absolute_error, forward_kl, reverse_kl
 from lattice_flows.training.optimizers import OPTIMIZERS
 from lattice_flows.training.schedules import learning_rate_schedule
 
@@ -65,7 +65,7 @@ class TrainingStep:
 
     Raises:
       ConfigError: the batch cannot be split evenly, an unknown loss, estimator or optimiser, an averaged gradient of another loss
-        than reverse KL, or `only` names no weight.
+        than reverse KL, a warm-up of all steps, or `only` names no weight.
     """
 
     def __init__(
@@ -92,6 +92,16 @@ class TrainingStep:
         others = [name for name, loss in losses.items() if loss is not reverse_kl] + [FORWARD_KL] * (settings.forward_share > 0)
         if self.optimizer.averages_gradients and others:
             raise ConfigError(f"training.optimizer.averaged_gradient is for the loss reverse_kl alone, got {', '.join(others)}")
+        if 0 < settings.steps <= (warm_up := self.optimizer.optimizer.warm_up):
+            raise ConfigError(
+                f"training.optimizer.warm_up {warm_up} leaves none of the {settings.steps} steps to change weights: use more "
+                "training.steps, or a smaller warm_up"
+            )
+        if absolute_error in losses.values() and at_once(share, flow.lattice.volume) == 1:
+            raise ConfigError(
+                f"the loss absolute_error compares samples of a batch, which are computed one by one on the lattice "
+                f"{flow.lattice.shape}: use reverse_kl"
+            )
         self._variables = [*weights, *self.optimizer.variables]
 
         @tf.function(jit_compile=True)

@@ -18,12 +18,16 @@ class TrainingDiverged(UserError, RuntimeError):
     """The loss is no longer a finite number, or no step of the training or of the integration is small enough."""
 
 
+class _NoFiniteLoss(TrainingDiverged):
+    pass
+
+
 @contextlib.contextmanager
 def may_be_broken_at_first(info: Callable[[str], None]) -> Iterator[None]:
     """Lets a training go on from weights that cannot be evaluated, since its steps may mend them."""
     try:
         yield
-    except (BrokenFlow, TrainingDiverged):
+    except (BrokenFlow, _NoFiniteLoss):
         info("the weights to begin with cannot be judged: they have no finite loss here")
 
 
@@ -71,10 +75,10 @@ def check_loss(loss: float, settings: TrainingConfig, state: TrainingState, leng
         raise _diverged(f"{found}, although steps had become ever shorter", settings, state)
 
 
-def _diverged(found: str, settings: TrainingConfig, state: TrainingState) -> TrainingDiverged:
+def _diverged(found: str, settings: TrainingConfig, state: TrainingState) -> _NoFiniteLoss:
     last = [evaluation.step for evaluation in state.evaluations[-1:]]
     kept = f"the state of step {last[0]} is kept" if last else "no evaluation had been reached, so nothing was kept"
-    return TrainingDiverged(
-        f"{found}; {kept}. Resume or restart with a smaller training.learning_rate (now {settings.learning_rate:g}) "
+    return _NoFiniteLoss(
+        f"{found}; {kept}. Restart, or resume a run folder, with a smaller training.learning_rate (now {settings.learning_rate:g}) "
         f"or a larger training.batch_size (now {settings.batch_size})"
     )

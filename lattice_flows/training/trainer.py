@@ -47,7 +47,8 @@ def train(
     (`settings.init_from`, or a flow that is trained already) are judged first, and kept where no later ones are better. The summary
     judges it by fresh samples.
 
-    All random numbers follow from the seed, so neither interruptions nor the number of devices change the result.
+    All random numbers follow from the seed: neither interruptions nor the number of devices change the result. A flow that is
+    trained already goes on with the batches after those that it has seen.
 
     The step of a continuous flow is halved as soon as that matters: when it changes the log weights by a tenth of their spread or
     more, or when the loss lies below its bound `-log Z`, because training then exploits the integrator. In the second case it
@@ -80,10 +81,7 @@ def train(
 class Trainer:
     """A training, from its settings to its summary. Use `train`, unless something has to happen in between.
 
-    The constructor checks that everything can be built, with the errors of `train`, and writes nothing.
-
-    Args:
-      see `train`.
+    The constructor takes the arguments of `train`, checks that everything can be built, with the same errors, and writes nothing.
     """
 
     def __init__(
@@ -137,12 +135,16 @@ class Trainer:
         state, settings = self._state, self._settings
         if not state.evaluations:
             state.take(self._flow, self._train_step.optimizer)
-            state.best_weights = state.weights
+            state.best_weights, state.earlier_steps = state.weights, self._flow.trained_steps or 0
         stopped = stopping.reason_to_stop(settings, state)
         self._records = Records(run, record, board)
-        if stopped is None:
-            with self._records.of_steps(state.step):
-                stopped = self._train()
+        try:
+            if stopped is None:
+                with self._records.of_steps(state.step):
+                    stopped = self._train()
+        finally:  # after errors and interruptions, too
+            assign(self._flow.named_variables(), state.best_weights)
+            self._flow.trained_steps = state.earlier_steps + state.step
         return self._finish(stopped)
 
     def _train(self) -> str:
@@ -151,16 +153,15 @@ class Trainer:
         losses: list[float] = []
         self._start = time.perf_counter() - state.seconds
         self._prepare()
-        if self._flow.is_trained and not state.evaluations:
+        if self._flow.trained_steps is not None and not state.evaluations:
             with stopping.may_be_broken_at_first(self._progress.info):
                 self._evaluate([])
             stopped = stopping.reason_to_stop(settings, state)
-        self._flow.is_trained = True
         with self._progress.bar("training", settings.steps, state.step, at_most=stopping.seconds_left(settings, state)) as bar:
             while stopped is None:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
                 self._conditions.begin_step(state.step, own=forward)
-                loss = self._train_step(sub_seed(self._seed, "training", state.step), name)
+                loss = self._train_step(sub_seed(self._seed, "training", state.earlier_steps + state.step), name)
                 unknown = self._took_back(loss, self._train_step.taken_back) or forward
                 losses += [] if unknown else [loss]
                 state.step += 1
@@ -226,7 +227,7 @@ class Trainer:
                 continue
             if finer is None:
                 return log_weight, 0.0
-            check = check_integration(log_weight, finer, losses)
+            check = check_integration(log_weight, finer, losses, self._settings.batch_size)
             # The training of weights to begin with has accepted this step, but on its own lattice; here they may be the last ones.
             if not check.too_coarse or (state.step == 0 and self._settings.target_acceptance is None):
                 return log_weight, check.error
@@ -245,7 +246,6 @@ class Trainer:
 
     def _finish(self, stopped: str) -> Summary:
         state = self._state
-        assign(self._flow.named_variables(), state.best_weights)
         if state.judgement is None:
             if self._evaluator is None:
                 self._prepare_evaluator()

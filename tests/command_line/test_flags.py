@@ -133,7 +133,7 @@ def test_lattice_and_action():
         command_line.parse("p", "", own, ["--shape=4,4", "--lattice_size=4"])
     with pytest.raises(UsageError, match=r"flag --shape has the value \[4, 1\]: input should be greater than or equal to 2"):
         command_line.overrides(command_line.parse("p", "", own, ["--shape=4,1"]))
-    with pytest.raises(UsageError, match=r"flag --shape has the value \[2, 2, 2, 2, 2\]: list should have at most 4 items"):
+    with pytest.raises(UsageError, match=r"flag --shape has the value \[2, 2, 2, 2, 2\]: it should have 4 entries or fewer"):
         command_line.overrides(command_line.parse("p", "", own, ["--shape=2,2,2,2,2"]))
 
 

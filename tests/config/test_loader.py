@@ -38,7 +38,7 @@ def file(tmp_path):
         ("training: {steps: 2147483648}", "key 'training.steps' has the value 2147483648: input should be less than 2147483648"),
         ("training: {8: 1}", "key 'training.8' has the value 8: keys should be strings"),
         ("training: {optimizer: {8: 1}}", "'training.optimizer.8' has the value 8: keys should be strings"),
-        ("chain: [1]", "key 'chain' has the value [1]: input should be a valid dictionary"),
+        ("chain: [1]", "key 'chain' has the value [1]: input should be a mapping of keys to values"),
         ("include: 3", "key 'include' must be the name of a file, or a list of 100 names at most"),
         ("include: [[E1]]", "key 'include' must be the name of a file"),
         ("include: {a: b}", "key 'include' must be the name of a file"),

@@ -24,7 +24,7 @@ from lattice_flows.training.optimizers import OPTIMIZERS
         ({"prior": {"name": "free_field", "m2": -4.0}}, r"prior 'free_field': key 'm2' has the value -4.0: .* greater than 0"),
         ({"prior": {"name": "free_field", "width": 1.0}}, r"prior 'free_field': unknown key 'width': known: "),
         ({"partitions": ["chequerboard"]}, r"'partitions.0' has the value 'chequerboard': .* 'checkerboard' or 'stripes'"),
-        ({"partitions": []}, r"flow 'affine': key 'partitions' has the value \[\]: .* at least 1 item"),
+        ({"partitions": []}, r"flow 'affine': key 'partitions' has the value \[\]: it should have 1 or more entries"),
         ({"element_wise_maps": "yes"}, r"flow 'affine': key 'element_wise_maps' has the value 'yes': .* boolean"),
         ({"fourier_scalin": True}, r"flow 'affine': unknown key 'fourier_scalin': did you mean 'fourier_scaling'\?"),
         ({"network": {"name": "propagater"}}, r"unknown network 'propagater': did you mean 'propagator'\?"),

@@ -20,6 +20,8 @@ def hook(name):
 
 tables, includes, formulas, notebooks = map(hook, ("tables", "includes", "formulas", "notebooks"))
 
+PAGES = sorted((CONFIGS.parent / "docs").rglob("*.md"))
+
 DOCUMENT = """# Title
 
 Introduction with a [link](other/file.md).
@@ -145,3 +147,12 @@ import numpy
 
 def test_cells_of_a_notebook_become_text_and_code():
     assert notebooks.as_markdown(NOTEBOOK) == "# Title\n\nText, $x$.\n\n```python\nimport numpy\n```\n"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "{{" in page.read_text()], ids=lambda page: page.stem)
+def test_every_marker_of_a_page_stands_for_something(page):
+    file = SimpleNamespace(file=SimpleNamespace(src_uri=page.relative_to(CONFIGS.parent / "docs").as_posix()))
+    text = page.read_text()
+    for each in (includes, tables):
+        text = each.on_page_markdown(text, page=file, config=None, files=None)
+    assert not re.search(r"^\{\{ \w+", text, re.MULTILINE)

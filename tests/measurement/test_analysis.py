@@ -80,13 +80,20 @@ def test_an_index_that_goes_back_is_refused():
 
 
 def test_proposals_without_a_finite_weight_have_weight_zero():
-    result = measure(ensemble_of([(7, np.nan), (20, np.inf), (50, -np.inf)]))
+    result = measure(ensemble_of([(7, np.nan), (20, np.inf), (50, -np.inf)], n=400))
     assert result.chain["non_finite_weights"] == 3
-    assert result.chain["ess"] == pytest.approx(197 / 200) and result.chain["log_z"] == pytest.approx(np.log(197 / 200))
-    good = np.delete(np.random.default_rng(1).normal(scale=0.4, size=(200, 4, 4)), [7, 20, 50], axis=0)
+    assert result.chain["ess"] == pytest.approx(397 / 400) and result.chain["log_z"] == pytest.approx(np.log(397 / 400))
+    good = np.delete(np.random.default_rng(1).normal(scale=0.4, size=(400, 4, 4)), [7, 20, 50], axis=0)
     assert result.observables["phi_squared"].reweighted.value == pytest.approx(np.mean(good**2))
     json.dumps(result.to_json(), allow_nan=False)
     assert measure(ensemble_of()).chain["non_finite_weights"] == 0
+
+
+def test_too_few_proposals_have_no_weighted_means():
+    for n, known in ((199, False), (201, True)):
+        result = measure(ensemble_of(n=n))
+        assert (result.observables["phi_squared"].reweighted is not None) == known
+        assert {check.name: check.verdict for check in result.checks}["effective_proposals"] == ("doubtful" if known else "bad")
 
 
 def test_a_flow_without_any_finite_weight_is_refused():

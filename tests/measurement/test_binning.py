@@ -72,7 +72,8 @@ def test_errors_from_bins_are_those_of_all_configurations(a, n, chains):
         ours, expected = few.number(of(few)), every.number(of(every))
         unbinned = estimate(of(every))
         assert ours.value == pytest.approx(expected.value, rel=1e-9)
-        assert expected == pytest.approx(unbinned, rel=0.02)
+        assert expected[:3] == pytest.approx(unbinned[:3], rel=0.02)
+        assert expected.tau_int_error == pytest.approx(unbinned.tau_int_error, rel=0.06)
         assert abs(ours.tau_int - expected.tau_int) < 3 * ours.tau_int_error < 0.5 * ours.tau_int
         assert abs(ours.error / expected.error - 1) < 1.5 * ours.tau_int_error / ours.tau_int
     first = few.number(few.mean("magnetization"))

@@ -60,6 +60,35 @@ def test_a_flow_that_is_integrated_gets_the_steps_that_its_weights_need():
     assert list(flow.integration_steps.values()) == [1]  # the flow itself stays what it was
 
 
+def test_a_flow_for_one_of_two_signs_is_not_trusted():
+    """Its weights are good and its free energy is off by log 2 / V."""
+    one_sign = FREE | {"prior": {"name": "free_field", "m2": 1.0, "mean_field": 3.0}}
+    action = ScalarPhi4(LATTICE, m2=1.0, lam=0.0)
+    (shifted,) = curve(conditioned(LATTICE, knots=(0.0, 1.0), of=one_sign), action, [0.0], samples=2048)
+    assert shifted.positive_magnetization.value > 0.99 and not shifted.trusted
+    (centred,) = curve(conditioned(LATTICE, knots=(0.0, 1.0), of=FREE), action, [0.0], samples=2048)
+    assert centred.trusted
+    for worse in ({"integration_error": 0.02}, {"non_finite_weights": 0.01}, {"positive_magnetization": Estimate(0.6, 0.02)}):
+        assert not centred._replace(**worse).trusted
+
+
+def test_a_weight_that_is_not_a_number_is_none(monkeypatch):
+    batches = WeightedSampler.batches
+
+    def broken(self, *arguments):
+        for phi, log_weight in batches(self, *arguments):
+            phi[3], log_weight[3] = np.nan, np.nan
+            yield phi, log_weight
+
+    flow, action = conditioned(LATTICE, knots=(0.0, 1.0), of=FREE), ScalarPhi4(LATTICE, m2=1.0, lam=0.0)
+    (whole,) = curve(flow, action, [0.0], samples=1024)
+    monkeypatch.setattr(WeightedSampler, "batches", broken)
+    (point,) = curve(flow, action, [0.0], samples=1024)
+    assert point.non_finite_weights == 2 / 1024 and whole.non_finite_weights == 0.0 and not point.trusted
+    for name, (value, error, *_) in point.estimates.items():
+        assert abs(value - whole.estimates[name].value) < error, name
+
+
 def test_a_curve_needs_a_flow_for_its_range():
     action = ScalarPhi4(LATTICE, m2=1.0, lam=0.5)
     with pytest.raises(ValueError, match="needs a flow for a range of couplings"):

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from lattice_flows.measurement.errors import Estimate, analysed, estimate, format_estimate, power_law, primary, pull
+from lattice_flows.measurement.errors import (
+    Estimate,
+    analysed,
+    estimate,
+    estimate_from_bins,
+    format_estimate,
+    power_law,
+    primary,
+    pull,
+)
 
 
 def autoregressive(rng, chains, n, a):
@@ -25,6 +34,16 @@ def test_gamma_method_on_an_autoregressive_process(a):
     assert abs(found.tau_int - tau_int) < 4 * found.tau_int_error
     assert abs(found.error / error - 1) < 0.15
     assert abs(found.value) < 4 * error
+
+
+def test_errors_of_a_few_short_chains_are_not_too_small():
+    """Of 16 chains of 20 autocorrelation times each; without the correction for their means, pulls have a width of 1.27(4)."""
+    rng, pulls = np.random.default_rng(4), []
+    for _ in range(400):
+        series = autoregressive(rng, 16, 60, 0.7)
+        found = estimate_from_bins(primary(series, "test"), 1, configurations=series.size, variance=float(series.var()))
+        pulls.append(found.value / found.error)
+    assert 0.9 < np.std(pulls) < 1.15
 
 
 def test_errors_propagate_through_formulas():

@@ -32,7 +32,7 @@ def verdicts(phi=PHI, action=ACTION, chain=None, accepted=None, log_weight=WEIGH
 
 def test_a_good_chain_is_good_in_every_check():
     found = verdicts()
-    assert set(found.values()) == {"good"} and len(found) == 19
+    assert set(found.values()) == {"good"} and len(found) == 20
 
 
 def test_weights_that_are_all_equal_are_good():
@@ -66,6 +66,7 @@ PARETO = -0.95 * np.log(RNG.uniform(size=N))
         ("log_z_halves", {"log_weight": WEIGHTS + 0.2 * HALF[:, 0, 0]}),
         ("log_z_halves", {"log_weight": np.where(HALF[:, 0, 0], WEIGHTS, -np.inf)}),
         ("k_hat", {"log_weight": PARETO}),
+        ("effective_proposals", {"chain": {"ess": 0.09}}),
         ("ess_of_training", {"chain": {"ess": 0.3}}),
         ("forward_ess", {"training": {"ess": 0.9, "forward_ess": 1e-5}}),
         ("non_finite_weights", {"chain": {"non_finite_weights": 20}}),
@@ -81,6 +82,9 @@ def test_what_is_not_known_is_said():
     found = verdicts(training=None, exact={"exp_minus_dh": 1.0})
     assert found["ess_of_training"] == found["exp_minus_dh"] == "unknown" and "forward_ess" not in found
     assert verdicts(phi=PHI[:8])["halves"] == "unknown"
+    # Every trajectory was too far out to count.
+    none = {"chain": {"exp_minus_dh": 1.0, "exp_minus_dh_error": 0.0}, "exact": {"exp_minus_dh": 1.0}}
+    assert verdicts(**none)["exp_minus_dh"] == "unknown"
     assert verdicts(chain={"thermalisation_pull": None})["thermalisation"] == "unknown"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lattice_flows.config import CONFIGS, ConfigError, load
-from lattice_flows.paper.cases import DIMENSIONS, LARGER, QUICK, STOPS, TABLES, TRAINED, Case, common_dimension, expanded
+from lattice_flows.paper.cases import DIMENSIONS, LARGER, STOPS, TABLES, TRAINED, Case, common_dimension, expanded
 from lattice_flows.paper.ingredients import stored, stored_flows
 
 
@@ -31,9 +31,19 @@ def test_what_stands_on_top_of_what():
     for overrides in ([preset, flags], [flags, preset]):
         config = Case("E1", 0.5).configuration(overrides, quick=True)
         assert config.flow.name == "continuous" and config.seed == 5
-        assert config.chain.length == QUICK["chain"]["length"]
+        assert config.chain.length == 20000
         assert config.training.batch_size == 32 and config.training.optimizer.name == "adam"
         assert config.training.steps == 5000 and config.training.target_acceptance == 0.5
+
+
+@pytest.mark.parametrize("table", [*TABLES, *LARGER, *DIMENSIONS])
+def test_a_quick_run_is_no_longer_than_the_usual_one(table):
+    usual, quick = (Case(table).configuration(quick=quick) for quick in (False, True))
+    assert quick.chain.length <= min(usual.chain.length, 20000) and quick.lattice == usual.lattice
+    for before, after in zip([*usual.stage_configs(), usual], [*quick.stage_configs(), quick], strict=True):
+        training = after.training
+        assert training.optimizer.parameters.get("warm_up", 0) < training.steps <= min(before.training.steps, 100)
+        assert training.evaluate_every <= training.steps and training.target_acceptance is None
 
 
 def test_flags_go_before_the_settings_of_a_case():

@@ -37,8 +37,11 @@ def test_the_result_has_what_follows_from_weights(drawn):
     result = measure_run(drawn)
     assert result.sampler == "annealed" and {"ess", "log_z", "free_energy_density", "tau_int"} < result.chain.keys()
     assert 0 < result.chain["trajectory_acceptance"] <= 1 and result.chain["integration_error"] == {"mean": 0.0, "largest": 0.0}
-    assert result.weight_variance is not None and result.observables["phi_squared"].reweighted is not None
-    assert {"k_hat", "log_z_halves", "ess_of_training"} <= {check.name for check in result.checks}
+    assert result.weight_variance is not None
+    verdicts = {check.name: check.verdict for check in result.checks}
+    assert {"k_hat", "log_z_halves", "ess_of_training"} <= verdicts.keys()
+    # The weights of a flow that is hardly trained.
+    assert verdicts["effective_proposals"] == "bad" and result.observables["phi_squared"].reweighted is None
     assert "trajectory_acceptance" not in result.to_json().keys() - {"chain"}
 
 

@@ -69,7 +69,7 @@ def test_a_flow_that_cannot_be_moved_is_refused_before_anything_is_done(small_mo
 
 def test_refusals(small_model, capsys):
     flow, action = small_model
-    with pytest.raises(ConfigError, match=r"the sampler 'hmc' needs no flow: use scripts/baseline.py or lf.baseline"):
+    with pytest.raises(ConfigError, match=r"the sampler 'hmc' needs no flow: use lattice-flows baseline or lf.baseline"):
         lf.sample(flow, action, 1000, sampler="hmc")
     with pytest.raises(ConfigError, match="sampler 'pcn': unknown key 'panels'"):
         lf.sample(flow, action, 1000, sampler="pcn", panels=3)

@@ -47,7 +47,7 @@ def weights_of(flow):
 def restarted(flow, weights, steps=None):
     """The same flow, fresh, at given weights and integration steps, so that its compiled samplers serve once more."""
     assign(flow.named_variables(), weights)
-    flow.is_trained = False
+    flow.trained_steps = None
     flow.set_integration_steps(steps or flow.integration_steps)
     return flow
 

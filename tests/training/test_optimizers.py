@@ -9,6 +9,7 @@ from lattice_flows.bijectors import FourierScaling
 from lattice_flows.flows import Flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import normal
+from lattice_flows.resources import NotEnough
 from lattice_flows.training.objectives import path
 from lattice_flows.training.optimizers import Adam, NaturalGradient
 
@@ -184,3 +185,11 @@ def test_a_few_steps_take_a_gaussian_flow_to_the_exact_spectrum():
         distance.append(np.abs(log_scale - exact).max())
     # The noise of a path gradient vanishes at the minimum with the gradient, so nothing is left of it.
     assert distance[0] > 1 and distance[-1] < 1e-5
+
+
+def test_a_metric_that_exceeds_the_memory_is_refused():
+    weights = [tf.Variable(tf.zeros([1_000_000]))]
+    with pytest.raises(
+        NotEnough, match=r"the natural gradient of 1000000 weights needs about 28 TB .*: use training.optimizer: adam"
+    ):
+        NaturalGradient(weights, falling_rate)

@@ -17,23 +17,33 @@ LOG_Z = 5.0 + 2.0**2 / 2
 def test_an_error_of_a_tenth_of_the_spread_is_too_large(error, too_coarse):
     # Two outliers, which would hide the error in a standard deviation.
     log_weight = np.concatenate([LOG_WEIGHT, [1e3, -1e3]])
-    check = check_integration(log_weight, LOG_WEIGHT[:1000] + error, [])
+    check = check_integration(log_weight, LOG_WEIGHT[:1000] + error, [], 64)
     assert check.error == pytest.approx(error) and check.too_coarse == too_coarse and not check.exploited
     assert f"changes log weights by {error:.2g}" in check.description
 
 
 def test_rounding_of_a_flow_that_is_all_but_exact_is_no_error():
     nearly_equal = 5.0 + 1e-6 * RNG.normal(size=1000)
-    assert not check_integration(nearly_equal, nearly_equal + 1e-4, []).too_coarse
-    assert check_integration(nearly_equal, nearly_equal + 2e-3, []).too_coarse
+    assert not check_integration(nearly_equal, nearly_equal + 1e-4, [], 64).too_coarse
+    assert check_integration(nearly_equal, nearly_equal + 2e-3, [], 64).too_coarse
 
 
 @pytest.mark.parametrize(("below", "exploited"), [(0.0, False), (2.0, True)])
 def test_a_loss_below_its_bound_is_exploitation(below, exploited):
     losses = list(-LOG_Z - below + RNG.normal(scale=0.1, size=50))
-    check = check_integration(LOG_WEIGHT, LOG_WEIGHT, losses)
+    check = check_integration(LOG_WEIGHT, LOG_WEIGHT, losses, 64)
     assert check.exploited == check.too_coarse == exploited and check.error == 0
     assert ("training exploits the integrator" in check.description) == exploited
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 10])
+def test_a_few_losses_of_an_exact_flow_exploit_nothing(number):
+    """Their spread says little about their noise: of one loss, it is zero."""
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        log_weight = rng.normal(loc=5.0, scale=0.1, size=1024)
+        losses = [-float(rng.normal(loc=5.0, scale=0.1, size=64).mean()) for _ in range(number)]
+        assert not check_integration(log_weight, log_weight, losses, 64).exploited
 
 
 @pytest.mark.parametrize("exploited", [False, True])

@@ -12,7 +12,7 @@ from lattice_flows.lattice import Lattice
 from lattice_flows.training.stages import begin_with
 from lattice_flows.training.state import Summary
 
-SUMMARY = Summary(40, 2.0, 1.0, 15, 0.5, 0.4, "all steps done", earlier_seconds=3.0)
+SUMMARY = Summary(40, 2.0, 1.0, 15, 0.5, 0.4, "all steps done", earlier_seconds=3.0, earlier_steps=8)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_weights_of_a_run_folder_or_a_file(earlier):
     folder, flow = earlier
     for path in (folder, folder / "weights.npz", str(folder)):
         other = coarse_flow()
-        assert begin_with(other, path) == 5.0
+        assert begin_with(other, path) == 5.0 and other.trained_steps == 48
         assert other.integration_steps == flow.integration_steps
         for name, array in weights_of(flow).items():
             np.testing.assert_array_equal(array, other.named_variables()[name])
@@ -42,13 +42,13 @@ def test_a_flow_keeps_its_own_integration_steps_if_they_are_more(earlier):
 
 def test_weights_of_a_smaller_lattice(earlier):
     flow = coarse_flow(Lattice((6, 6)))
-    assert begin_with(flow, earlier[0]) == 5.0 and list(flow.integration_steps.values()) == [4]
+    assert begin_with(flow, earlier[0]) == 5.0 and flow.trained_steps == 48 and list(flow.integration_steps.values()) == [4]
     assert all(np.any(array != 0) for array in weights_of(flow).values())
 
 
 def test_weights_without_a_history_took_no_time(tmp_path):
     save_weights(tmp_path / "weights.npz", gaussian_flow())
-    assert begin_with(gaussian_flow(), tmp_path) == 0.0
+    assert begin_with(flow := gaussian_flow(), tmp_path) == 0.0 and flow.trained_steps == 0
 
 
 def test_weights_that_come_with_the_package(tmp_path, monkeypatch):

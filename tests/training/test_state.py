@@ -20,7 +20,7 @@ def evaluation(step, ess, **known):
 def some_state():
     flow = coarse_flow(steps=3)
     optimizer = Guarded(Adam(flow.trainable_variables, lambda updates: 0.1), flow.trainable_variables)
-    state = TrainingState(step=20, seconds=2.5, compile_seconds=1.5, earlier_seconds=7.0, halvings=1)
+    state = TrainingState(step=20, seconds=2.5, compile_seconds=1.5, earlier_seconds=7.0, earlier_steps=9, halvings=1)
     for index, (ess, kl) in enumerate(((0.4, 0.2), (0.6, 0.3)), 1):
         for variable in (*flow.variables, *optimizer.variables):
             variable.assign_add(np.full(variable.shape, index, variable.dtype.as_numpy_dtype))

@@ -109,6 +109,21 @@ def test_an_averaged_gradient_is_that_of_reverse_kl_alone():
         step_of(gaussian_flow(), optimizer=averaged, forward_samples="samples.h5", forward_share=0.5)
 
 
+def test_an_absolute_error_of_single_samples_is_refused(monkeypatch):
+    """It is the distance of each from their mean, and has no slope."""
+    monkeypatch.setattr("lattice_flows.training.chunks._SITES", LATTICE.volume)
+    step_of(gaussian_flow())
+    with pytest.raises(ConfigError, match="absolute_error compares samples of a batch, which are computed one by one"):
+        step_of(gaussian_flow(), initial_loss="absolute_error", initial_loss_steps=10)
+
+
+def test_a_warm_up_of_all_steps_is_refused():
+    optimizer = Component(name="natural_gradient", warm_up=40)
+    with pytest.raises(ConfigError, match=r"training.optimizer.warm_up 40 leaves none of the 40 steps to change weights"):
+        TrainingStep(gaussian_flow(), ACTION, settings(steps=40, optimizer=optimizer), choose_strategy("cpu"))
+    TrainingStep(gaussian_flow(), ACTION, settings(steps=41, optimizer=optimizer), choose_strategy("cpu"))
+
+
 def test_the_batch_is_split_evenly():
     strategy = choose_strategy("cpu:0,cpu:1")
     with strategy.scope():

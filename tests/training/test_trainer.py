@@ -178,7 +178,7 @@ def test_a_training_that_only_goes_astray_stops_and_keeps_the_last_good_state(tm
     training = Training(tmp_path / "run")
     adam = {**ADAM, "optimizer": {"name": "adam", "gradient_clip": 1e9}}
     training(gaussian(), **adam, max_minutes=1e-9)
-    advice = r"step 30 is kept. Resume or restart with a smaller training.learning_rate \(now 1e\+06\)"
+    advice = r"step 30 is kept. Restart, or resume a run folder, with a smaller training.learning_rate \(now 1e\+06\)"
     with pytest.raises(TrainingDiverged, match=advice):
         training(gaussian(), **adam, learning_rate=1e6)
     first, *later = training.metrics
@@ -216,6 +216,7 @@ def test_the_accepted_integration_steps_stay_with_the_flow_its_file_and_the_next
     assert np.max(np.abs(coarser - expected)) > 1e-3
 
 
+@pytest.mark.slow
 def test_an_integrator_that_is_exploited_for_ever_stops_the_training(monkeypatch):
     monkeypatch.setattr(refinement, "_MOST_HALVINGS", 0)
     advice = r"is below its bound -log Z = .*; 0 halvings were not enough: try training.gradient: path, or more flow.steps"
@@ -243,6 +244,37 @@ def test_training_on_two_devices(straight):
     assert (summary.ess, summary.acceptance) == pytest.approx((straight[2].ess, straight[2].acceptance), rel=1e-3)
     for name, array in weights_of(flow).items():
         np.testing.assert_allclose(array, straight[1][name], atol=1e-4)
+
+
+def test_a_continuation_draws_batches_of_its_own(tmp_path, monkeypatch):
+    """What is learned from the noise of a batch is not confirmed by the same batch in the next training."""
+    seeds, step = [], TrainingStep.__call__
+    monkeypatch.setattr(TrainingStep, "__call__", lambda self, seed, loss: seeds.append(tuple(seed)) or step(self, seed, loss))
+    steps = {"first": 4, "second": 6, "third": 2}
+    for before, name in zip([None, *steps], steps, strict=False):
+        Training(tmp_path / name)(gaussian(), init_from=before and str(tmp_path / before), steps=steps[name], evaluate_every=2)
+    compilation = max(set(seeds), key=seeds.count)  # of a step that changes nothing, in every training
+    assert len(seeds) == 12 + 3 and len(set(seeds) - {compilation}) == 12
+
+
+def test_a_second_training_of_a_flow_draws_batches_of_its_own(monkeypatch, straight):
+    seeds, step = [], TrainingStep.__call__
+    monkeypatch.setattr(TrainingStep, "__call__", lambda self, seed, loss: seeds.append(tuple(seed)) or step(self, seed, loss))
+    flow = gaussian()
+    for _ in range(2):
+        train(flow, ACTION, settings(steps=4, evaluate_every=2))
+    assert flow.trained_steps == 8 and len(set(seeds)) == 9  # that of the compilation stands twice
+    straight[0](taken_up := gaussian())  # a finished run
+    assert taken_up.trained_steps == 40
+
+
+def test_a_training_that_fails_leaves_the_best_weights():
+    train(flow := gaussian(), ACTION, settings(steps=60, evaluate_every=60, **ADAM))
+    weights = weights_of(flow)
+    adam = {**ADAM, "optimizer": {"name": "adam", "gradient_clip": 1e9}, "batch_size": 8}
+    with pytest.raises(TrainingDiverged):
+        train(flow, ACTION, settings(**adam, learning_rate=1e30))
+    np.testing.assert_equal(weights_of(flow), weights)
 
 
 def test_training_may_begin_with_another_loss(monkeypatch):
