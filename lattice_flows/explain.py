@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from lattice_flows.actions import ACTIONS
 from lattice_flows.config import ConfigError, RunConfig, on_top
+from lattice_flows.config.keys import described, tree
 from lattice_flows.flows import Flow
 from lattice_flows.importance import BrokenFlow, WeightedSampler
 from lattice_flows.measurement.errors import Estimate, format_estimate, independent_mean, share
@@ -17,7 +18,6 @@ from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import build_model, recorded_config
 from lattice_flows.progress import Progress
 from lattice_flows.resources import check_memory, fitting
-from lattice_flows.sweep import described, tree
 from lattice_flows.training.objectives import scores
 from lattice_flows.training.stages import begin_with, find_weights
 

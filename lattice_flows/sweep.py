@@ -3,7 +3,6 @@
 import csv
 import io
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,23 +12,22 @@ import tensorflow as tf
 
 from lattice_flows import plots
 from lattice_flows.config import ConfigError, RunConfig, load
+from lattice_flows.config.keys import as_text, described, given, tree
 from lattice_flows.errors import UserError
 from lattice_flows.io.files import FolderInUse, RunError, write_text, writing
 from lattice_flows.io.locks import LOCK_FILES, lock_folder
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import completed, train_run
 from lattice_flows.progress import Progress
-from lattice_flows.reading import parse_yaml, reading
 from lattice_flows.training.judgement import doubts
 from lattice_flows.training.parts import training_parts
 from lattice_flows.training.records import OpensBoard
 from lattice_flows.training.state import Summary
 from lattice_flows.training.stopping import TrainingDiverged
 
-__all__ = ["Point", "axes", "described", "points", "sweep", "tree"]
+__all__ = ["Point", "axes", "points", "sweep"]
 
 _NAME = "sweep"
-_EXAMPLE = "give a key and values between commas, such as flow.layers=1,2,4 or flow.network.hidden=[8,8],[16,16]"
 _OF_SUMMARY = ("parameters", "steps", "seconds", "acceptance", "ess", "kl", "k_hat")
 _TITLES = ("parameters", "steps", "seconds", "acceptance", "ESS", "KL", "k-hat", "judged")
 _FORMATS = ("d", "d", ".0f", ".4f", ".4f", ".3g", ".2f")
@@ -60,8 +58,8 @@ class Point(NamedTuple):
         return self.verdict == _GOOD
 
 
-def axes(over: Sequence[str], flag: str = "--over") -> dict[str, list[Any]]:
-    """Dotted keys and their values, from texts such as `flow.layers=1,2,4`, which a flag was given.
+def axes(over: Sequence[str]) -> dict[str, list[Any]]:
+    """Dotted keys and their values, from texts such as `flow.layers=1,2,4`.
 
     Values stand between commas, each as in a configuration file, so lists and mappings are values too:
     `flow.network.hidden=[8,8],[16,16]`.
@@ -75,19 +73,13 @@ def axes(over: Sequence[str], flag: str = "--over") -> dict[str, list[Any]]:
     Raises:
       ConfigError: a text without a key or values, values that are no YAML, or a key or a value that stands twice.
     """
-    found: dict[str, list[Any]] = {}
-    for text in over:
-        key, _, values = (part.strip() for part in text.partition("="))
-        if not values or not re.fullmatch(r"\w+(\.\w+)*", key):
-            raise ConfigError(f"{flag} has the value {text!r}: {_EXAMPLE}")
-        with reading(f"{flag} {text}", _EXAMPLE, ConfigError):
-            listed = parse_yaml(f"[{values}]")
-        if key in found:
-            raise ConfigError(f"{flag} has {key} twice: give all its values at once, such as {key}={values},...")
-        names = [_in_a_path(value) for value in listed]
-        if twice := [value for value, name in zip(listed, names, strict=True) if names.count(name) > 1]:
-            raise ConfigError(f"{flag} has {' and '.join(map(_text, twice))} for {key}, which would have one folder: leave out one")
-        found[key] = listed
+    found = given(over, "--over")
+    for key, values in found.items():
+        names = [_in_a_path(value) for value in values]
+        if twice := [value for value, name in zip(values, names, strict=True) if names.count(name) > 1]:
+            raise ConfigError(
+                f"--over has {' and '.join(map(as_text, twice))} for {key}, which would have one folder: leave out one"
+            )
     return found
 
 
@@ -192,7 +184,7 @@ def _write(out: Path, planned: Sequence[Point], ended: Sequence[Point]) -> None:
     writer.writerow([*keys, *_OF_SUMMARY, "judged"])
     for point in ended:
         numbers = [getattr(point.summary, name) for name in _OF_SUMMARY] if point.summary else [None] * len(_OF_SUMMARY)
-        writer.writerow([*map(_text, point.values.values()), *numbers, point.verdict])
+        writer.writerow([*map(as_text, point.values.values()), *numbers, point.verdict])
     write_text(out / f"{_NAME}.csv", text.getvalue())
     write_text(out / f"{_NAME}.md", _table(planned, ended) + "\n")
     lines: dict[str, list[tuple[Any, float, float]]] = {}
@@ -200,7 +192,7 @@ def _write(out: Path, planned: Sequence[Point], ended: Sequence[Point]) -> None:
         first, *others = point.values
         if point.summary:
             label = described({key: point.values[key] for key in others})
-            value = point.values[first] if _is_number(point.values[first]) else _text(point.values[first])
+            value = point.values[first] if _is_number(point.values[first]) else as_text(point.values[first])
             lines.setdefault(label, []).append((value, point.summary.acceptance, point.summary.ess))
     if lines:
         plots.save(plots.quality_against(keys[0], lines), out, _NAME)
@@ -213,29 +205,13 @@ def _table(planned: Sequence[Point], ended: Sequence[Point]) -> str:
         shown = ["" if number is None else f"{number:{how}}" for number, how in zip(numbers, _FORMATS, strict=True)]
         verdict = point.verdict or ""
         verdict = verdict if len(verdict) <= _LONGEST_REASON else f"{verdict[:_LONGEST_REASON]} ..."
-        rows.append([*map(_text, point.values.values()), *shown, verdict.replace("|", "/")])
+        rows.append([*map(as_text, point.values.values()), *shown, verdict.replace("|", "/")])
     return text_table([*planned[0].values, *_TITLES], rows, compact=True)
-
-
-def tree(key: str, value: Any) -> Any:
-    """A value under the last part of a dotted key, in nested mappings."""
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return value
-
-
-def described(values: Mapping[str, Any]) -> str:
-    """Dotted keys with their values, for a line of text."""
-    return ", ".join(f"{key} = {_text(value)}" for key, value in values.items())
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _in_a_path(value: Any) -> str:
     """The value with letters alone that every file system takes."""
-    return re.sub(r"[^\w.+-]+", "_", _text(value)).strip("_")
+    return re.sub(r"[^\w.+-]+", "_", as_text(value)).strip("_")
 
 
 def _is_number(value: Any) -> bool:

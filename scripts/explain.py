@@ -12,6 +12,7 @@ import sys
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag
+from lattice_flows.config.keys import given
 
 _ADD = "key of the flow and its value, such as flow.features=9; the table has what it adds, and what all that are given add"
 FLAGS = (
@@ -25,9 +26,8 @@ FLAGS = (
 def main(flags) -> int:
     from lattice_flows.explain import explain
     from lattice_flows.progress import Progress
-    from lattice_flows.sweep import axes
 
-    added = [{key: value} for key, values in axes(flags.add, "--add").items() for value in values]
+    added = [{key: value} for key, values in given(flags.add, "--add").items() for value in values]
     progress = Progress()
     progress.info(str(explain(flags.weights, added, samples=flags.samples, seed=flags.seed, progress=progress)))
     return 0

@@ -3,12 +3,14 @@
 python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E1_ensemble
 python scripts/sample.py --run runs/my_E1 --sampler annealed --chain_length 100000 --out runs/my_E1_annealed
 python scripts/sample.py --run runs/my_E1 --sampler flow_hmc --chains 128 --updates 5000 --out runs/my_E1_flow_hmc
+python scripts/sample.py --run runs/my_L64 --sampler flow_hmc --set samplers.flow_hmc.panels=8 --out runs/my_L64_flow_hmc
 """
 
 import sys
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
+from lattice_flows.config.keys import one_of_each
 from lattice_flows.progress import Progress
 
 WEIGHTED = (None, "independence", "annealed")
@@ -21,6 +23,7 @@ FLAGS = (
         "independence or annealed, or parallel chains of flow_hmc or pcn",
         shown_default="chain.sampler of the configuration",
     ),
+    Flag("set", "sampling", "key of chain or samplers and its value, such as chain.batch_size=64", default=[], several=True),
     *shared("resume", "seed", "chain_length", "chains", "updates", "thinning", "out", "device"),
 )
 
@@ -35,6 +38,7 @@ def main(flags) -> int:
 
     run, _ = RunDirectory.open(flags.run)
     chosen = [{"chain": {"sampler": {"name": flags.sampler}}}] if weighted and flags.sampler else []
+    chosen += one_of_each(flags.set, "--set", ("chain", "samplers"))
     config = command_line.configuration(run.path / "config.yaml", flags, *chosen)
 
     progress = Progress()

@@ -140,7 +140,14 @@ def test_train_then_sample(command, tmp_path, small_config):
     assert [row["step"] for row in rows] == ["20"]
     code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", "--sampler=hmc")
     assert code == 2 and "the sampler 'hmc' needs no flow" in text and not (tmp_path / "sample").exists()
-    code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", "--chain_length=3000")
+    for key, message in (
+        ("flow.layers=3", "here it may be one of chain, samplers"),
+        ("chain.length=1,2", "2 values for chain.length"),
+    ):
+        code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", f"--set={key}")
+        assert code == 2 and message in text and not (tmp_path / "sample").exists()
+    few = ("--set=chain.length=3000", "--set=chain.batch_size=64")
+    code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", *few)
     assert code == 1 and "two_point_susceptibility" in text and "acceptance: " in text
     with Ensemble(tmp_path / "sample" / "ensemble.h5") as ensemble:
         assert ensemble.phi.shape == (3000, 1, 4, 4)
