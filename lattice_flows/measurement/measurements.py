@@ -206,8 +206,8 @@ class Measurements:
     def number(self, observable: pe.Obs) -> Estimate:
         """The number, with its error, of anything that is computed from the means of the series.
 
-        The error is never smaller than the longest stay of a chain at one configuration allows. Where parallel chains are so short
-        that the Gamma method misses a part of their autocorrelation, it is that of the spread of their means.
+        The error is never smaller than the longest stay of a chain at one configuration allows. Where the means of
+        parallel chains spread clearly more than the Gamma method's error allows, it is that of their spread.
 
         Raises:
           ValueError: the value is not finite, or no chain holds more than one distinct configuration.

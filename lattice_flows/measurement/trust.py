@@ -124,6 +124,7 @@ def _autocorrelation(measurements: Measurements, chain: Mapping[str, Any]) -> It
     longest = _largest(np.nan if tau is None else tau for tau in taus)
     rejections = chain.get("tau_int")
     if rejections is not None:
+        # Of several runs: a single one, which is in the errors already, is found by longest_run_squared.
         what = "tau_int from the accept decisions over the largest one from the Gamma method, which long runs of rejections deceive"
         yield judged("tau_int_ratio", rejections / longest, 2, 4, what, _TRAIN)
     independent = measurements.configurations / (2 * max(longest, rejections or 0))

@@ -28,10 +28,9 @@ class State(NamedTuple):
 
 
 class Info(NamedTuple):
-    """n updates: the accept decisions, and the log weights of the configurations that the chain holds after each, `[n]`."""
+    """n updates: the accept decisions, `[n]`."""
 
     accepted: np.ndarray
-    log_weight: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,14 +103,13 @@ class IndependenceMetropolis(Sampler):
             phi, log_weight, uniform = phi[skipped:], log_weight[skipped:], uniform[skipped:]
             before, skipped = state, 0
             state, accepted, index = update(state, phi, log_weight, uniform, updates)
-            held = np.where(index < updates, before.log_weight, log_weight[np.maximum(index - updates, 0)])
             fresh = max(thermal - updates, 0)
             # Updates are counted from the end of thermalisation; of every `thinning` the last is kept.
             last = np.arange(updates + fresh, updates + len(phi)) - thermal
             updates += len(phi)
             yield Proposals(
                 rows=phi,
-                info=Info(accepted[fresh:], held[fresh:]),
+                info=Info(accepted[fresh:]),
                 state=ChainState(state, updates),
                 log_weight=log_weight,
                 index=index[fresh:][(last + 1) % thinning == 0],

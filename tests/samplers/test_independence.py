@@ -73,7 +73,6 @@ def test_a_chain_is_its_definition_however_it_is_cut():
     np.testing.assert_array_equal(index, expected[20:])
     np.testing.assert_array_equal(np.concatenate([chunk.rows for chunk in chunks]), Stored.phi[:70])
     np.testing.assert_array_equal(np.concatenate([chunk.phi for chunk in chunks])[:, 0], Stored.phi[index])
-    np.testing.assert_array_equal(np.concatenate([chunk.info.log_weight for chunk in chunks]), Stored.log_weight[index])
     accepted = np.concatenate([chunk.info.accepted for chunk in chunks])
     np.testing.assert_array_equal(accepted, expected[20:] == np.arange(20, 70))
     (*_, first) = run_chain(sampler, updates=21, thermalisation=20, seed=5)
