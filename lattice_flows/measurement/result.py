@@ -53,8 +53,8 @@ class Result:
         the accept decisions), log_z, free_energy_density and their errors, which contain the integration error, non_finite_weights
         (proposals of weight zero), samples_per_second, integration_error; trajectory_acceptance where proposals were annealed. Of
         others: chains, updates (of each chain), thinning, thermalisation_pull, tau_int_of_updates (observable -> [tau_int, error]),
-        updates_per_second, and what the sampler itself reports: step_size, exp_minus_dh, exp_minus_dh_error, tunnelled
-        (trajectories that changed the sign of M, flips aside), width, ...
+        updates_per_second, and what the sampler itself reports: step_size, exp_minus_dh, exp_minus_dh_error, non_finite_ends (share
+        of the trajectories), tunnelled (trajectories that changed the sign of M, flips aside), width, ...
       observables: name -> what was measured.
       zero_momentum_green: connected `Gt(0, t)` for t = 0 ... T/2.
       effective_mass: `m_eff(t)` for t = 1 ... T/2, None where it is not known.

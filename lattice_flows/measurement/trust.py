@@ -78,6 +78,9 @@ def checks_of_chain(
         error = chain["integration_error"]["mean"]
         limits = importance.INTEGRATION_TOLERANCE, LARGEST_INTEGRATION_ERROR
         found.append(judged("integration_error", error, *limits, what, advice))
+    if "non_finite_ends" in chain:
+        what = "share of the trajectories that end where the flow has no finite weight, where no chain can go"
+        found.append(judged("non_finite_weights", chain["non_finite_ends"], 0, LARGEST_NON_FINITE, what, _TRAIN))
     for name, mean in (exact or {}).items():
         known = Estimate(chain[name], chain[f"{name}_error"]) if name in chain else None
         known = known if known and known.error else None  # nothing has been seen where all were too far out to count

@@ -164,6 +164,10 @@ class FlowHMC(Hamiltonian):
         """Brings the mean of `min(1, exp(-dH))` closer to the target, by the angle."""
         return self._adapted(state, info) if self._panels else state
 
+    def series(self, info: Info) -> dict[str, np.ndarray]:
+        """As of other trajectories, and whether one ended where the flow's weight is not finite, which no chain enters."""
+        return super().series(info) | {"non_finite_ends": (~np.isfinite(info.dh)).astype(float)}
+
     def diagnostics(self, state: State) -> dict[str, Any]:
         """The angle; of a continuous flow, the steps of kicks, and what half the step changes in the log weights of chains."""
         error = {"mean": 0.0, "largest": 0.0}

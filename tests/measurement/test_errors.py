@@ -46,6 +46,10 @@ def test_errors_of_a_few_short_chains_are_not_too_small():
     assert 0.9 < np.std(pulls) < 1.15
 
 
+def test_a_constant_has_no_error():
+    assert estimate(primary(np.ones((3, 50)), "test")) == (1.0, 0.0, 0.5, 0.0)
+
+
 def test_errors_propagate_through_formulas():
     rng = np.random.default_rng(2)
     x = primary(2 + autoregressive(rng, 20, 2000, 0.0), "test")

@@ -70,6 +70,7 @@ PARETO = -0.95 * np.log(RNG.uniform(size=N))
         ("ess_of_training", {"chain": {"ess": 0.3}}),
         ("forward_ess", {"training": {"ess": 0.9, "forward_ess": 1e-5}}),
         ("non_finite_weights", {"chain": {"non_finite_weights": 20}}),
+        ("non_finite_weights", {"chain": {"non_finite_ends": 0.01}, "log_weight": None}),
         ("integration_error", {"chain": {"integration_error": {"mean": 0.02, "largest": 1.0}}}),
         ("exp_minus_dh", {"chain": {"exp_minus_dh": 1.05, "exp_minus_dh_error": 0.01}, "exact": {"exp_minus_dh": 1.0}}),
     ],

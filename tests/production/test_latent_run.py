@@ -41,7 +41,9 @@ def test_nothing_is_reported_that_needs_independent_proposals(drawn):
     assert not {"ess", "log_z", "free_energy_density", "tau_int"} & result.chain.keys() and result.weight_variance is None
     assert all(observable.reweighted is None for observable in result.observables.values())
     assert 0 < result.chain["angle"] <= np.pi / 2 and result.chain["integration_error"] == {"mean": 0.0, "largest": 0.0}
-    assert {"exp_minus_dh", "non_finite_observables", "r_hat"} <= {check.name for check in result.checks}
+    assert result.chain["non_finite_ends"] == result.chain["non_finite_ends_error"] == 0
+    names = {check.name for check in result.checks}
+    assert {"exp_minus_dh", "non_finite_observables", "non_finite_weights", "r_hat"} <= names
 
 
 def test_it_is_drawn_once(drawn, small_model):
