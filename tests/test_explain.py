@@ -34,6 +34,7 @@ def made_up(monkeypatch):
     return changes
 
 
+@pytest.mark.slow
 def test_new_terms_explain_what_the_flow_cannot(tmp_path, monkeypatch):
     """Log weights of one free field for another are sums of |phi_k|^2: so are the scores of linear kernels, but not those of single
     sites."""

@@ -77,9 +77,11 @@ def test_a_run_goes_on_without_the_weights_that_it_began_with(small_config, tmp_
     shutil.rmtree(tmp_path / "first")
     with pytest.raises(CheckpointError, match="there are no weights"):
         train_run(config, tmp_path / "third", resume=True)  # whose training has not begun
-    for begun in (True, False):
-        resumed = train_run(config, tmp_path / "second", resume=True)
+    without = small_config(short, {"stages": [{}]})
+    for resumed_with, begun in ((without, True), (config, False)):
+        resumed = train_run(resumed_with, tmp_path / "second", resume=True)
         resumed.run.close()
+        assert RunDirectory.open(tmp_path / "second")[1].training.init_from == str(tmp_path / "first")
         np.testing.assert_equal(weights_of(resumed.flow), weights_of(whole.flow))
         if begun:  # the next time, as if it had been killed at the end of its stage
             shutil.rmtree(tmp_path / "second" / "checkpoints")
@@ -264,12 +266,3 @@ def test_a_sampler_that_draws_no_proposals_is_refused_before_the_training(small_
         with pytest.raises(ConfigError, match=f"chain.sampler is '{name}', which draws no independent proposals: .* by {command}"):
             train_run(small_config({"chain": {"sampler": name}}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_a_resumed_run_remembers_the_weights_that_it_began_with(small_config, tmp_path):
-    short = {"training": {"steps": 10}}
-    train_run(small_config(short), tmp_path / "first").run.close()
-    begun = small_config(short, {"training": {"init_from": str(tmp_path / "first")}})
-    for config in (begun, small_config(short), begun):
-        train_run(config, tmp_path / "second", resume=True).run.close()
-        assert RunDirectory.open(tmp_path / "second")[1].training.init_from == str(tmp_path / "first")

@@ -103,7 +103,7 @@ def test_the_error_falls_with_the_order_of_the_method(integrator, order):
         assert ratio > 0.7 * 2**order
 
 
-@pytest.mark.parametrize("gradient", ["forward", "inverse"])
+@pytest.mark.parametrize("gradient", ["forward", pytest.param("inverse", marks=pytest.mark.slow)])
 def test_the_gradient_is_that_of_the_discrete_map(gradient):
     made = ode((4, 4), steps=2)
     x = fields((4, 4))

@@ -98,6 +98,7 @@ def test_derivatives_of_both_maps(a, b):
         np.testing.assert_allclose(of_h, (function(first, h + step) - function(first, h - step)) / (2 * step), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_eager_and_xla_agree():
     """Of the map by which fields are drawn."""
     site, z, h = SiteConditional(-4.0, 2.0), tf.constant(np.linspace(-3, 3, 5)), tf.constant(FIELDS[1:6])

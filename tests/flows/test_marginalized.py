@@ -46,6 +46,7 @@ def test_weights_depend_on_the_odd_sites_alone():
     np.testing.assert_allclose(log_weight(flow, ACTION, tf.cast(drawn, tf.float64)), single, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_force_on_even_sites_vanishes_at_every_field():
     """In the gradients of log q that training takes, too."""
     coarse = SMALL | {"features": 1, "steps": 1, "integrator": "rk4"}

@@ -41,6 +41,7 @@ def test_the_derivative_of_the_free_energy_is_the_mean_of_phi_to_the_fourth():
     assert np.abs(derivative_pulls([*points[:3], points[3]._replace(estimates=shifted), *points[4:]])).max() > SIGMAS
 
 
+@pytest.mark.slow
 def test_a_flow_that_is_integrated_gets_the_steps_that_its_weights_need():
     of = {"name": "continuous", "integrator": "rk4", "steps": 1, "knots": 2, "features": 1}
     flow = conditioned(LATTICE, condition="m2", knots=(0.7, 1.6), of=of)

@@ -54,6 +54,7 @@ def test_new_signs_keep_their_distribution(shape, moduli):
     assert 0.1 < np.mean(after == before) < 0.5
 
 
+@pytest.mark.slow
 def test_long_waves_are_forgotten_at_once():
     """Local Metropolis has a tau_int of 14 sweeps for M^2; signs of M are those of a coin."""
     cluster = Cluster(ScalarPhi4(Lattice((6, 6)), m2=-4.0, lam=6.975), chains=64)

@@ -171,11 +171,12 @@ def test_kicks_take_half_of_the_steps_that_the_weights_need():
     rng = np.random.default_rng(1)
     for variable in flow.trainable_variables:
         variable.assign_add(rng.normal(scale=0.1, size=variable.shape).astype(np.float32))
-    for steps, kick_steps in ((10, 5), (2, 2), (5, 4)):
+    for steps, kick_steps in ((24, 12), (2, 2), (5, 4)):
         flow.set_integration_steps({"equivariant_ode": steps})
         ends = [FlowHMC(proposals(flow=flow), chains=2, panels=1, **given) for given in ({}, {"kick_steps": kick_steps})]
-        one, other = (sampler.step(sampler.init(1), SEED)[1].dh for sampler in ends)
-        np.testing.assert_array_equal(one, other)
+        assert {sampler.advice for sampler in ends} == {f"use more than 1 panels, or more than {kick_steps} kick_steps"}
+    one, other = (sampler.step(sampler.init(1), SEED)[1].dh for sampler in ends)
+    np.testing.assert_array_equal(one, other)
     # Of a state that was read from a file, whose chains have ended.
     state = ends[0].init(1)
     stored = state._replace(z=state.z.numpy(), log_weight=state.log_weight.numpy())

@@ -61,6 +61,7 @@ def test_actions_that_do_not_fit_are_refused():
         Trainer(other, DOUBLE_WELL, settings())
 
 
+@pytest.mark.slow
 def test_a_training_that_is_resumed_goes_on_as_if_it_had_not_stopped(tmp_path):
     """And improves the flow at every coupling of the range."""
     adam = {**ADAM, "learning_rate": 0.02, "evaluate_every": 20, "schedule": {"name": "constant"}}

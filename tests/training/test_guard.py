@@ -132,6 +132,7 @@ def test_other_losses_and_small_batches_are_not_guarded(changes):
     assert not any_taken_back(gaussian_flow(), ACTION, **changes)
 
 
+@pytest.mark.slow
 def test_the_losses_of_different_couplings_are_not_compared():
     flow, action = conditioned(LATTICE, knots=(5.0, 9.0), of={"name": "affine", "layers": 2}), ScalarPhi4(LATTICE, m2=-4.0, lam=6.0)
     at_one_coupling = flow.at(6.0)

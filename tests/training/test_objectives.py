@@ -177,6 +177,7 @@ def test_scores_of_a_gaussian_are_known():
     np.testing.assert_allclose(force, ((-inverse * modes) @ hartley(LATTICE.shape)).reshape(phi.shape), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_scores_through_an_integration_are_the_gradients_of_each_sample():
     flow = continuous(LATTICE, features=1, knots=2, steps=1, integrator="rk4")
     rng = np.random.default_rng(9)
