@@ -47,12 +47,12 @@ def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequ
     names = [f"--{flag.name}" for flag in flags if not flag.positional] + ["--help"]
     spelled = ["--help" if argument == "-h" else _spelled(argument, names) for argument in arguments]
     for name in _OF_ABSL:
-        if any(re.match(rf"{name}\b", argument) for argument in spelled):
-            raise UsageError(f"unknown flag '{name}': {nearest(name, names)}")
+        if any(re.match(rf"-?{name[1:]}\b", argument) for argument in spelled):
+            raise UsageError(f"unknown flag {shown(name)}: {nearest(name, names)}")
     try:
         _, *free = values([program, *spelled])
     except absl_flags.UnrecognizedFlagError as error:
-        raise UsageError(f"unknown flag '--{error.flagname}': {nearest(f'--{error.flagname}', names)}") from None
+        raise UsageError(f"unknown flag {shown('--' + error.flagname)}: {nearest(f'--{error.flagname}', names)}") from None
     except absl_flags.Error as error:
         raise UsageError(_explained(str(error))) from None
     found = {name: value for name, value in values.flag_values_dict().items() if name not in _HELP}

@@ -18,6 +18,7 @@ from lattice_flows.io.files import checksum, temporary
 
 __all__ = ["RowWriter", "check_attributes", "check_rows", "checked_pieces", "data_sets", "read_attributes"]
 
+_LONGEST_FIXED = 2**15
 _CHECKSUMS = "checksums"
 _CHUNK_BYTES = 2**20
 _BUFFER_BYTES = 2**23  # every write costs time, so rows are collected first
@@ -64,7 +65,9 @@ class RowWriter:
     def describe(self, attributes: Mapping[str, Any]) -> None:
         """Adds or replaces attributes."""
         for name, value in attributes.items():
-            self.file.attrs[name] = json.dumps(value)
+            text = json.dumps(value)
+            # HDF5 crashes on texts of variable length where the file is damaged; those of fixed length have at most 64 KiB.
+            self.file.attrs[name] = np.bytes_(text) if len(text) < _LONGEST_FIXED else text
 
     def append(self, rows: Mapping[str, np.ndarray]) -> None:
         """Appends rows `[n, ...]` to data sets, by name; n may differ. Raises `OSError` if no space is left."""

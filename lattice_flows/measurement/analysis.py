@@ -35,8 +35,12 @@ _SITES_OF_SPECTRA = 2**25
 
 
 def action_of(ensemble: Ensemble) -> Action:
-    """The action that an ensemble was drawn with. Raises `ConfigError` if it is not registered."""
-    return ACTIONS.build(ensemble.attributes["action"], Lattice(ensemble.attributes["lattice_shape"]))
+    """The action that an ensemble was drawn with. Raises `ConfigError` if it is not registered, or there is no such lattice."""
+    try:
+        lattice = Lattice(ensemble.attributes["lattice_shape"])
+    except ValueError as error:
+        raise ConfigError(f"the ensemble was drawn on no lattice: {error}") from None
+    return ACTIONS.build(ensemble.attributes["action"], lattice)
 
 
 def measurements(ensemble: Ensemble, action: Action) -> tuple[Measurements, Measurements | None]:

@@ -22,6 +22,7 @@ _MODES = 3
 _FEWEST = 1000  # proposals
 _FEWEST_OF_A_CLASS = 20  # proposals for each class of momenta
 _OUTERMOST = 0.01  # of the proposals
+_LARGEST = 1e100  # sums of squares of larger numbers overflow
 _COLLINEAR = 1e-9  # relative to the largest singular value
 
 
@@ -97,15 +98,15 @@ def weight_variance(series: Mapping[str, np.ndarray], log_weight: np.ndarray, ex
     Args:
       series: of the proposals of a flow, as `series.time_series`, `series.spectra` and `series.smooth_powers` give them: those in
         `USED`. Neighbouring classes of momenta are summed where there are fewer than 20 proposals for each.
-      log_weight: theirs, `[n]`; those that are not finite are left out.
+      log_weight: theirs, `[n]`; those that are not finite, or too large to be squared, are left out.
       extent: of the lattice in time.
 
     Returns:
       The shares; None for fewer than 1000 proposals, or if the log weights are all equal.
     """
-    finite = np.isfinite(log_weight)
+    finite = np.abs(log_weight) < _LARGEST
     for name in USED:
-        finite &= np.isfinite(series[name].reshape(len(log_weight), -1)).all(axis=1)
+        finite &= (np.abs(series[name].reshape(len(log_weight), -1)) < _LARGEST).all(axis=1)
     w = log_weight[finite]
     if len(w) < _FEWEST or np.ptp(w) <= 1e-9 * np.abs(w).max():
         return None

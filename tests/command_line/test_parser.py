@@ -64,6 +64,8 @@ def test_lists_and_flags_that_are_given_more_than_once():
         (["--seed=1e999"], r"flag --seed: '1e999' is not an integer"),
         (["--seed=" + "9" * 5000], r"flag --seed: '9{90,}.* \.\.\. is not an integer"),
         (["--flagfile=/etc/passwd"], r"unknown flag '--flagfile': known: "),
+        (["-flagfile", "/etc/passwd"], r"unknown flag '--flagfile': known: "),
+        (["--two\nlines=1"], r"unknown flag '--two\\nlines': "),
         (["--undefok=xyz", "--xyz"], r"unknown flag '--undefok'"),
         (["--see=1"], r"unknown flag '--see': did you mean '--seed'\?"),  # no abbreviations
     ],

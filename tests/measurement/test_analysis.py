@@ -103,6 +103,13 @@ def test_a_flow_without_any_finite_weight_is_refused():
         measure(ensemble)
 
 
+def test_an_ensemble_of_no_lattice_is_refused():
+    ensemble = ensemble_of()
+    ensemble.attributes["lattice_shape"] = []
+    with pytest.raises(ConfigError, match="the ensemble was drawn on no lattice: a lattice has 1 to 4 dimensions"):
+        measure(ensemble)
+
+
 def test_another_action_is_refused():
     ensemble = ensemble_of()
     assert measure(ensemble, ACTION) == measure(ensemble)
