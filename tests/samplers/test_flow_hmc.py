@@ -216,7 +216,7 @@ def test_a_trained_flow_agrees_with_hmc(sampler):
     """On E1, at another coupling than that of the training, so that w is not nearly constant."""
     flow, action = lf.load("E1", "continuous")
     action = action.at(lam=6.0)
-    ours = lf.measure(lf.sample(flow, action, 32000, chains=64, progress=False, **sampler), action)
+    ours = lf.measure(lf.sample(flow, action, 160_000, chains=64, progress=False, **sampler), action)
     hmc = lf.measure(lf.baseline(action, chains=64, updates=2000, thinning=2, thermalisation=300, progress=False), action)
     assert ours.trusted and hmc.trusted and ours.chain["acceptance"] > 0.3
     assert 0 < ours.chain["integration_error"]["mean"] < 1e-2  # where the chains are
