@@ -63,3 +63,8 @@ def test_a_direct_call_is_checked_like_a_configuration(parameters, message):
         affine(Lattice((4, 4)), **parameters)
     built = affine(Lattice((4, 4)), layers=1, network={"name": "dense", "hidden": [3]})
     assert built.component == Component(name="affine", layers=1, network={"name": "dense", "hidden": [3]})
+
+
+def test_products_of_float32_keep_their_bits():
+    """TensorFloat-32, TensorFlow's default on newer GPUs, has 11 of 24."""
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
