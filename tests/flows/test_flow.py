@@ -1,6 +1,7 @@
 """How a configuration becomes a flow; what every flow must satisfy is in test_flow_conformance.py."""
 
 import pytest
+import tensorflow as tf
 
 from lattice_flows.bijectors import FourierScaling, MaskedCoupling, SinhArcsinh
 from lattice_flows.config import Component, ConfigError
