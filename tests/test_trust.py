@@ -92,7 +92,12 @@ def test_heavy_tails_in_the_broken_phase_are_seen_by_all_chains_that_are_long_en
 
 @pytest.mark.slow
 def test_the_default_flow_in_four_dimensions():
-    assert "k_hat" in bad(stored("four_dimensions", 40000))
+    """Chains of this length see more or less of the tail of its weights: none is good, and two in three are bad."""
+    verdicts = []
+    for seed in range(1, 4):
+        checks = {check.name: check.verdict for check in stored("four_dimensions", 40000, seed).checks}
+        verdicts.append(checks["k_hat"])
+    assert "good" not in verdicts and verdicts.count("bad") >= 2
 
 
 @pytest.mark.parametrize("name", ["one_sign_three_dimensions", pytest.param("one_sign_four_dimensions", marks=pytest.mark.slow)])
