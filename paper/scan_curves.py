@@ -58,10 +58,7 @@ class ScanCurves(NamedTuple):
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ScanCurves":
         """The curves of `to_json`."""
-        curves = {
-            int(extent): [Point(**{**point, "estimates": _estimates(point["estimates"])}) for point in points]
-            for extent, points in content["curves"].items()
-        }
+        curves = {int(extent): [_point(point) for point in points] for extent, points in content["curves"].items()}
         return cls(**{**content, "near": tuple(content["near"]), "curves": curves})
 
     @property
@@ -147,6 +144,11 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, Estimate):
         return [_rounded(value.value), _rounded(value.error)]
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+
+
+def _point(tree: Mapping[str, Any]) -> Point:
+    signs = tree.get("positive_magnetization")  # files of earlier versions do not know it
+    return Point(**{**tree, "estimates": _estimates(tree["estimates"]), "positive_magnetization": signs and Estimate(*signs)})
 
 
 def _estimates(tree: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:

@@ -116,6 +116,10 @@ def test_a_flow_for_many_couplings_samples_where_it_stands(tmp_path):
     for sampler in ("independence", "pcn"):
         with pytest.raises(ConfigError, match=r"the flow stands at lam = 6.5, the action has 8, .* give flow.at\(8\)"):
             lf.sample(flow, ACTION, 1000, sampler=sampler, progress=False)
+    massless = ACTION.at(m2=0.0)
+    about_zero = lf.flows.conditioned(ACTION.lattice, condition="m2", knots=(-0.3, 0.6), of={"name": "affine", **SMALL})
+    about_zero.set_coupling(0.0)  # which rounding misses
+    assert len(lf.sample(about_zero, massless, 1000, progress=False)) == 1000
     flow.set_coupling(8.0)
     assert len(lf.sample(flow, ACTION, 1000, progress=False)) == 1000
 

@@ -238,6 +238,12 @@ def test_a_preset_in_the_place_of_a_flow_is_explained_at_any_depth(small_config,
             completed(small_config({"flow": flow}))
 
 
+@pytest.mark.parametrize("of", [{"nme": "affine"}, [1], {"name": 3}, 3])
+def test_what_is_no_flow_in_another_one_is_an_error_of_the_user(small_config, of):
+    with pytest.raises(ConfigError, match="flow"):
+        completed(small_config({"flow": {"name": "symmetrized", "of": of}}))
+
+
 @pytest.mark.parametrize(
     ("stage", "message"),
     [

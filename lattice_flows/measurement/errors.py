@@ -80,8 +80,8 @@ def estimate(observable: pe.Obs) -> Estimate:
     (ensemble,) = analysed(observable).e_names
     tau_int, tau_int_error = observable.e_tauint[ensemble], observable.e_dtauint[ensemble]
     error = gamma_error(observable)
-    tau_int *= (error / observable.dvalue) ** 2 if error else 1.0
-    return Estimate(float(observable.value), error, float(tau_int), float(tau_int_error))
+    scale = (error / observable.dvalue) ** 2 if error else 1.0
+    return Estimate(float(observable.value), error, float(scale * tau_int), float(scale * tau_int_error))
 
 
 def estimate_from_bins(

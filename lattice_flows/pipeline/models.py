@@ -2,6 +2,7 @@
 
 import contextlib
 
+import pydantic
 import tensorflow as tf
 
 from lattice_flows.actions import ACTIONS, Action
@@ -67,5 +68,5 @@ def _check_flow(flow: Component) -> None:
             f"unknown flow {flow.name!r}: that is a preset for --flow, or for include: flows/{flow.name}.yaml; "
             f"it stands for the flow {load('E1', preset).flow.name!r} with parameters of its own, which that file has"
         )
-    if of := flow.parameters.get("of"):
-        _check_flow(Component.model_validate(of))
+    with contextlib.suppress(pydantic.ValidationError):  # which the registry explains
+        _check_flow(Component.model_validate(flow.parameters.get("of")))

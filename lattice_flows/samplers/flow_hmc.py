@@ -165,8 +165,9 @@ class FlowHMC(Hamiltonian):
         return self._adapted(state, info) if self._panels else state
 
     def series(self, info: Info) -> dict[str, np.ndarray]:
-        """As of other trajectories, and whether one ended where the flow's weight is not finite, which no chain enters."""
-        return super().series(info) | {"non_finite_ends": (~np.isfinite(info.dh)).astype(float)}
+        """As of other trajectories, and whether one ended where the flow's weight is zero: no chain goes there. One that kicks have
+        thrown out of all numbers, whose dH is none, is merely rejected."""
+        return super().series(info) | {"non_finite_ends": np.isposinf(info.dh).astype(float)}
 
     def diagnostics(self, state: State) -> dict[str, Any]:
         """The angle; of a continuous flow, the steps of kicks, and what half the step changes in the log weights of chains."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 from lattice_flows.api import load
 from lattice_flows.config import ConfigError
 from lattice_flows.measurement.curves import crossing, curve
-from lattice_flows.measurement.errors import pull
+from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.paper import scan
 from lattice_flows.paper.references import critical_coupling
 from lattice_flows.paper.scan import SCANS, stored
@@ -35,6 +35,10 @@ def test_stored_curves_agree_with_hmc_and_with_themselves(found):
 def test_curves_are_stored_as_they_are(found):
     _, curves = found
     assert ScanCurves.from_json(json.loads(json.dumps(curves.to_json()))) == curves
+    (extent, (point, *_)), *_ = curves.curves.items()
+    both = curves._replace(curves={extent: [point._replace(positive_magnetization=Estimate(0.5, 0.01))]})
+    again = ScanCurves.from_json(json.loads(json.dumps(both.to_json())))
+    assert again == both and again.curves[extent][0].trusted == point.trusted
 
 
 def test_figures_of_stored_curves_need_no_flow(tmp_path):
