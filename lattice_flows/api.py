@@ -89,9 +89,9 @@ def train(
     training, seed = _checked(TrainingConfig, {"steps": steps, **plain}, "train"), _seed(seed, "train")
     _check_lattices(flow, action)
     strategy = None if device is None else strategy_on(device, flow.variables)
-    if out is None and resume:
-        raise ConfigError("train: resume=True is for a run folder: give out, too")
     if out is None:
+        if resume:
+            raise ConfigError("train: resume=True is for a run folder: give out, too")
         return train_flow(flow, action, training, seed=seed, strategy=strategy, progress=_progress(progress))
     config = _configuration(flow, action, training, seed)
     try:

@@ -97,13 +97,12 @@ class Case(NamedTuple):
 def _quick(config: RunConfig) -> dict[str, Any]:
     """What makes a run a quick one: fewer steps of the training and of its stages, and a shorter chain."""
 
-    def fewer(training: Mapping[str, Any]) -> dict[str, Any]:
-        steps = min(training.get("steps", config.training.steps), _QUICK_STEPS)
-        return {"steps": steps, "evaluate_every": max(steps // 2, 1), "target_acceptance": None}
+    def quick(run: RunConfig) -> dict[str, Any]:
+        steps = min(run.training.steps, _QUICK_STEPS)
+        return {"training": {"steps": steps, "evaluate_every": max(steps // 2, 1), "target_acceptance": None}}
 
-    stages = [on_top(stage, {"training": fewer(stage.get("training", {}))}) for stage in config.stages]
-    chain = {"length": min(config.chain.length, _QUICK_LENGTH)}
-    return {"training": fewer(config.training.model_dump()), "stages": stages, "chain": chain}
+    stages = [on_top(entries, quick(run)) for entries, run in zip(config.stages, config.stage_configs(), strict=True)]
+    return quick(config) | {"stages": stages, "chain": {"length": min(config.chain.length, _QUICK_LENGTH)}}
 
 
 def expanded(names: Iterable[str]) -> list[str]:

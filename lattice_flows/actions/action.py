@@ -67,7 +67,7 @@ class Action:
           ValueError: a parameter that the action does not have, or a value that it refuses.
         """
         for name in parameters:
-            self._check_parameter(name)
+            self.check_parameter(name)
         return type(self)(self.lattice, **{**self.parameters, **parameters})
 
     def varied(self, name: str, value: Any) -> "Action":
@@ -82,14 +82,15 @@ class Action:
         Raises:
           ValueError: the action has no such parameter.
         """
-        self._check_parameter(name)
+        self.check_parameter(name)
         varied = copy.copy(self)
         varied.parameters = {**self.parameters, name: value}
         if hasattr(self, name):
             setattr(varied, name, value)
         return varied
 
-    def _check_parameter(self, name: str) -> None:
+    def check_parameter(self, name: str) -> None:
+        """Raises `ValueError` for a parameter that the action does not have."""
         if name not in self.parameters:
             raise ValueError(f"the action {self.name!r} has no parameter {name!r}: choose one of {', '.join(self.parameters)}")
 

@@ -20,7 +20,7 @@ __all__ = ["parse"]
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 _HELP = ("help", "helpfull", "helpshort")
 # Flags that absl knows by itself.
-_OF_ABSL = ("--flagfile", "--undefok")
+_OF_ABSL = ("flagfile", "undefok")
 _WIDTH, _COLUMN = 110, 30
 
 
@@ -47,8 +47,8 @@ def parse(program: str, description: str, flags: Sequence[Flag], arguments: Sequ
     names = [f"--{flag.name}" for flag in flags if not flag.positional] + ["--help"]
     spelled = ["--help" if argument == "-h" else _spelled(argument, names) for argument in arguments]
     for name in _OF_ABSL:
-        if any(re.match(rf"-?{name[1:]}\b", argument) for argument in spelled):
-            raise UsageError(f"unknown flag {shown(name)}: {nearest(name, names)}")
+        if any(re.match(rf"--?{name}\b", argument) for argument in spelled):
+            raise UsageError(f"unknown flag '--{name}': {nearest(f'--{name}', names)}")
     try:
         _, *free = values([program, *spelled])
     except absl_flags.UnrecognizedFlagError as error:

@@ -1,6 +1,6 @@
 """The weights of flows in files, together with the integration steps that make their density accurate."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +76,7 @@ def load_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
     """
     arrays, diagnostics = read_arrays(Path(path))
     with reading(path, _ADVICE, CheckpointError):
-        _check_steps(path, diagnostics, flow)
-        trained_steps = _trained_steps(diagnostics)
-        assign(flow.named_variables(), flow.upgraded(arrays))
-        _set_steps(diagnostics, flow)
-        flow.trained_steps = trained_steps
+        _give(flow, path, diagnostics, lambda: flow.upgraded(arrays))
     return diagnostics
 
 
@@ -105,11 +101,7 @@ def transfer_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
                 f"the weights in {path} belong to a lattice of {lattice.d} dimensions, the flow has {flow.lattice.d}; "
                 "weights can be transferred between lattices of the same number of dimensions"
             )
-        _check_steps(path, diagnostics, flow)
-        trained_steps = _trained_steps(diagnostics)
-        assign(flow.named_variables(), flow.transferred(arrays, lattice))
-        _set_steps(diagnostics, flow)
-        flow.trained_steps = trained_steps
+        _give(flow, path, diagnostics, lambda: flow.transferred(arrays, lattice))
     return diagnostics
 
 
@@ -140,11 +132,12 @@ def _check_steps(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -
         raise ValueError(f"its integration steps are {there}")
 
 
-def _trained_steps(diagnostics: Mapping[str, Any]) -> int:
+def _give(flow: Flow, path: str | Path, diagnostics: Mapping[str, Any], translated: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    """Gives a flow the weights of a file, and what its diagnostics say about them; everything is checked before."""
+    _check_steps(path, diagnostics, flow)
     summary = diagnostics.get("summary") or {}
-    return int(summary.get("steps", 0)) + int(summary.get("earlier_steps", 0))
-
-
-def _set_steps(diagnostics: Mapping[str, Any], flow: Flow) -> None:
+    trained_steps = int(summary.get("steps", 0)) + int(summary.get("earlier_steps", 0))
+    assign(flow.named_variables(), translated())
     if diagnostics.get(_STEPS) is not None:
         flow.set_integration_steps(diagnostics[_STEPS])
+    flow.trained_steps = trained_steps

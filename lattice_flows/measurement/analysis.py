@@ -82,7 +82,6 @@ def measurements(ensemble: Ensemble, action: Action) -> tuple[Measurements, Meas
             weights = log_weight[start + skipped : stop]
             finite = np.isfinite(weights)
             weights = np.exp(np.where(finite, weights - largest, -np.inf))
-            # A weight of zero would not silence a series that is not a number.
             fresh = {name: zero_unless(finite, values[skipped:])[:, np.newaxis] for name, values in series.items()}
             proposals.add(fresh, weights[:, np.newaxis])
     return Measurements(action, chain.finished()), Measurements(action, proposals.finished())

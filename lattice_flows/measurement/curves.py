@@ -143,7 +143,6 @@ def _point(sampler: WeightedSampler, action: Action, coupling: float, samples: i
     if not finite.any():
         raise BrokenFlow(samples)
     log_weight[~finite] = -np.inf
-    # A weight of zero would not silence a series that is not a number.
     together = {name: zero_unless(finite, np.concatenate([part[name] for part in series]))[:, np.newaxis] for name in series[0]}
     of = Measurements.of_series(action, together, np.exp(log_weight - log_weight.max())[:, np.newaxis], bin_size=1)
     volume, (log_of_z, error) = action.lattice.volume, log_z(log_weight, sampler.integration_error["mean"])

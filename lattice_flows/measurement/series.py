@@ -147,4 +147,5 @@ def measured(phi: np.ndarray, action: Action) -> dict[str, np.ndarray]:
 
 
 def zero_unless(kept: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """A series `[n, ...]` with zeros in the rows that are not kept: a weight of zero would not silence what is no number."""
     return values if kept.all() else np.where(kept.reshape(-1, *(1,) * (values.ndim - 1)), values, 0.0)

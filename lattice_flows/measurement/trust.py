@@ -189,9 +189,8 @@ def _weights(log_weight: np.ndarray, chain: Mapping[str, Any], training: Mapping
     if known and forward is not None:
         what = "forward over reverse effective sample size of the training: the flow misses a part of the distribution"
         yield judged("forward_ess", forward / known, 0.8, 0.5, what, _PEAK)
-    yield judged(
-        "non_finite_weights", chain["non_finite_weights"] / len(log_weight), 0, LARGEST_NON_FINITE, "share of the proposals", _TRAIN
-    )
+    share = chain["non_finite_weights"] / len(log_weight)
+    yield judged("non_finite_weights", share, 0, LARGEST_NON_FINITE, "share of the proposals", _TRAIN)
 
 
 def _estimate(measurements: Measurements, name: str) -> Estimate:

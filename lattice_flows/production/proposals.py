@@ -61,8 +61,10 @@ def check_coupling(flow: Flow, action: Action) -> None:
     """Raises `ConfigError` for a flow for many couplings that stands at another one than that of the action."""
     if flow.condition is None:
         return
-    if flow.condition not in action.parameters:
-        raise ConfigError(f"the flow is conditioned on {flow.condition}, which the action {action.name!r} does not have")
+    try:
+        action.check_parameter(flow.condition)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     here, wanted = (float(tf.convert_to_tensor(each)) for each in (flow.coupling, action.parameters[flow.condition]))
     if not math.isclose(here, wanted, rel_tol=1e-6, abs_tol=1e-9):
         raise ConfigError(

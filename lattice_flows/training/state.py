@@ -105,6 +105,11 @@ class TrainingState:
     optimizer: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
+    def trained_steps(self) -> int:
+        """The steps of all trainings that the weights have had, which is also the number of the next batch."""
+        return self.earlier_steps + self.step
+
+    @property
     def best(self) -> Evaluation | None:
         """The evaluation with the smallest Kullback-Leibler divergence; None before the first one.
 

@@ -144,7 +144,7 @@ class Trainer:
                     stopped = self._train()
         finally:  # after errors and interruptions, too
             assign(self._flow.named_variables(), state.best_weights)
-            self._flow.trained_steps = state.earlier_steps + state.step or self._flow.trained_steps
+            self._flow.trained_steps = state.trained_steps or self._flow.trained_steps
         return self._finish(stopped)
 
     def _train(self) -> str:
@@ -160,8 +160,8 @@ class Trainer:
         with self._progress.bar("training", settings.steps, state.step, at_most=stopping.seconds_left(settings, state)) as bar:
             while stopped is None:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
-                self._conditions.begin_step(state.earlier_steps + state.step, own=forward)
-                loss = self._train_step(sub_seed(self._seed, "training", state.earlier_steps + state.step), name)
+                self._conditions.begin_step(state.trained_steps, own=forward)
+                loss = self._train_step(sub_seed(self._seed, "training", state.trained_steps), name)
                 unknown = self._took_back(loss, self._train_step.taken_back) or forward
                 losses += [] if unknown else [loss]
                 state.step += 1
