@@ -10,6 +10,8 @@ __all__ = ["LONGEST_INTEGER", "StrictLoader"]
 
 LONGEST_INTEGER = 24  # characters
 _DEEPEST = 40
+_INTEGER = re.compile(r"[-+]?\d+[eE]\+?\d+")
+_EXACT = 2**53  # integers below are exact as floats
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -74,8 +76,14 @@ class StrictLoader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem=f"an integer of {len(node.value)} digits", problem_mark=node.start_mark)
         return super().construct_yaml_int(node)
 
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        """Makes an integer of what is written as one with an exponent, such as `1e3`: keys of other numbers take it too."""
+        value = super().construct_yaml_float(node)
+        return int(value) if _INTEGER.fullmatch(node.value) and abs(value) < _EXACT else value
+
 
 StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yaml_int)
+StrictLoader.add_constructor("tag:yaml.org,2002:float", StrictLoader.construct_yaml_float)
 # YAML 1.1 reads `1e-3` as text, but everybody who writes it means a number.
 StrictLoader.yaml_implicit_resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)
 StrictLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))

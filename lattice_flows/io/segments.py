@@ -129,7 +129,7 @@ class EnsembleWriter:
             if path not in kept:
                 path.unlink()
         if kept:
-            self._info(f"{name}: going on after the {rows} rows that were drawn before")
+            self._info(f"{name}: going on after {f'the {rows} rows that were drawn before' if rows else 'a part of thermalisation'}")
         return kept
 
     def _of_chain(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -50,7 +50,7 @@ def time_series(phi: np.ndarray, time_axes: Sequence[int]) -> dict[str, np.ndarr
     phi = np.asarray(phi, np.float64)
     axes = tuple(range(1, phi.ndim))
     extent = phi.shape[time_axes[0]]
-    sites = phi.reshape(len(phi), -1)
+    sites = phi.reshape(len(phi), np.prod(phi.shape[1:]))  # not -1: there may be no configuration
     squares = sites * sites
     nearest = [np.einsum("nx,nx->n", sites, np.roll(phi, -1, axis).reshape(sites.shape)) for axis in axes]
     slices = [phi.mean(axis=tuple(axis for axis in axes if axis != time)) for time in time_axes]

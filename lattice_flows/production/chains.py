@@ -49,7 +49,7 @@ def baseline_run(
       settings: of the sampler.
       seed: master seed.
       path: a file to write. An existing file made with the same settings and seed is kept, and a chain of these that was
-        interrupted goes on where it stood, once it was thermalised. None keeps the ensemble in memory.
+        interrupted goes on where it stood. None keeps the ensemble in memory.
       device: of TensorFlow; None for its default.
       progress: where progress is shown; None for silence.
 
@@ -151,10 +151,9 @@ def _chains(
     def draw(writer: EnsembleWriter) -> dict[str, Any]:
         thermalisation, sampler = settings.thermalisation, build()
         drawing = Drawing(sampler, stretches, thermalisation=thermalisation, seed=seed, device=device, saved=writer.state)
-        left = max(thermalisation - drawing.updates, 0)
-        with progress.working(f"compiling {name}, thermalising {settings.chains} chains with {left} updates"):
+        with progress.working(f"compiling {name}"):
             drawing.begin()
-        with progress.bar(name, updates, drawing.made) as bar:
+        with progress.bar(name, thermalisation + updates, before := drawing.updates) as bar:
             for chunk in drawing.chunks():
                 data, found, notes = chunk.data, measured(chunk.rows, action), _prefixed("info/", sampler.series(chunk.info))
                 number = len(chunk.info.accepted)
@@ -163,7 +162,8 @@ def _chains(
                     kept = slice((number - drawing.made - 1) % thinning, None, thinning)
                     data, found = data | {"phi": data["phi"][kept]}, {key: values[kept] for key, values in found.items()}
                 writer.append(data, found, notes, drawing.saved)
-                bar.advance(number, drawing.status)
+                bar.advance(drawing.updates - before, drawing.status)
+                before = drawing.updates
         notes = writer.notes()
         return {
             "chains": settings.chains,

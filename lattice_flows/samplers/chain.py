@@ -1,6 +1,7 @@
 """What a sampler is, and how a chain is run: state in, state and info out, in compiled blocks of updates."""
 
 import dataclasses
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -11,12 +12,15 @@ import tensorflow as tf
 from lattice_flows.actions import Action
 from lattice_flows.seeds import sub_seed
 
-__all__ = ["ChainState", "Chunk", "Sampler", "run_chain"]
+__all__ = ["ENOUGH_TO_CHECK", "ChainState", "Chunk", "Sampler", "run_chain"]
 
-# Limits of a compiled block: kept configurations of all chains, and infos of updates.
+ENOUGH_TO_CHECK = 20  # decisions of `accepted`
+
+# Limits of a compiled block: kept configurations of all chains, infos of updates, and how long nothing is seen, saved or stopped.
 _BLOCK_BYTES = 2**24
 _BLOCK_CONFIGURATIONS = 100
 _BLOCK_UPDATES = 512
+_BLOCK_SECONDS = 10.0
 
 
 class ChainState(NamedTuple):
@@ -32,7 +36,7 @@ class Chunk:
 
     Attributes:
       rows: the stored configurations, `[n, chains, *shape]`.
-      info: infos of all updates, a named tuple of arrays `[updates, ...]`.
+      info: infos of all updates after thermalisation, a named tuple of arrays `[updates, ...]`.
       state: after the last update; `run_chain` can continue from it.
     """
 
@@ -77,6 +81,7 @@ class Sampler:
 
     def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7):
         self.action, self.chains, self.target_acceptance = action, chains, target_acceptance
+        self._pace = 1  # updates of the next block
 
     def init(self, seed: int) -> Any:
         """The first state of all chains, a named tuple of tensors with `phi [chains, *shape]` in float64.
@@ -111,7 +116,7 @@ class Sampler:
         """Raises `UserError` if nothing can come of a chain with updates like these, the first ones after thermalisation.
 
         Args:
-          info: of the updates, a named tuple of arrays `[updates, ...]`.
+          info: of the updates, a named tuple of arrays `[updates, ...]`, with `ENOUGH_TO_CHECK` decisions or more.
         """
 
     def series(self, info: Any) -> dict[str, np.ndarray]:
@@ -128,18 +133,15 @@ class Sampler:
         return tf.constant(0.1 * rng.standard_normal((self.chains, *self.action.lattice.shape)))
 
     def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Chunk]:
-        """Yields the chunks of `run_chain`; for samplers that do not advance by single steps."""
+        """Yields all chunks: those of `run_chain`, and before them those of thermalisation, without configurations and infos."""
         state, base = start, tf.constant(sub_seed(seed, purpose))
-        done = 0
-        while done < thermalisation:
-            updates = min(_BLOCK_UPDATES, thermalisation - done)
-            state = self._advance(state, 1, updates, base, adapting=True).state
-            done += updates
+        while (left := start.updates + thermalisation - state.updates) > 0:
+            chunk = self._advance(state, 1, min(self._pace, left), base, adapting=True)
+            yield Chunk(chunk.rows[:0], type(chunk.info)(*(values[:0] for values in chunk.info)), state := chunk.state)
         while kept:
-            rows = min(self._rows, max(_BLOCK_UPDATES // thinning, 1), kept)
-            chunk = self._advance(state, rows, thinning, base, adapting=False)
+            rows = min(self._rows, max(self._pace // thinning, 1), kept)
+            yield (chunk := self._advance(state, rows, thinning, base, adapting=False))
             state, kept = chunk.state, kept - rows
-            yield chunk
 
     @property
     def _rows(self) -> int:
@@ -149,11 +151,14 @@ class Sampler:
     def _advance(self, start: ChainState, rows: int, thinning: int, seed: tf.Tensor, *, adapting: bool) -> Chunk:
         state = tf.nest.map_structure(tf.convert_to_tensor, start.sampler)
         numbers = map(tf.constant, (start.updates, rows, thinning, adapting))
-        capacity = max(_BLOCK_UPDATES, rows * thinning)
-        state, phi, info = self._block(state, seed, *numbers, self._rows, capacity)
+        updates, begun = rows * thinning, time.perf_counter()
+        state, phi, info = self._block(state, seed, *numbers, self._rows, max(_BLOCK_UPDATES, updates))
         phi, info = tf.nest.map_structure(lambda values: values.numpy(), (phi, info))
-        info = type(info)(*(values[: rows * thinning] for values in info))
-        return Chunk(phi[:rows], info, ChainState(state, start.updates + rows * thinning))
+        # At most twice as many as now: the first block takes its time for compilation.
+        fitting = int(updates * _BLOCK_SECONDS / (time.perf_counter() - begun))
+        self._pace = max(min(fitting, 2 * updates, _BLOCK_UPDATES), 1)
+        info = type(info)(*(values[:updates] for values in info))
+        return Chunk(phi[:rows], info, ChainState(state, start.updates + updates))
 
     @cached_property
     def _block(self) -> tf.types.experimental.PolymorphicFunction:
@@ -223,4 +228,5 @@ def run_chain(
     if updates < thinning:
         raise ValueError(f"of {updates} updates, none would be kept with a thinning of {thinning}: give more updates")
     start = ChainState(sampler.init(seed), 0) if state is None else state
-    yield from sampler.run(start, thermalisation, updates // thinning, thinning, seed, purpose or sampler.name)
+    chunks = sampler.run(start, thermalisation, updates // thinning, thinning, seed, purpose or sampler.name)
+    yield from (chunk for chunk in chunks if len(chunk.rows))

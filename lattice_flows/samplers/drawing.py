@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from lattice_flows.samplers.chain import ChainState, Chunk, Sampler, run_chain
+from lattice_flows.samplers.chain import ENOUGH_TO_CHECK, ChainState, Chunk, Sampler
 
 __all__ = ["Drawing", "Stretch"]
 
@@ -52,6 +52,7 @@ class Drawing:
         self.status, self.updates_per_second = "", 0.0
         self._state: ChainState | None = None
         self._accepted = self._decisions = 0
+        self._unchecked: list[Any] = []  # infos
         if saved is not None:
             leaves = [saved[name] for name in sorted(saved) if name.isdigit()]
             self._state = ChainState(sampler.restored(leaves, seed), int(saved["updates"]))
@@ -89,40 +90,53 @@ class Drawing:
         return self._sampler.diagnostics(self._reached.sampler)
 
     def begin(self) -> None:
-        """Makes the first chunk, with all compilation. Raises `UserError` if the sampler cannot move, see `Sampler.check`."""
+        """Makes the first chunk, with all compilation."""
         self._start = time.perf_counter()
         self._drawn = self._draw()
-        self._coming = self._worker.submit(next, self._drawn, None)
-        if (chunk := self._coming.result()) is not None and not self.made:
-            self._sampler.check(chunk.info)
+        self._coming = self._worker.submit(self._next)
+        self._coming.result()
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yields the chunks. All attributes are those after the last one."""
+        """Yields the chunks, those of thermalisation included. All attributes are those after the last one.
+
+        Raises:
+          UserError: the sampler cannot move, see `Sampler.check`.
+        """
         before, first, compiled = self.updates, 0, 0.0
         with self._worker:
             while (chunk := self._coming.result()) is not None:
-                self._coming = self._worker.submit(next, self._drawn, None)
+                self._coming = self._worker.submit(self._next)
                 accepted, decisions = np.sum(chunk.info.accepted).item(), np.size(chunk.info.accepted)
+                self._check(chunk.info)
                 self._accepted, self._decisions = self._accepted + accepted, self._decisions + decisions
-                self._state, self.status = chunk.state, f"acceptance {accepted / max(decisions, 1):.3f}"
+                self._state, self.status = chunk.state, f"acceptance {accepted / decisions:.3f}" if decisions else "thermalising"
                 if not compiled:
                     first, compiled = self.updates, time.perf_counter()
                 yield chunk
         now = time.perf_counter()
-        # The first chunk is left out if there are others: its time includes compilation and thermalisation.
+        # The first chunk is left out if there are others: its time includes compilation.
         if not self.updates > first > 0:
             first, compiled = before, self._start
         self.updates_per_second = (self.updates - first) / (now - compiled)
 
-    def _draw(self) -> Iterator[Chunk]:
-        state, made = self._state, self.made
+    def _check(self, info: Any) -> None:
+        """Lets the sampler check its first updates, once they are enough."""
+        if self._decisions < ENOUGH_TO_CHECK:
+            self._unchecked.append(info)
+            if sum(np.size(each.accepted) for each in self._unchecked) >= ENOUGH_TO_CHECK:
+                self._sampler.check(type(info)(*map(np.concatenate, zip(*self._unchecked, strict=True))))
+
+    def _next(self) -> Chunk | None:
         with tf.device(self._device) if self._device else contextlib.nullcontext():
-            for updates, thinning in self._stretches:
-                left, made = max(updates - made, 0), max(made - updates, 0)
-                if not left:
-                    continue
-                thermalisation = max(self._thermalisation - (state.updates if state else 0), 0)
-                how: dict[str, Any] = {"updates": left, "thinning": thinning, "thermalisation": thermalisation, "seed": self._seed}
-                for chunk in run_chain(self._sampler, **how, state=state):
-                    state = chunk.state
-                    yield chunk
+            return next(self._drawn, None)
+
+    def _draw(self) -> Iterator[Chunk]:
+        state, made = self._state or ChainState(self._sampler.init(self._seed), 0), self.made
+        for updates, thinning in self._stretches:
+            kept, made = max(updates - made, 0) // thinning, max(made - updates, 0)
+            if not kept:
+                continue
+            thermalisation = max(self._thermalisation - state.updates, 0)
+            for chunk in self._sampler.run(state, thermalisation, kept, thinning, self._seed, self._sampler.name):
+                state = chunk.state
+                yield chunk

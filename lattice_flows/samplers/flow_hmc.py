@@ -35,11 +35,13 @@ from lattice_flows.priors.whitening import whitening
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
 from lattice_flows.samplers.decisions import accepts, chosen
 from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
+from lattice_flows.seeds import sub_seed
 
 __all__ = ["PCN", "FlowHMC", "State"]
 
 _QUARTER_TURN = np.pi / 2
 _FEWEST = 4  # kick steps, unless told
+_CANDIDATES = 9  # for the start of a chain
 
 
 class State(NamedTuple):
@@ -113,11 +115,16 @@ class FlowHMC(Hamiltonian):
         self._finer = finer and _fields_of(finer, self.action)
 
     def init(self, seed: int) -> State:
-        """Starts with z close to zero.
+        """Starts with a sample of the flow for every chain: of nine, the one whose log weight is the median.
 
-        Not with fields of the flow: where one of these is far out, the slope of w can be so large that no kick is ever accepted.
+        Not with any one: where that is far out, the slope of w can be so large that no kick is ever accepted. And not close to
+        z = 0, from where a good flow of a large lattice has a long way to go.
         """
-        return tf.function(self.start, jit_compile=True)(self.near_zero(seed))
+        rng = np.random.default_rng(sub_seed(seed, f"{self.name} start").view(np.uint32))
+        start = tf.function(self.start, jit_compile=True)
+        states = [start(tf.constant(rng.standard_normal((self.chains, *self.action.lattice.shape)))) for _ in range(_CANDIDATES)]
+        median = np.argsort([state.log_weight for state in states], axis=0)[_CANDIDATES // 2]
+        return start(tf.stack([states[n].z[chain] for chain, n in enumerate(median)]))
 
     def start(self, z: tf.Tensor) -> State:
         """The state at these numbers `[chains, *shape]`, with updates of a quarter of a turn."""

@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from lattice_flows.errors import UserError
-from lattice_flows.samplers.chain import Sampler
+from lattice_flows.samplers.chain import ENOUGH_TO_CHECK, Sampler
 
 __all__ = ["Hamiltonian", "Info", "exp_minus_dh"]
 
 _LARGEST_DH = 3.0
-_ENOUGH, _HOPELESS = 20, 10.0  # trajectories, dH
+_HOPELESS = 10.0
 
 
 class Info(NamedTuple):
@@ -29,7 +29,7 @@ class Hamiltonian(Sampler):
 
     def check(self, info: Any) -> None:
         """Raises `UserError` if none of many trajectories is accepted, and dH of each is large or not a number."""
-        if np.size(info.dh) >= _ENOUGH and not np.any(info.accepted) and not np.any(info.dh < _HOPELESS):
+        if np.size(info.dh) >= ENOUGH_TO_CHECK and not np.any(info.accepted) and not np.any(info.dh < _HOPELESS):
             raise UserError(
                 f"{self.name} cannot move: of the first {np.size(info.dh)} trajectories after thermalisation none was accepted, "
                 f"with {_numbers(info.dh)}; {self.advice}"

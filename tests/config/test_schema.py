@@ -38,8 +38,9 @@ def test_a_component_with_another_name_inherits_nothing(tmp_path):
 
 
 def test_numbers_in_the_notation_of_physicists(tmp_path):
-    (tmp_path / "rate.yaml").write_text(f"include: {CONFIGS / 'E1.yaml'}\ntraining: {{learning_rate: 1e-3}}")
-    assert load(tmp_path / "rate.yaml").training.learning_rate == 1e-3
+    (tmp_path / "rate.yaml").write_text(f"include: {CONFIGS / 'E1.yaml'}\ntraining: {{steps: 2e3, learning_rate: 1e-3}}")
+    training = load(tmp_path / "rate.yaml").training
+    assert training.steps == 2000 and training.learning_rate == 1e-3
 
 
 @pytest.mark.parametrize(

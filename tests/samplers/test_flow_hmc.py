@@ -192,10 +192,10 @@ def test_trajectories_that_all_diverge_are_an_error(kind, advice):
             return super().__call__(phi) * np.nan
 
     drawing = Drawing(kind(proposals(Unbounded(LATTICE, m2=1.0, lam=1.0)), chains=3), [Stretch(20)], thermalisation=10, seed=1)
-    with pytest.raises(
-        UserError, match=f"cannot move: of the first 60 .* none was accepted, with a dH that is not a number; {advice}"
-    ):
-        drawing.begin()
+    drawing.begin()
+    with pytest.raises(UserError, match=f"cannot move: of the first .* none was accepted, with a dH that is not a number; {advice}"):
+        list(drawing.chunks())
+    assert drawing.made < 20
 
 
 def test_a_chain_that_may_still_move_is_no_error():
