@@ -139,7 +139,7 @@ def sample(
 
     Raises:
       ConfigError: an unknown sampler or key, or a value that cannot be used.
-      RunError: the file cannot be written, or another process is writing it.
+      RunError: the file cannot be written, another process is writing it, or it holds an ensemble of other settings or seed.
     """
     seed, file = _seed(seed, "sample"), path if path is None else _path(path, "sample")
     _check_lattices(flow, action)

@@ -77,7 +77,7 @@ class _Physical(Checked):
     L: Annotated[int, Field(ge=2, multiple_of=2)]  # an odd L has no checkerboard
     Nd: Annotated[int, Field(ge=1, le=4)]
     M2: float
-    lam: PositiveFloat
+    lam: Annotated[float, Field(ge=0)]
 
 
 class _Model(Checked):

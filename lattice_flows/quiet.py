@@ -57,10 +57,10 @@ class _Finder(importlib.abc.MetaPathFinder):
 def _log_lines_held_back() -> Iterator[None]:
     """Standard error, also of C++, without log lines; with them if an exception is raised."""
     failed = True
-    with tempfile.TemporaryFile() as held, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         try:
-            screen = os.dup(_STDERR)
-        except OSError:  # there is no standard error
+            screen, held = os.dup(_STDERR), stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # there is no standard error, or no space for what it says
             yield
             return
         stack.callback(os.close, screen)

@@ -140,7 +140,8 @@ def sweep(
     _check_folder(out, resume)
     with lock_folder(out):
         _check_folder(out, resume)
-        _write(out, planned, [])
+        if not (out / f"{_NAME}.csv").exists():  # one that is continued keeps its table until there is more to say
+            _write(out, planned, [])
         with progress.whole([part for point in planned for part in training_parts(point.config, described(point.values))]):
             for number, point in enumerate(planned, 1):
                 progress.info(f"training {number} of {len(planned)}: {described(point.values)}")

@@ -49,8 +49,8 @@ print(flow)
 print("fields:", phi.shape, "  log q:", log_q.numpy().round(2), "  S:", action(phi).numpy().round(2))
 
 # %% [markdown]
-# Before the training its fields have nothing to do with the theory. The importance weights $w = e^{-S} / q$ say how little: the
-# effective sample size (ESS) is the share of samples that would be worth as much if they were exact.
+# Before the training its fields have nothing to do with the theory. The importance weights $e^w$ with $w = -S - \log q$ say how
+# little: the effective sample size (ESS) is the share of samples that would be worth as much if they were exact.
 
 
 # %%
@@ -87,7 +87,7 @@ lf.plots.configurations({"noise": z[0].numpy(), "field": phi[0].numpy(), "more n
 # ## An exact sample
 #
 # $q$ is close to $e^{-S}/Z$, not equal to it. A Metropolis test makes it exact: each field of the flow is a proposal, and
-# replaces the last one with the probability $\min(1, w_\text{new} / w_\text{old})$. Where weights are almost constant, almost
+# replaces the last one with the probability $\min(1, e^{w_\text{new} - w_\text{old}})$. Where weights are almost constant, almost
 # all are accepted.
 
 # %%

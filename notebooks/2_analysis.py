@@ -118,8 +118,8 @@ for label, found in (("flow", result), ("HMC", hmc)):
 print(f"flow  from the accept decisions  tau_int = {result.chain['tau_int']:.2f}")
 
 # %% [markdown]
-# For a flow, all observables wait for the same accept decisions, so these alone give an autocorrelation time (arXiv:1904.12072,
-# eqs. 15 to 19). It is that of an observable which no proposal leaves unchanged; half means independence.
+# For a flow, the accept decisions alone give an estimate of the autocorrelation time (arXiv:1904.12072, eqs. 15 to 19); half means
+# independence. Observables that are correlated with the weights are slower than it says.
 #
 # ## Rejections in a row
 #

@@ -6,6 +6,7 @@ python scripts/sample.py --run runs/my_E1 --sampler flow_hmc --chains 128 --upda
 python scripts/sample.py --run runs/my_L64 --sampler flow_hmc --set samplers.flow_hmc.panels=8 --out runs/my_L64_flow_hmc
 """
 
+import dataclasses
 import sys
 
 from lattice_flows import command_line
@@ -60,7 +61,12 @@ def main(flags) -> int:
         else:
             ensemble = latent_run(flags.sampler, flow, action, config.sampler(flags.sampler), **how)
         with ensemble:
-            result = measure_run(ensemble, action, progress)
+            result = dataclasses.replace(
+                measure_run(ensemble, action, progress),
+                command=command_line.command(),
+                flow=config.flow.name,
+                training=summary._asdict(),
+            )
         out.write_json("result.json", result.to_json())
     progress.info(str(result))
     return exit_codes.of(result.passed)

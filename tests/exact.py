@@ -1,8 +1,10 @@
-"""Exact answers that every sampler must reproduce; `schwinger_dyson` is 1 at any coupling."""
+"""Exact answers that every sampler must reproduce, and definitions; `schwinger_dyson` is 1 at any coupling."""
 
 import functools
+import itertools
 
 import numpy as np
+from scipy.signal import lfilter
 
 from lattice_flows.lattice import Lattice
 
@@ -16,7 +18,10 @@ def free_field(lattice: Lattice, m2: float) -> dict[str, float]:
         "log_z": lattice.volume / 2 * np.log(np.pi) - np.sum(np.log(inverse_propagator)) / 2,
         "two_point_susceptibility": 1 / (2 * m2),
         "phi_squared": propagator.flat[0],
+        "phi_fourth": 3 * propagator.flat[0] ** 2,
+        "absolute_magnetization": np.sqrt(2 / np.pi / (2 * m2 * lattice.volume)),
         "ising_energy": np.mean(nearest),
+        "action_density": 0.5,
         "pole_mass": np.arccosh(1 + m2 / 2),
         "schwinger_dyson": 1.0,
     }
@@ -26,6 +31,21 @@ def free_fields(lattice: Lattice, m2: float, n: int, seed: int = 1) -> np.ndarra
     """`lam = 0`: independent fields `[n, *shape]`, whose modes are normal with the variance `1 / (2 (phat^2 + m2))`."""
     white = np.fft.fftn(np.random.default_rng(seed).normal(size=(n, *lattice.shape)), axes=lattice.axes)
     return np.fft.ifftn(white / np.sqrt(2 * (lattice.momentum_squared() + m2)), axes=lattice.axes).real
+
+
+def autoregressive(rng: np.random.Generator, n: int, chains: int, a: float) -> np.ndarray:
+    """`x' = a x + sqrt(1 - a^2) noise`, `[n, chains]`: unit variance, `tau_int = 1/2 + a / (1 - a)`."""
+    noise = rng.normal(size=(n, chains)) * np.sqrt(1 - a**2)
+    noise[0] /= np.sqrt(1 - a**2)
+    return lfilter([1], [1, -a], noise, axis=0)
+
+
+def slow_two_point(phi: np.ndarray) -> np.ndarray:
+    """`(1/V) sum_y phi_y phi_{y+x}` for every x, of one configuration."""
+    green = np.zeros(phi.shape)
+    for x in itertools.product(*map(range, phi.shape)):
+        green[x] = np.mean(phi * np.roll(phi, [-c for c in x], axis=range(phi.ndim)))
+    return green
 
 
 def single_site(quadratic: float, quartic: float) -> dict[str, float]:

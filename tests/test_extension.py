@@ -2,26 +2,38 @@
 
 import inspect
 import json
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 import yaml
+from pydantic import PositiveInt
 
 from lattice_flows.actions import ACTIONS, Action
-from lattice_flows.bijectors import INNER_MAPS
+from lattice_flows.bijectors import INNER_MAPS, FourierScaling, SinhArcsinh
 from lattice_flows.command_line import main
-from lattice_flows.config import CONFIGS, Registry
+from lattice_flows.config import CONFIGS, Component, Registry
+from lattice_flows.flows import FLOWS, Flow
+from lattice_flows.flows.components import build_prior, recorded
+from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.observables import OBSERVABLES, Measurements, observable
-from lattice_flows.samplers import SAMPLERS, Sampler
+from lattice_flows.priors import PRIORS
+from lattice_flows.samplers import SAMPLERS, Sampler, run_chain
 
-LONGEST = 30  # lines of a part
+LONGEST = 35  # lines of a part
 SIGMAS = 4.0
 
 
 class Sextic(Action):
-    """S = sum_x [ a phi_x^2 + b phi_x^6 ] - sum_{x,mu} phi_x phi_{x+mu}."""
+    """S = sum_x [ a phi_x^2 + b phi_x^6 ] - sum_{x,mu} phi_x phi_{x+mu}.
+
+    Args:
+      lattice: the lattice.
+      a: coefficient of phi^2.
+      b: coefficient of phi^6.
+    """
 
     name = "sextic"
 
@@ -49,7 +61,14 @@ class Stretch:
 
 
 class RandomWalk(Sampler):
-    """Metropolis updates of the whole lattice: normal proposals around the present configuration."""
+    """Metropolis updates of the whole lattice: normal proposals around the present configuration.
+
+    Args:
+      action: the target is `exp(-S)`.
+      chains: how many chains run at once.
+      target_acceptance: not used.
+      width: of the proposals.
+    """
 
     name = "random_walk"
 
@@ -71,7 +90,35 @@ class RandomWalk(Sampler):
         proposal = state.phi + self.width * noise
         uniform = tf.random.stateless_uniform([self.chains], tf.random.fold_in(seed, 1), dtype=tf.float64)
         accepted = tf.math.log(uniform) < self.action(state.phi) - self.action(proposal)
-        return self.State(tf.where(accepted[:, None, None], proposal, state.phi)), self.Info(accepted)
+        moved = tf.reshape(accepted, [self.chains] + [1] * self.action.lattice.d)
+        return self.State(tf.where(moved, proposal, state.phi)), self.Info(accepted)
+
+
+FREE_FIELD = Component(name="free_field")
+
+
+@recorded("pointwise")
+def pointwise(
+    lattice: Lattice,
+    seed: int = 1,
+    *,
+    pairs: PositiveInt = 2,
+    prior: Annotated[Component, PRIORS] = FREE_FIELD,
+) -> Flow:
+    """Builds scalings in momentum space and element-wise maps in turn.
+
+    Args:
+      lattice: the lattice.
+      seed: not used; every map begins as the identity.
+      pairs: number of scalings, and of element-wise maps.
+      prior: the distribution of z.
+    """
+    bijectors = []
+    for pair in range(pairs):
+        with tf.name_scope(f"pair_{pair}"):  # names its weights
+            bijectors += [SinhArcsinh(lattice.d), FourierScaling(lattice)]
+    symmetries = frozenset({"translation", "rotation", "reflection", "sign"})
+    return Flow(lattice, build_prior(prior, lattice), tfp.bijectors.Chain(bijectors), symmetries)
 
 
 def kurtosis(m: Measurements):
@@ -79,6 +126,7 @@ def kurtosis(m: Measurements):
     return m.mean("phi_4") / m.mean("phi_2") ** 2
 
 
+PARTS = [Sextic, Stretch, RandomWalk, kurtosis, pointwise]
 CONFIGURATION = {
     "lattice": {"shape": [4, 4]},
     "action": {"name": "sextic", "a": 2.2},
@@ -97,8 +145,9 @@ CONFIGURATION = {
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
-    registries: list[tuple[Registry, str]] = [(ACTIONS, "sextic"), (INNER_MAPS, "stretch"), (SAMPLERS, "random_walk")]
-    for (registry, name), part in zip(registries, (Sextic, Stretch, RandomWalk), strict=True):
+    registries: list[tuple[Registry, str]] = [(ACTIONS, "sextic"), (INNER_MAPS, "stretch")]
+    registries += [(SAMPLERS, "random_walk"), (FLOWS, "pointwise")]
+    for (registry, name), part in zip(registries, (Sextic, Stretch, RandomWalk, pointwise), strict=True):
         registry[name] = part
     observable(kurtosis)
     yield
@@ -108,19 +157,25 @@ def registered():
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What the commands leave of a flow and of the toy sampler."""
+    """What the commands leave of a flow with a toy in it, of the toy flow, and of the toy sampler."""
     folder = tmp_path_factory.mktemp("extension")
-    (folder / "toy.yaml").write_text(yaml.safe_dump(CONFIGURATION))
-    for command in (
-        ["train", f"--config={folder / 'toy.yaml'}", f"--out={folder / 'run'}"],
-        ["sample", f"--run={folder / 'run'}", f"--out={folder / 'flow'}"],
-        ["baseline", "--sampler=random_walk", f"--config={folder / 'toy.yaml'}", f"--out={folder / 'random_walk'}"],
-    ):
-        assert main(command) == 0
-    return {name: json.loads((folder / name / "result.json").read_text()) for name in ("flow", "random_walk")}
+    flows = {"flow": CONFIGURATION, "pointwise": CONFIGURATION | {"flow": {"name": "pointwise", "pairs": 2}}}
+    for name, configuration in flows.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(configuration))
+        assert main(["train", f"--config={folder / name}.yaml", f"--out={folder / 'runs' / name}"]) == 0
+        assert main(["sample", f"--run={folder / 'runs' / name}", f"--out={folder / name}"]) == 0
+    assert main(["baseline", "--sampler=random_walk", f"--config={folder / 'flow.yaml'}", f"--out={folder / 'random_walk'}"]) == 0
+    return {name: json.loads((folder / name / "result.json").read_text()) for name in (*flows, "random_walk")}
 
 
-@pytest.mark.parametrize("part", [Sextic, Stretch, RandomWalk, kurtosis])
+@pytest.mark.parametrize("shape", [(4,), (2, 2, 2)])
+def test_the_toy_sampler_runs_in_other_dimensions(shape):
+    chunks = list(run_chain(RandomWalk(Sextic(Lattice(shape)), chains=8), updates=4, thermalisation=2, seed=1))
+    assert np.concatenate([chunk.phi for chunk in chunks]).shape == (4, 8, *shape)
+    assert any(chunk.info.accepted.any() for chunk in chunks)
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_a_part_is_short(part):
     assert len(inspect.getsource(part).splitlines()) <= LONGEST
 
@@ -132,17 +187,18 @@ def test_every_part_reaches_the_result(results):
         exact = result["observables"]["schwinger_dyson"]
         assert exact["reference"] == 1.0 and abs(exact["pull"]) < SIGMAS and exact["error"] < 0.02
     assert results["random_walk"]["chain"]["thinning"] == 20 and 0.3 < results["random_walk"]["chain"]["acceptance"] < 1
-    assert results["flow"]["chain"]["ess"] > 0.2
+    assert results["flow"]["chain"]["ess"] > 0.2 and results["pointwise"]["chain"]["ess"] > 0.2
 
 
+@pytest.mark.parametrize("kind", ["flow", "pointwise"])
 @pytest.mark.parametrize("name", ["phi_squared", "phi_fourth", "ising_energy", "action_density", "kurtosis"])
-def test_the_flow_and_the_toy_sampler_agree(results, name):
-    flow, random_walk = (results[kind]["observables"][name] for kind in ("flow", "random_walk"))
+def test_a_flow_and_the_toy_sampler_agree(results, kind, name):
+    flow, random_walk = (results[which]["observables"][name] for which in (kind, "random_walk"))
     assert abs(flow["value"] - random_walk["value"]) < SIGMAS * np.hypot(flow["error"], random_walk["error"])
     assert flow["error"] < 0.05 * abs(flow["value"])
 
 
-@pytest.mark.parametrize("part", [Sextic, Stretch, RandomWalk, kurtosis])
+@pytest.mark.parametrize("part", PARTS)
 def test_the_contributing_guide_quotes_the_toys(part):
     guide = (CONFIGS.parent / "CONTRIBUTING.md").read_text()
     assert "".join(f"+{line}".rstrip() + "\n" for line in inspect.getsource(part).splitlines()) in guide

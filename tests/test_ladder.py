@@ -17,7 +17,7 @@ from lattice_flows.importance import WeightedSampler, log_z
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.measurement.observables import Measurements
-from lattice_flows.samplers import SAMPLERS, FlowHMC, run_chain
+from lattice_flows.samplers import SAMPLERS, Cluster, FlowHMC, Tempering, run_chain
 
 SIGMAS = 4.0
 
@@ -31,9 +31,9 @@ def small_flow(lattice, prior):
     return flow
 
 
-def climbed_by(*fast):
-    """A rung for every sampler, fast for some."""
-    names = [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in SAMPLERS]
+def climbed_by(*fast, never=()):
+    """A rung for every sampler that can be on it, fast for some."""
+    names = [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in SAMPLERS if name not in never]
     return pytest.mark.parametrize("sample", names, indirect=True)
 
 
@@ -44,7 +44,10 @@ def sample(request):
     def run(action, prior):
         sampler = SAMPLERS[request.param]
         if not sampler.needs_flow:
-            chunks = run_chain(sampler(action, chains=64), updates=1050, thinning=3, thermalisation=150, seed=21)
+            # Fewer, where they are dear: clusters have nearly no memory, and replicas are many.
+            lengths = {"updates": 400} if sampler is Cluster else {"updates": 1050, "thinning": 3}
+            few = {"replicas": 3, "leapfrog_steps": 5} if sampler is Tempering else {}
+            chunks = run_chain(sampler(action, chains=64, **few), **lengths, thermalisation=150, seed=21)
             return Measurements.of(action, np.concatenate([chunk.phi for chunk in chunks])), None
         proposals = WeightedSampler(small_flow(action.lattice, prior), action, 2048, seed=23)
         if not sampler.weighted:
@@ -68,8 +71,8 @@ def check(sampled, exact):
     del exact["log_z"]
     for name, value in exact.items():
         estimated = measurements.estimate(name)
-        # A statistical test says something only if its error is small.
-        assert 0 < estimated.error < 0.06 * abs(value), (name, estimated)
+        # A statistical test says something only if its error is small; particles are heavy here.
+        assert 0 < estimated.error < (0.06 if name == "pole_mass" else 0.03) * abs(value), (name, estimated)
         assert abs(pull(estimated, Estimate(value, 0.0))) < SIGMAS, (name, estimated, value)
 
 
@@ -78,7 +81,7 @@ def test_free_field_in_two_dimensions(sample):
     free_field_on(sample, (6, 6))
 
 
-@climbed_by("independence")
+@climbed_by()
 def test_free_field_in_four_dimensions(sample):
     free_field_on(sample, (2, 2, 2, 2))
 
@@ -103,7 +106,7 @@ class NoHopping(ScalarPhi4):
         return (after - before) * (self.m2 + 2 * self.lattice.d + self.lam * (after + before))
 
 
-@climbed_by("metropolis", "flow_hmc")
+@climbed_by("flow_hmc", never=["cluster"])  # whose clusters are those of the hopping
 def test_no_hopping(sample):
     action = NoHopping(Lattice((4,)), m2=-3.0, lam=4.0)
     site = single_site(-1.0, 4.0)

@@ -70,7 +70,8 @@ def test_a_finished_run_is_taken_up_with_its_stages(staged):
 
 def test_a_run_goes_on_without_the_weights_that_it_began_with(small_config, tmp_path):
     short = {"training": {"steps": 10}}
-    train_run(small_config(short), tmp_path / "first").run.close()
+    (tmp_path / "first").mkdir()
+    save_weights(tmp_path / "first" / "weights.npz", build_model(small_config({"seed": 7}))[0])
     config = small_config(short, {"training": {"init_from": str(tmp_path / "first")}, "stages": [{}]})
     whole = train_run(config, tmp_path / "second")
     whole.run.close()

@@ -1,6 +1,9 @@
 """How commands are called, from a clone and from an installed package, and how they end. No TensorFlow."""
 
+import errno
 import importlib
+import io
+import os
 import shlex
 import sys
 import traceback
@@ -58,6 +61,7 @@ def run(
     resumes = any(flag.name == "resume" for flag in flags)
     program = program or f"python scripts/{Path(sys.argv[0]).name}"
     try:
+        _accept_any_output()
         with interruptible():
             code = main(parse(program, description.strip(), flags, sys.argv[1:] if arguments is None else arguments))
             sys.stdout.flush()
@@ -73,6 +77,9 @@ def run(
         discard_output()
         return INTERRUPTED
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # files say so as a UserError
+            discard_output()
+            return _failed(UNUSABLE, f"error: {error.filename or 'the output'} cannot be written: no space is left on its device")
         if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
             return _failed(UNUSABLE, f"error: not enough memory: {_smaller(flags)} ({_first_line(error)})")
         traceback.print_exception(error)
@@ -96,6 +103,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     script = importlib.import_module(f"lattice_flows.scripts.{name}")
     program = f"lattice-flows {name}"
     return run(script.main, script.FLAGS, (script.__doc__ or "").replace(f"python scripts/{name}.py", program), rest, program)
+
+
+def _accept_any_output() -> None:
+    """Replaces characters that a terminal does not know, and writes nowhere if there is no output."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _failed(code: int, line: str) -> int:

@@ -33,7 +33,7 @@ from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.rows import check_rows, data_sets, read_attributes
 from lattice_flows.reading import file_or_in_folder, reading
 
-__all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "check_replaceable", "differing", "ensemble_file", "made_as"]
+__all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "check_replaceable", "differing", "ensemble_file"]
 
 ENSEMBLE = "ensemble.h5"  # in a run folder
 LAYOUT = 2
@@ -45,11 +45,6 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of HDF5
 
 class EnsembleError(UserError, ValueError):
     """A file that is not an ensemble of this version; the message says what to do."""
-
-
-def made_as(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether all wanted attributes are among those that were found in a file."""
-    return not differing(found, wanted)
 
 
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -182,10 +177,6 @@ class Ensemble:
             f"{len(self)} configurations" + (f" of each of {chains} chains" if chains > 1 else ""),
         ]
         return f"Ensemble({', '.join(filter(None, parts))})"
-
-    def was_made_as(self, attributes: Mapping[str, Any]) -> bool:
-        """Whether the ensemble has all these attributes."""
-        return made_as(self.attributes, attributes)
 
     def __len__(self) -> int:
         """The number of configurations of each chain."""

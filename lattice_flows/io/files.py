@@ -20,6 +20,7 @@ __all__ = [
     "RunError",
     "atomic_write",
     "checksum",
+    "complete",
     "is_unfinished",
     "remove_unfinished",
     "temporary",
@@ -76,10 +77,26 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("xb") as file:
                 write(file)
-            os.replace(part, target)
+            complete(part, target)
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def complete(part: Path, path: Path) -> None:
+    """Gives a temporary file its name once the disk has its content, so that a power cut leaves the earlier file or this one."""
+    _synchronise(part)
+    os.replace(part, path)
+    with contextlib.suppress(OSError):  # file systems of networks need not know it of folders
+        _synchronise(path.parent)
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -97,6 +114,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turns a failure of the file system into a `RunError` that names the file."""
     try:
         yield
+    except BrokenPipeError:  # of the output, whose reader has gone
+        raise
     except OSError as error:
         # By its number: the text of h5py's errors is about its own calls.
         reason = _REASONS.get(error.errno, os.strerror(error.errno)) if error.errno else error

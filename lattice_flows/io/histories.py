@@ -127,7 +127,7 @@ def curves(run: Path, items: Sequence[str]) -> dict[str, Curve]:
         end = before + max((table["step"][-1] for table in tables if table["step"]), default=0.0)
         for item, curve in found.items():
             nothing: dict[str, list[float]] = {"step": [], item: []}
-            table = next((table for table in tables if table.get(item)), nothing)
+            table = next((table for table in tables if any(map(math.isfinite, table.get(item, ())))), nothing)
             pairs = zip(table["step"], table[item], strict=True)
             known = [(before + step, value) for step, value in pairs if step > 0 and math.isfinite(value)]
             curve.steps.extend(step for step, _ in known)

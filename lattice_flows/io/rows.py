@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lattice_flows.io.files import checksum, temporary
+from lattice_flows.io.files import checksum, complete, temporary
 
 __all__ = ["RowWriter", "check_attributes", "check_rows", "checked_pieces", "data_sets", "read_attributes"]
 
@@ -103,7 +103,7 @@ class RowWriter:
                     self.file.flush()
                     self._part.write_bytes(self.file.id.get_file_image())
                 self.file.close()
-                os.replace(self._part, self._path)
+                complete(self._part, self._path)
         except RuntimeError as failure:  # how h5py reports that the last rows could not be written
             raise OSError(f"{self._part}: {failure}") from failure
         finally:

@@ -129,7 +129,8 @@ class EnsembleWriter:
             if path not in kept:
                 path.unlink()
         if kept:
-            self._info(f"{name}: going on after {f'the {rows} rows that were drawn before' if rows else 'a part of thermalisation'}")
+            before = f"the {rows} rows that were drawn before" if rows else "a part of its thermalisation"
+            self._info(f"{name}: going on after {before}")
         return kept
 
     def _of_chain(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -266,10 +267,21 @@ class EnsembleWriter:
         return self._folder / f"{number:06d}.h5"
 
 
-def remove_segments(path: Path) -> None:
-    """Removes the segments of an ensemble that is complete, or that will be drawn anew."""
-    if _folder(path).is_dir():
+def remove_segments(path: Path, attributes: Mapping[str, Any] | None = None) -> None:
+    """Removes the segments of an ensemble that is complete, or will be drawn anew.
+
+    If attributes are given, those of an ensemble with others stay, such as a longer chain that was interrupted.
+    """
+    if _folder(path).is_dir() and (attributes is None or not _are_of_another(_folder(path), attributes)):
         shutil.rmtree(_folder(path))
+
+
+def _are_of_another(folder: Path, attributes: Mapping[str, Any]) -> bool:
+    for segment in folder.glob("*.h5"):
+        with contextlib.suppress(EnsembleError), _opened(segment) as file:
+            if differing(read_attributes(file), attributes):
+                return True
+    return False
 
 
 def drawn_bytes(path: Path) -> int:

@@ -145,19 +145,18 @@ class Result:
     def compared(
         self, references: Mapping[str, Estimate], published: Mapping[str, Estimate] | None = None, compared_with: str = "hmc"
     ) -> "Result":
-        """The same result beside references and published numbers. Exact references stay.
+        """The same result beside references and published numbers. Exact references stay, which are those without an error.
 
         Args:
           references: observable -> number; empty if there are none.
           published: the same, from the literature.
           compared_with: what gave the references.
         """
-        rows = {
-            name: row._replace(
-                reference=row.reference or references.get(name), published=(published or {}).get(name, row.published)
-            )
-            for name, row in self.observables.items()
-        }
+        rows = {}
+        for name, row in self.observables.items():
+            stays = row.reference is not None and (not row.reference.error or not references)
+            reference = row.reference if stays else references.get(name)
+            rows[name] = row._replace(reference=reference, published=(published or {}).get(name, row.published))
         return dataclasses.replace(self, observables=rows, compared_with=compared_with if references else self.compared_with)
 
     def to_json(self) -> dict[str, Any]:

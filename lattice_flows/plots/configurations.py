@@ -104,7 +104,8 @@ def draw_field(axes: Axes, phi: np.ndarray, norm: Normalize, *, labelled: bool =
     """
     image = axes.imshow(mosaic(phi), cmap=COLOUR_MAP, norm=norm, origin="lower", interpolation="none")
     if np.ndim(phi) == 2 and labelled:
-        axes.set(xlabel=r"$x_1$", ylabel=r"$x_2$")
+        right, up = (2, 1) if _lies(phi) else (1, 2)
+        axes.set(xlabel=f"$x_{right}$", ylabel=f"$x_{up}$")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4, integer=True))
     else:
@@ -117,7 +118,7 @@ def draw_field(axes: Axes, phi: np.ndarray, norm: Normalize, *, labelled: bool =
 
 
 def mosaic(phi: np.ndarray) -> np.ndarray:
-    """A field as a matrix, the first axis of the lattice from left to right and the second upwards.
+    """A field as a matrix, the first axis of the lattice from left to right and the second upwards; of a tall one, the other way.
 
     Slices of more dimensions have a gap of NaN between them, so wide that it is seen.
 
@@ -128,10 +129,15 @@ def mosaic(phi: np.ndarray) -> np.ndarray:
     if not 1 <= phi.ndim <= 4:
         raise ValueError(f"a field of 1 to 4 dimensions can be drawn, got the shape {phi.shape}: give one configuration")
     if phi.ndim <= 2:
-        return np.atleast_2d(phi.T)
+        return np.atleast_2d(phi if _lies(phi) else phi.T)
     slices = phi[..., np.newaxis] if phi.ndim == 3 else phi
     gap = max(1, round(phi.shape[0] / 10))
     padded = np.pad(slices, ((0, gap), (0, gap), (0, 0), (0, 0)), constant_values=np.nan)
     # [x1, x2, x3, x4] -> [x4, x2, x3, x1], whose pairs are rows and columns.
     arranged = padded.transpose(3, 1, 2, 0)
     return arranged.reshape(padded.shape[3] * padded.shape[1], padded.shape[2] * padded.shape[0])[:-gap, :-gap]
+
+
+def _lies(phi: np.ndarray) -> bool:
+    """Whether a field is so tall that it is drawn on its side."""
+    return phi.ndim == 2 and phi.shape[1] > WIDE * phi.shape[0]

@@ -28,8 +28,9 @@ def observables_against_extent(values: Mapping[str, Mapping[str, Mapping[int, Es
             at = np.array(list(numbers)) + 0.15 * (index - (len(samplers) - 1) / 2)  # side by side, not on top of each other
             value, error = np.array([(number.value, number.error) for number in numbers.values()]).T
             scale = np.array([mean[L] for L in numbers])
+            share = 100 * error / np.abs(scale)
             upper.errorbar(at, value, error, linestyle="", capsize=2, label=label)
-            lower.errorbar(at, 100 * (value / scale - 1), 100 * error / scale, linestyle="", capsize=2)
+            lower.errorbar(at, 100 * (value / scale - 1), share, linestyle="", capsize=2)
         lower.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         upper.set(ylabel=name)
         lower.set(xlabel=r"$L$", ylabel="from the mean [%]", xticks=extents)

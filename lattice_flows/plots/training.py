@@ -20,8 +20,9 @@ _WIDE = 8  # positive numbers with this ratio or a larger one need a logarithmic
 def training_history(histories: Mapping[str, History], title: str = "") -> Figure:
     """The distance from the target, the acceptance and the effective sample size, against the training step.
 
-    The distance is the loss, `<log q + S>`, plus log Z as the evaluation with the smallest loss found it; without fluctuations it
-    is the Kullback-Leibler divergence. Steps are counted on from stage to stage; a vertical line ends a stage.
+    The distance is the Kullback-Leibler divergence, `<log q + S> + log Z`, with log Z of the same samples, so that it is never
+    negative. Of evaluations without it, which earlier versions wrote, it is the loss plus the log Z of the smallest one. Steps
+    are counted on from stage to stage; a vertical line ends a stage.
 
     ```python
     metrics = {"step": [50, 100], "loss": [-1.0, -1.2], "log_z": [1.2, 1.25], "acceptance": [0.5, 0.7], "ess": [0.6, 0.8]}
@@ -43,10 +44,7 @@ def training_history(histories: Mapping[str, History], title: str = "") -> Figur
         before = 0
         for metrics in (metrics for metrics in history if len(metrics["step"])):
             steps = before + np.asarray(metrics["step"])
-            loss = np.asarray(metrics["loss"], float)
-            best = int(np.argmin(np.where(np.isnan(loss), np.inf, loss)))  # its log Z is the best known
-            distance = loss + metrics["log_z"][best]
-            for axes, values in zip(panels, (distance, metrics["acceptance"], metrics["ess"]), strict=True):
+            for axes, values in zip(panels, (_distance(metrics), metrics["acceptance"], metrics["ess"]), strict=True):
                 axes.plot(steps, values, label="" if before else label, **colour)
                 if before:
                     axes.axvline(before, color=colour["color"], linewidth=0.8, linestyle=":")
@@ -54,6 +52,13 @@ def training_history(histories: Mapping[str, History], title: str = "") -> Figur
     if len(histories) > 1:
         panels[0].legend()
     return figure
+
+
+def _distance(metrics: Mapping[str, Sequence[float]]) -> np.ndarray:
+    loss = np.asarray(metrics["loss"], float)
+    distance = loss + metrics["log_z"][int(np.argmin(np.where(np.isnan(loss), np.inf, loss)))]
+    kl = np.asarray(metrics.get("kl", np.full(len(loss), np.nan)), float)
+    return np.where(np.isfinite(kl), kl, distance)
 
 
 def _points(history: History) -> int:

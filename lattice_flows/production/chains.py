@@ -1,6 +1,7 @@
 """Parallel chains: of samplers that need no flow, and of those that move the latent variable of one."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError, SamplerConfig
+from lattice_flows.errors import UserError
 from lattice_flows.flows import Flow
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.io.ensembles import Ensemble
@@ -49,13 +51,13 @@ def baseline_run(
       settings: of the sampler.
       seed: master seed.
       path: a file to write. An existing file made with the same settings and seed is kept, and a chain of these that was
-        interrupted goes on where it stood. None keeps the ensemble in memory.
+        interrupted goes on where it stood. A shorter chain is replaced by this one. None keeps the ensemble in memory.
       device: of TensorFlow; None for its default.
       progress: where progress is shown; None for silence.
 
     Raises:
       ConfigError: an unknown sampler, one that needs a flow, or a setting that it does not have.
-      RunError: the file cannot be written, or another process is writing it.
+      RunError: the file cannot be written, another process is writing it, or it holds an ensemble of other settings or seed.
       NotEnough: memory or disk would not suffice.
     """
     check_samples(name, action, settings)
@@ -90,7 +92,7 @@ def latent_run(
 
     Raises:
       ConfigError: an unknown sampler, one that needs no flow, a setting that it does not have, or a flow that it cannot move.
-      RunError: the file cannot be written, or another process is writing it.
+      RunError: the file cannot be written, another process is writing it, or it holds an ensemble of other settings or seed.
       NotEnough: memory or disk would not suffice.
     """
     show = progress or Progress(quiet=True)
@@ -153,11 +155,11 @@ def _chains(
         drawing = Drawing(sampler, stretches, thermalisation=thermalisation, seed=seed, device=device, saved=writer.state)
         with progress.working(f"compiling {name}"):
             drawing.begin()
-        with progress.bar(name, thermalisation + updates, before := drawing.updates) as bar:
+        with progress.bar(name, thermalisation + updates, before := drawing.updates) as bar, _abandoned_if_hopeless(writer):
             for chunk in drawing.chunks():
                 data, found, notes = chunk.data, measured(chunk.rows, action), _prefixed("info/", sampler.series(chunk.info))
                 number = len(chunk.info.accepted)
-                if drawing.made <= successive:
+                if successive and drawing.made <= successive:
                     notes |= _prefixed(_EVERY, {key: values for key, values in found.items() if values.ndim == 2})
                     kept = slice((number - drawing.made - 1) % thinning, None, thinning)
                     data, found = data | {"phi": data["phi"][kept]}, {key: values[kept] for key, values in found.items()}
@@ -181,6 +183,16 @@ def _chains(
     check_memory(sampler_bytes(action.lattice.shape, settings.chains), what, advice)
     size = size_of(action, settings.chains * (updates // thinning))
     return drawn(path, attributes, updates, {}, draw, progress, (size, what, advice))
+
+
+@contextlib.contextmanager
+def _abandoned_if_hopeless(writer: EnsembleWriter) -> Iterator[None]:
+    """Keeps nothing of a chain that cannot move: other settings are needed, which are another chain."""
+    try:
+        yield
+    except UserError:
+        writer.state = None
+        raise
 
 
 def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Ensembles that are drawn once: into a file that knows how it was made, or into memory."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ import numpy as np
 
 from lattice_flows import __version__
 from lattice_flows.actions import Action
-from lattice_flows.io.ensembles import Ensemble, EnsembleError, check_replaceable
-from lattice_flows.io.files import writing
+from lattice_flows.io.ensembles import Ensemble, EnsembleError, check_replaceable, differing
+from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.locks import lock_file
 from lattice_flows.io.segments import EnsembleWriter, drawn_bytes, remove_segments
 from lattice_flows.measurement.series import measured
@@ -17,6 +18,8 @@ from lattice_flows.progress import Progress
 from lattice_flows.resources import check_disk, check_memory, ensemble_bytes
 
 __all__ = ["attributes_of", "drawn", "size_of"]
+
+_LONGER = ("settings.length", "settings.updates")
 
 
 def attributes_of(sampler: str, action: Action, settings: Mapping[str, Any], seed: int, thermalisation: int) -> dict[str, Any]:
@@ -52,6 +55,7 @@ def drawn(
       needed: the size of the ensemble in bytes, what it is, and what to change if that is too large.
     """
     size, what, advice = needed
+    path = path and Path(os.path.realpath(path))  # a symbolic link stays one
     if path is None:
         check_memory(size, f"{what}, kept in memory,", advice)
         with EnsembleWriter(None, attributes) as writer:
@@ -67,7 +71,7 @@ def drawn(
             with writing(path), EnsembleWriter(path, attributes, progress.info, end) as writer:
                 writer.describe({"diagnostics": draw(writer), **beside})
         else:
-            remove_segments(path)
+            remove_segments(path, attributes)
     ensemble = earlier or Ensemble(path)
     ensemble.attributes |= beside
     return ensemble
@@ -85,12 +89,28 @@ def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) 
         return None
     try:
         earlier = Ensemble(path)
-        if earlier.was_made_as(attributes):
+        other = differing(earlier.attributes, attributes)
+        if not other:
             earlier.verify()
             progress.info(f"{path.name} is up to date: it was made with the same weights, settings and seed")
             return earlier
-        progress.info(f"{path.name} was made with other weights, settings or another seed: drawing it again")
         earlier.close()
+        if lost := [name for name in other if _would_be_lost(name, earlier.attributes, attributes)]:
+            raise RunError(
+                f"{path} holds an ensemble that was drawn with other values of {', '.join(lost)}: use the same ones, choose "
+                "another name, or remove it"
+            )
+        progress.info(f"{path.name} was made with other values of {', '.join(other)}: drawing it again")
     except EnsembleError as error:
         progress.info(f"drawing the ensemble again: {error}")
     return None
+
+
+def _would_be_lost(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a name of `differing` is something that was chosen otherwise: not a later training or version, nor a longer chain."""
+    section, _, key = name.partition(".")
+    if section != "settings":
+        return name in ("sampler", "seed", "thermalisation", "lattice_shape", "action")
+    before, now = (each.get("settings", {}) for each in (found, wanted))
+    # A setting that the file does not have is of a later version, or a default that is written out.
+    return now.get(key, 0) < before[key] if name in _LONGER and key in before else key in before

@@ -100,14 +100,15 @@ def sample_run(
       settings: length, thermalisation, batch size, and the sampler.
       seed: master seed.
       path: a file to write. An existing file made with the same weights, settings and seed is kept, and a chain of these that was
-        interrupted goes on where it stood. None keeps the ensemble in memory.
+        interrupted goes on where it stood. One of other weights, or a shorter one, is replaced. None keeps the ensemble in memory.
       training: what the training says about the flow, "ess", "acceptance" and "forward_ess", with which a chain of
         its own proposals is compared.
       progress: where progress is shown; None for silence.
 
     Raises:
       ConfigError: as for `check_proposes`.
-      RunError: the file cannot be written, another process is writing it, or there is something else than an ensemble.
+      RunError: the file cannot be written, another process is writing it, or there is something else than an ensemble, or one of
+        other settings or another seed.
       NotEnough: memory or disk would not suffice.
     """
     progress = progress or Progress(quiet=True)

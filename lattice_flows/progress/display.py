@@ -47,11 +47,11 @@ class Progress:
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False):
         # FORCE_COLOR, which Jupyter and others set, makes no terminal of a file.
-        is_terminal = None if sys.stdout.isatty() else False
+        is_terminal = None if sys.stdout and sys.stdout.isatty() else False
         self.console = console or _Console(soft_wrap=True, quiet=quiet, force_terminal=is_terminal)
         self._activities: list[Activity] = []
         self._plan: Plan | None = None
-        self._spoke, self._spinner = threading.Event(), Spinner("dots")
+        self._spoke, self._spinner = threading.Event(), Spinner("dots" if self.console.encoding.startswith("utf") else "line")
 
     @property
     def is_live(self) -> bool:

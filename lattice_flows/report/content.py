@@ -123,7 +123,9 @@ def _how_it_was_made(run: Run) -> list[Block]:
     command = run.result.command if run.result else None
     if listed and isinstance(listed, list):
         program, *arguments = map(str, listed)
-        command = shlex.join([*(["python", program] if program.endswith(".py") else ["lattice-flows"]), *arguments])
+        is_script, is_ours = Path(program).parent.name == "scripts", Path(program).stem == "lattice-flows"
+        start = ["python", program] if is_script else ["lattice-flows"]
+        command = shlex.join([*start, *arguments]) if is_script or is_ours else command  # a notebook has no command
     blocks = [page.code(command)] if command else []
     rows = [[name.replace("_", " "), _listed(value)] for name, value in environment.items()]
     if rows:

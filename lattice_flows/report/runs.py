@@ -26,6 +26,7 @@ _COLUMNS = ("step", "loss", "log_z", "acceptance", "ess")
 _PROPOSALS = 1500  # that are drawn as points
 _FIELDS, _SUCCESSIVE = 4, 5
 _OF_A_FLOW = "independence"
+_OF_ONE_CHAIN = ("acceptance", "samples_per_second", "updates_per_second")  # that no two chains have in common
 
 Found = TypeVar("Found")
 
@@ -36,6 +37,7 @@ class Excerpt(NamedTuple):
     Attributes:
       fields: title -> configuration, from all of the first chain.
       successive: the same, the first ones of that chain.
+      made: how the ensemble was made, its attributes.
       log_weight: of all proposals of a flow; None for other samplers.
       action: of some of the proposals, `[n]`; None where it was not measured.
       log_q: of the same; None for annealed proposals.
@@ -43,6 +45,7 @@ class Excerpt(NamedTuple):
 
     fields: Mapping[str, np.ndarray]
     successive: Mapping[str, np.ndarray]
+    made: Mapping[str, Any]
     log_weight: np.ndarray | None = None
     action: np.ndarray | None = None
     log_q: np.ndarray | None = None
@@ -61,6 +64,7 @@ class Run:
       environment: what it ran on.
       excerpt: of its ensemble.
       film: how its flow makes a field of noise, if that was drawn.
+      has_flow: whether a flow was, or is being, trained in it.
       missing: sentences, each about something that is not there, and how it is made.
     """
 
@@ -72,6 +76,7 @@ class Run:
     environment: Mapping[str, Any] | None = None
     excerpt: Excerpt | None = None
     film: Film | None = None
+    has_flow: bool = False
     missing: Sequence[str] = ()
 
     @property
@@ -87,9 +92,11 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """What was sampled with, in words."""
-        sampler = self.result.sampler if self.result else _OF_A_FLOW
-        if sampler != _OF_A_FLOW:
+        """What was sampled with, in words; of a training, its flow."""
+        sampler = self.result.sampler if self.result else self.excerpt.made.get("sampler") if self.excerpt else None
+        if sampler is None and not self.has_flow:
+            return "not sampled yet"
+        if sampler not in (None, _OF_A_FLOW):
             return sampler_name(sampler)
         name = self.result.flow if self.result and self.result.flow else self.config and self.config.flow.name
         return f"{name} flow" if name else "flow"
@@ -159,6 +166,11 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
 
     excerpt = read(ENSEMBLE, _excerpt, _not_sampled(path))
     result = read(_RESULT, _result, _not_measured(path) if (path / ENSEMBLE).exists() else "")
+    if result is not None and excerpt is not None and _is_of_another(result, excerpt.made):
+        missing.append(f"{_RESULT} was measured on another ensemble. {_not_measured(path)}")
+        result = None
+    if (path / ENSEMBLE).exists() and any(_segments(path).glob("*.h5")):
+        missing.append("Another ensemble is being drawn here, or was interrupted; this page shows the one before.")
     begun = [(folder / METRICS).exists() for folder in stage_folders(path)]
     history = [_metrics(folder / METRICS, missing) for folder, there in zip(stage_folders(path), begun, strict=True) if there]
     of_a_flow = result.flow is not None if result else excerpt is not None and excerpt.log_weight is not None
@@ -173,6 +185,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
         environment=read(_ENVIRONMENT, read_json, "No environment.json: versions, machine and command are not known."),
         excerpt=excerpt,
         film=read(NOISE_TO_FIELD, _film),
+        has_flow=any(begun) or (path / WEIGHTS).exists(),
         missing=missing,
     )
 
@@ -188,13 +201,19 @@ def _name(folder: Path, parents: int = 0) -> str:
 def _not_sampled(path: Path) -> str:
     if (path / _RESULT).exists():
         return f"{ENSEMBLE} is not there any more, so nothing is drawn of it."
-    goes_on = "The run is going on" if is_locked(path) else "The command below with --resume continues it"
-    if (path / f"{ENSEMBLE}.segments").is_dir():
+    goes_on = "The run is going on" if is_locked(path) else "The same command with --resume continues it"
+    if _segments(path).is_dir():
         return f"The ensemble is not complete. {goes_on}."
     if (path / WEIGHTS).exists():
         command = shlex.join(["lattice-flows", "sample", "--run", str(path), "--out", f"{path}_ensemble"])
         return f"Not sampled: {command} draws an ensemble into a folder of its own."
     return f"No ensemble and no weights: the run has not ended. {goes_on}."
+
+
+def _segments(path: Path) -> Path:
+    """Where a chain in progress is: beside its file, which may be elsewhere."""
+    file = (path / ENSEMBLE).resolve()
+    return file.with_name(f"{file.name}.segments")
 
 
 def _not_measured(path: Path) -> str:
@@ -220,9 +239,21 @@ def _result(path: Path) -> Result:
         return result
 
 
+def _is_of_another(result: Result, made: Mapping[str, Any]) -> bool:
+    """Whether a result was not measured on the ensemble that was made so."""
+    measured = {"sampler": result.sampler, "seed": result.seed, "lattice_shape": list(result.lattice_shape)}
+    measured |= {name: value for name, value in result.chain.items() if name in _OF_ONE_CHAIN}
+    drawn = {**made, **made.get("diagnostics", {})}
+    return any(name in drawn and drawn[name] != value for name, value in measured.items())
+
+
 def _film(path: Path) -> Film:
-    arrays, described = read_arrays(path)
-    return Film(described["labels"], arrays["fields"])
+    with reading(path, "run lattice-flows animate again"):
+        arrays, described = read_arrays(path)
+        labels, fields = described["labels"], arrays["fields"]
+        if fields.ndim < 2 or len(labels) != len(fields) or not np.all(np.isfinite(fields)):
+            raise ValueError("its frames are not finite fields with a label each")
+        return Film(labels, fields)
 
 
 def _excerpt(path: Path) -> Excerpt:
@@ -240,7 +271,7 @@ def _excerpt(path: Path) -> Excerpt:
             return {f"update {(n + 1) * thinning}": phi for n, phi in zip(updates, found, strict=True)}
 
         at = np.unique(np.linspace(0, length - 1, _FIELDS + 1).astype(int)[1:])
-        shown = fields(at), fields(np.arange(min(_SUCCESSIVE, length)))
+        shown = fields(at), fields(np.arange(min(_SUCCESSIVE, length))), ensemble.attributes
         if log_weight is None:
             return Excerpt(*shown)
         first = ensemble.attributes.get("thermalisation", 0)

@@ -169,7 +169,7 @@ def different_settings(runs: Sequence[Run]) -> Table | None:
 
 def anchor(run: Run) -> str:
     """By which links find the section of a run."""
-    return "run-" + re.sub(r"[^A-Za-z0-9]+", "-", run.name)
+    return "run-" + re.sub(r"[^A-Za-z0-9-]", lambda found: f"_{ord(found[0]):x}_", run.name)
 
 
 def mark(verdict: str) -> Markup:

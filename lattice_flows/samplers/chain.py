@@ -16,7 +16,8 @@ __all__ = ["ENOUGH_TO_CHECK", "ChainState", "Chunk", "Sampler", "run_chain"]
 
 ENOUGH_TO_CHECK = 20  # decisions of `accepted`
 
-# Limits of a compiled block: kept configurations of all chains, infos of updates, and how long nothing is seen, saved or stopped.
+# Limits of a compiled block: kept configurations of all chains, infos of updates, and how long nothing is seen, saved or stopped
+# (one configuration is kept in any case).
 _BLOCK_BYTES = 2**24
 _BLOCK_CONFIGURATIONS = 100
 _BLOCK_UPDATES = 512

@@ -52,11 +52,11 @@ class Drawing:
         self.status, self.updates_per_second = "", 0.0
         self._state: ChainState | None = None
         self._accepted = self._decisions = 0
-        self._unchecked: list[Any] = []  # infos
         if saved is not None:
             leaves = [saved[name] for name in sorted(saved) if name.isdigit()]
             self._state = ChainState(sampler.restored(leaves, seed), int(saved["updates"]))
             self._accepted, self._decisions = saved["accepted"].item(), saved["decisions"].item()
+        self._unchecked: list[Any] | None = [] if self._decisions < ENOUGH_TO_CHECK else None  # infos
 
     @property
     def saved(self) -> dict[str, Any]:
@@ -121,10 +121,11 @@ class Drawing:
 
     def _check(self, info: Any) -> None:
         """Lets the sampler check its first updates, once they are enough."""
-        if self._decisions < ENOUGH_TO_CHECK:
+        if self._unchecked is not None:
             self._unchecked.append(info)
             if sum(np.size(each.accepted) for each in self._unchecked) >= ENOUGH_TO_CHECK:
                 self._sampler.check(type(info)(*map(np.concatenate, zip(*self._unchecked, strict=True))))
+                self._unchecked = None
 
     def _next(self) -> Chunk | None:
         with tf.device(self._device) if self._device else contextlib.nullcontext():

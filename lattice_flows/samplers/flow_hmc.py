@@ -20,7 +20,7 @@ is the preconditioned Crank-Nicolson proposal (pCN; S. L. Cotter et al., Stat. S
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -125,6 +125,10 @@ class FlowHMC(Hamiltonian):
         states = [start(tf.constant(rng.standard_normal((self.chains, *self.action.lattice.shape)))) for _ in range(_CANDIDATES)]
         median = np.argsort([state.log_weight for state in states], axis=0)[_CANDIDATES // 2]
         return start(tf.stack([states[n].z[chain] for chain, n in enumerate(median)]))
+
+    def restored(self, leaves: Sequence[np.ndarray], seed: int) -> State:
+        """The state with these leaves; no sample is drawn for it."""
+        return State(*leaves)
 
     def start(self, z: tf.Tensor) -> State:
         """The state at these numbers `[chains, *shape]`, with updates of a quarter of a turn."""

@@ -1,5 +1,6 @@
 """The console command, exit codes and what is seen of errors."""
 
+import io
 import resource
 import subprocess
 import sys
@@ -40,18 +41,22 @@ def test_the_help_of_every_command(capsys, name):
     assert "python scripts/" not in text and "--tpu" not in text
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_every_script_needs_no_tensorflow(name):
+def test_the_help_of_every_script_needs_no_tensorflow():
+    """Of all in one process, whose time is then above that of each."""
     code = (
         "import runpy, sys\n"
-        f"sys.argv = [{str(SCRIPTS / name)!r} + '.py', '--help']\n"
-        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        "finally: print('heavy:', {'tensorflow', 'matplotlib', 'scipy'} & set(sys.modules))"
+        f"for name in {[*COMMANDS]}:\n"
+        f"    sys.argv = [{str(SCRIPTS)!r} + f'/{{name}}.py', '--help']\n"
+        "    try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "    except SystemExit as end: print(name, 'ended with', end.code)\n"
+        "    print(name, 'heavy:', {'tensorflow', 'matplotlib', 'scipy'} & set(sys.modules))"
     )
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0 and "heavy: set()" in done.stdout, done.stdout + done.stderr
-    assert f"usage: python scripts/{name}.py " in done.stdout
+    assert done.returncode == 0, done.stderr
+    for name in COMMANDS:
+        assert f"usage: python scripts/{name}.py " in done.stdout
+        assert f"{name} ended with 0\n{name} heavy: set()\n" in done.stdout, done.stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1  # second of processor time
 
@@ -64,6 +69,23 @@ def test_an_error_that_the_user_can_mend_is_one_line(capsys):
     assert capsys.readouterr() == ("", "error: lam must not be negative, got -1\n")
     assert command_line.run(lambda flags: 0, (), "", ["--x"], "p") == 2
     assert capsys.readouterr().err == "error: unknown flag '--x': known: --help (p --help lists all flags)\n"
+
+
+def test_output_without_utf_8_or_without_space(monkeypatch):
+    def main(flags):
+        print("\N{GREEK SMALL LETTER PHI}" * 5)
+        return 0
+
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", latin)
+    assert command_line.run(main, (), "", []) == 0
+    assert latin.buffer.getvalue() == b"?????\n"
+    monkeypatch.setattr(sys, "stdout", None)
+    assert command_line.run(main, (), "", []) == 0
+    sys.stdout.close()
+    with Path("/dev/full").open("w") as device:
+        full = subprocess.run([sys.executable, SCRIPTS / "train.py", "--help"], stdout=device, stderr=-1, text=True)
+    assert full.returncode == 2 and full.stderr == "error: the output cannot be written: no space is left on its device\n"
 
 
 def test_resuming_is_offered_where_the_command_can(capsys):

@@ -30,6 +30,27 @@ def test_symmetries_that_are_claimed(network, partitions, claimed):
     assert flow(network={"name": network, **hidden}, partitions=partitions).symmetries == claimed
 
 
+ALL = {"translation", "rotation", "reflection", "sign"}
+CONTINUOUS = {"name": "continuous", "features": 1, "knots": 2, "steps": 1}
+DENSE = {"name": "affine", "layers": 2, "prior": {"name": "normal"}, "network": {"name": "dense", "hidden": [3]}}
+ACTION = {"name": "scalar_phi4", "m2": -4.0, "lam": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("component", "claimed"),
+    [
+        (CONTINUOUS, ALL),
+        ({"name": "marginalized", "of": CONTINUOUS, "action": ACTION}, ALL - {"translation"} | {"even translation"}),
+        ({"name": "symmetrized", "of": DENSE}, {"sign"}),
+        ({"name": "symmetrized", "of": CONTINUOUS}, ALL),
+    ],
+    ids=["continuous", "marginalized", "symmetrized dense", "symmetrized continuous"],
+)
+def test_symmetries_that_flows_of_other_kinds_claim(component, claimed):
+    """That they have what they claim is in test_flow_conformance.py, which a flow that claims nothing passes."""
+    assert FLOWS.build(Component(**component), Lattice((4, 4)), 1).symmetries == claimed
+
+
 def test_its_repr_is_one_line():
     built = flow()
     assert repr(built) == f"Flow(affine, Lattice((4, 4)), {built.number_of_parameters()} parameters)"

@@ -58,7 +58,7 @@ def test_an_odd_map_is_evaluated_once_and_gives_what_the_general_form_gives():
     for made in (even, general):
         samples, log_q = made.sample_and_log_prob(200, [3, 4])
         np.testing.assert_allclose(made.log_prob(tf.identity(samples)), log_q, atol=1e-8)
-        assert 60 < np.sum(np.mean(samples, axis=(1, 2)) > 0) < 140
+        assert abs(np.mean(np.mean(samples, axis=(1, 2)) > 0) - 0.5) < 4 * 0.5 / np.sqrt(200)  # four sigma
 
 
 def test_both_gradient_estimators_have_the_same_mean():
@@ -106,9 +106,10 @@ def test_weights_are_those_of_the_flow_of_one_peak(tmp_path):
 
 def test_an_integrated_flow_keeps_its_steps():
     ode = {"name": "continuous", "features": 1, "knots": 2, "steps": 2, "prior": {"name": "normal", "mean_field": 0.5}}
-    even = symmetrized(LATTICE, of=ode)
+    even = disturbed(symmetrized(LATTICE, of=ode))
     assert even.integration_steps == {"equivariant_ode": 2} and even.refined().integration_steps == {"equivariant_ode": 4}
-    np.testing.assert_allclose(even.refined().log_prob(fields()), even.log_prob(fields()), atol=1e-6)
+    coarse, fine = (flow.log_prob(fields()).numpy() for flow in (even, even.refined()))
+    assert 1e-9 < np.max(np.abs(fine - coarse)) < 1e-6
     assert even.component == Component(name="symmetrized", of=ode)
 
 

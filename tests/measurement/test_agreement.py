@@ -3,18 +3,11 @@
 import numpy as np
 import pyerrors as pe
 import pytest
+from exact import autoregressive
 from scipy import stats
-from scipy.signal import lfilter
 
 from lattice_flows.measurement.agreement import Sampled, agreement, correlation
 from lattice_flows.measurement.errors import Estimate, analysed, estimate, primary
-
-
-def autoregressive(rng, n, chains, a):
-    """`x' = a x + sqrt(1 - a^2) noise`, `[n, chains]`, of unit variance."""
-    noise = rng.normal(size=(n, chains)) * np.sqrt(1 - a**2)
-    noise[0] /= np.sqrt(1 - a**2)
-    return lfilter([1], [1, -a], noise, axis=0)
 
 
 def test_of_independent_configurations_the_correlation_is_that_of_pyerrors():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from exact import autoregressive
 
 from lattice_flows.measurement.errors import (
     Estimate,
@@ -15,20 +16,10 @@ from lattice_flows.measurement.errors import (
 )
 
 
-def autoregressive(rng, chains, n, a):
-    """`x' = a x + sqrt(1 - a^2) noise`: unit variance, `tau_int = 1/2 + a / (1 - a)`."""
-    noise = rng.normal(size=(n, chains))
-    x = np.empty((n, chains))
-    x[0] = noise[0]
-    for i in range(1, n):
-        x[i] = a * x[i - 1] + np.sqrt(1 - a**2) * noise[i]
-    return x.T
-
-
 @pytest.mark.parametrize("a", [0.0, 0.5, 0.8])
 def test_gamma_method_on_an_autoregressive_process(a):
     chains, n = 50, 2000
-    found = estimate(primary(autoregressive(np.random.default_rng(1), chains, n, a), "test"))
+    found = estimate(primary(autoregressive(np.random.default_rng(1), n, chains, a).T, "test"))
     tau_int = 0.5 + a / (1 - a)
     error = np.sqrt(2 * tau_int / (chains * n))
     assert abs(found.tau_int - tau_int) < 4 * found.tau_int_error
@@ -40,7 +31,7 @@ def test_errors_of_a_few_short_chains_are_not_too_small():
     """Of 16 chains of 20 autocorrelation times each; without the correction for their means, pulls have a width of 1.27(4)."""
     rng, pulls = np.random.default_rng(4), []
     for _ in range(400):
-        series = autoregressive(rng, 16, 60, 0.7)
+        series = autoregressive(rng, 60, 16, 0.7).T
         found = estimate_from_bins(primary(series, "test"), 1, configurations=series.size, variance=float(series.var()))
         pulls.append(found.value / found.error)
     assert 0.9 < np.std(pulls) < 1.15
@@ -52,7 +43,7 @@ def test_a_constant_has_no_error():
 
 def test_errors_propagate_through_formulas():
     rng = np.random.default_rng(2)
-    x = primary(2 + autoregressive(rng, 20, 2000, 0.0), "test")
+    x = primary(2 + autoregressive(rng, 2000, 20, 0.0).T, "test")
     found = estimate(x**2)
     assert abs(found.error / (4 / np.sqrt(40000)) - 1) < 0.1
 

@@ -57,6 +57,9 @@ def test_comparison():
     assert compared.observables["a"].pull == pytest.approx(4.0) and compared.observables["a"].published_pull == pytest.approx(6.0)
     assert compared.observables["b"].reference == Estimate(1.0, 0.0) and compared.observables["c"].pull is None
     assert compared.passed and compared.compared_with == "hmc" and not result.compared({"a": Estimate(0.79, 0.03)}).passed
+    later = compared.compared({"a": Estimate(0.9, 0.04)}, compared_with="cluster")
+    assert later.observables["a"].reference == Estimate(0.9, 0.04) and later.observables["b"].reference == Estimate(1.0, 0.0)
+    assert later.compared({}).observables["a"].reference == Estimate(0.9, 0.04)
     assert compared.observables["c"].to_json()["value"] is None
     assert compared.estimate("a").value == 1.0 and compared.estimate("c") is compared.estimate("d") is None
 

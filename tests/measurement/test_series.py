@@ -1,9 +1,8 @@
 """Time series against their definitions, site by site."""
 
-import itertools
-
 import numpy as np
 import pytest
+from exact import slow_two_point
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.lattice import Lattice
@@ -11,14 +10,6 @@ from lattice_flows.measurement.identities import IDENTITIES
 from lattice_flows.measurement.series import GENERAL, measured, smooth_powers, time_series
 
 SHAPES = [(4, 4), (2, 4), (2, 4, 4), (2, 2, 2, 4), (3, 5)]
-
-
-def slow_two_point(phi):
-    """`(1/V) sum_y phi_y phi_{y+x}` for every x, of one configuration."""
-    green = np.zeros(phi.shape)
-    for x in itertools.product(*map(range, phi.shape)):
-        green[x] = np.mean(phi * np.roll(phi, [-c for c in x], axis=range(phi.ndim)))
-    return green
 
 
 @pytest.mark.parametrize("shape", SHAPES)

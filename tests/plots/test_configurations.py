@@ -15,6 +15,14 @@ def test_the_first_axis_goes_to_the_right_and_the_second_upwards():
     assert axes.images[0].origin == "lower" and (axes.get_xlabel(), axes.get_ylabel()) == ("$x_1$", "$x_2$")
 
 
+def test_a_tall_lattice_lies_on_its_side():
+    phi = np.arange(40.0).reshape(2, 20)
+    assert mosaic(phi)[1, 7] == phi[1, 7]
+    figure = plots.configuration(phi)
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("$x_2$", "$x_1$")
+    assert figure.get_figheight() < figure.get_figwidth()
+
+
 @pytest.mark.parametrize("shape", [(5,), (4, 3), (4, 3, 2), (3, 4, 2, 5), (20, 20, 3)])
 def test_every_site_is_drawn_once_and_gaps_are_empty(shape):
     phi = np.random.default_rng(1).normal(size=shape)

@@ -1,5 +1,7 @@
 """Chains of annealed proposals, from Python and from the command line."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -80,5 +82,7 @@ def test_from_the_command_line(tmp_path, small_config, monkeypatch, capsys):
         with Ensemble(tmp_path / expected / "ensemble.h5") as ensemble:
             assert ensemble.attributes["sampler"] == expected
             assert ensemble.attributes["settings"].get("temperatures") == (2 if expected == "annealed" else None)
+        result = json.loads((tmp_path / expected / "result.json").read_text())
+        assert result["flow"] == "affine" and result["training"]["steps"] == 1 and result["command"]
     assert command_line.main([*command, "--sampler=annealed", "--chains=3", f"--out={tmp_path / 'x'}"]) == 2
     assert "--chains is not for --sampler annealed: use --chain_length" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from lattice_flows import command_line, resources
 from lattice_flows.config import CONFIGS, ConfigError, SamplerConfig
 from lattice_flows.errors import UserError
 from lattice_flows.importance import log_z
+from lattice_flows.io import segments
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError
 from lattice_flows.pipeline import build_model
@@ -67,6 +68,43 @@ def test_a_flow_chain_is_made_once(drawn, progress):
     draw().close()
     weights.assign(before)
     assert path.read_bytes() != first
+
+
+def test_a_finished_chain_is_not_replaced_by_another_one(drawn, small_config, monkeypatch):
+    draw, flow, action, path = drawn
+    draw().close()
+    first, chain = path.read_bytes(), small_config().chain
+
+    def another(seed=1, **settings):
+        return sample_run(flow, action, chain.model_copy(update=settings), seed=seed, path=path)
+
+    for other, named in (
+        ({"seed": 2}, "seed"),
+        ({"length": 1999}, "settings.length"),
+        ({"batch_size": 300, "thermalisation": 7}, "settings.batch_size, settings.thermalisation, thermalisation"),
+    ):
+        with pytest.raises(RunError, match=f"holds an ensemble that was drawn with other values of {named}: use the same ones"):
+            another(**other)
+    assert path.read_bytes() == first
+    # A longer one has the same beginning; what was drawn of it stays while the shorter one is asked for again.
+    stopping = (KeyboardInterrupt if n else None for n in range(2))
+    append = segments.EnsembleWriter.append
+
+    def appended(*arguments, **how):
+        if error := next(stopping):
+            raise error
+        append(*arguments, **how)
+
+    monkeypatch.setattr(segments.EnsembleWriter, "append", appended)
+    with pytest.raises(KeyboardInterrupt):
+        another(length=5000)
+    monkeypatch.undo()
+    kept = list(path.with_name("ensemble.h5.segments").iterdir())
+    draw().close()
+    assert path.read_bytes() == first and kept and all(segment.exists() for segment in kept)
+    another(length=5000).close()
+    with Ensemble(path) as longer:
+        assert len(longer) == 5000
 
 
 def test_a_file_of_an_earlier_layout_is_replaced(drawn, progress):
@@ -188,6 +226,26 @@ def test_the_configurations_that_are_kept_are_those_of_the_thinned_chain(small_m
     every = SamplerConfig(**ENOUGH | {"updates": 105, "thinning": 1, "successive": 105})
     kept, all_of_them = (baseline_run("metropolis", action, each).phi for each in (settings, every))
     np.testing.assert_array_equal(kept, all_of_them[6::7])
+
+
+def test_a_thinning_beyond_the_successive_updates(tmp_path, small_model):
+    settings = SamplerConfig(**ENOUGH | {"thinning": 20, "successive": 10})
+    with baseline_run("metropolis", small_model[1], settings, path=tmp_path / "e.h5") as ensemble:
+        assert len(ensemble) == 20 and "tau_int_of_updates" not in ensemble.attributes["diagnostics"]
+
+
+def test_nothing_is_kept_of_a_chain_that_cannot_move(tmp_path, small_model, monkeypatch):
+    """The advice is to use other settings, which are another chain."""
+
+    def check(sampler, info):
+        assert len(info.accepted) * 16 >= 20
+        raise UserError("it cannot move")
+
+    monkeypatch.setattr(lf.samplers.HMC, "check", check)
+    monkeypatch.setattr(segments, "_SHORTEST", 0.0)
+    with pytest.raises(UserError, match="it cannot move"):
+        baseline_run("hmc", small_model[1], SamplerConfig(**ENOUGH, leapfrog_steps=4), path=tmp_path / "e.h5")
+    assert not list(tmp_path.glob("e.h5*"))
 
 
 def test_an_ensemble_that_would_fill_the_disk_is_refused_before_anything_is_written(drawn, monkeypatch):

@@ -1,5 +1,6 @@
 """What is read of run folders, complete or not."""
 
+import dataclasses
 import json
 import re
 
@@ -24,7 +25,7 @@ def test_a_complete_run_lacks_nothing(make, tmp_path):
 @pytest.mark.parametrize(
     ("made", "missing"),
     [
-        ("begun", ["No ensemble and no weights: the run has not ended. The command below with --resume continues it"]),
+        ("begun", ["No ensemble and no weights: the run has not ended. The same command with --resume continues it"]),
         ("trained", [r"Not sampled: lattice-flows sample --run \S+/run --out \S+/run_ensemble draws"]),
         ("sampled", [r"Not measured: lattice-flows measure \S+/run --out \S+/run/result.json does that"]),
     ],
@@ -46,6 +47,34 @@ def test_a_baseline_has_no_history_and_lacks_none(make, tmp_path):
         phi = ensemble.phi
     np.testing.assert_array_equal(run.excerpt.fields["update 400"], phi[39, 0])
     np.testing.assert_array_equal(run.excerpt.successive["update 20"], phi[1, 0])
+
+
+def test_a_result_of_another_ensemble_is_not_shown_beside_this_one(make, tmp_path):
+    result = stored("affine", Case("E1"))
+    for name, other in (("seed", {"seed": 2}), ("sampler", {"sampler": "annealed"}), ("shape", {"lattice_shape": (8, 8)})):
+        run = read_run(make.measured(tmp_path / name, dataclasses.replace(result, **other)))
+        assert run.result is None and run.missing[0].startswith("result.json was measured on another ensemble. Not measured: ")
+    folder = make.measured(tmp_path / "run", result)
+    (folder / f"{ENSEMBLE}.segments").mkdir()
+    (folder / f"{ENSEMBLE}.segments" / "000000.h5").write_bytes(b"")
+    run = read_run(folder)
+    assert run.result is not None and run.missing == [
+        "Another ensemble is being drawn here, or was interrupted; this page shows the one before."
+    ]
+
+
+def test_a_baseline_that_is_being_drawn_is_no_flow(make, tmp_path):
+    assert read_run(make.begun(tmp_path / "hmc")).kind == "not sampled yet"
+    assert read_run(make.trained(tmp_path / "trained")).kind == "affine flow"
+    assert read_run(make.sampled(tmp_path / "drawn", chains=2)).kind == "HMC"
+
+
+@pytest.mark.parametrize(("labels", "value"), [(["a"], 0.0), (["a", "b"], np.nan)])
+def test_a_film_that_cannot_be_drawn_is_damaged(make, tmp_path, labels, value):
+    folder = make.trained(tmp_path / "run")
+    write_arrays(folder / NOISE_TO_FIELD, {"fields": np.full((2, 6, 6), value)}, {"labels": labels})
+    run = read_run(folder)
+    assert run.film is None and "its frames are not finite fields with a label each" in run.missing[-1]
 
 
 def test_an_ensemble_may_be_gone(make, tmp_path):

@@ -155,6 +155,11 @@ def test_fields_without_a_weight_are_left():
     assert info.accepted[0] and not info.accepted[2]
 
 
+def test_ends_without_a_weight_are_counted_and_those_that_are_no_numbers_are_not():
+    series = FlowHMC(proposals(), chains=3).series(Info(np.zeros((1, 3), bool), np.array([[0.0, np.inf, np.nan]])))
+    np.testing.assert_array_equal(series["non_finite_ends"], [[0, 1, 0]])
+
+
 def test_infinite_weights_are_no_weights():
     """A chain would accept such a field, and then stay there for ever."""
 
@@ -175,12 +180,13 @@ def test_kicks_take_half_of_the_steps_that_the_weights_need():
         flow.set_integration_steps({"equivariant_ode": steps})
         ends = [FlowHMC(proposals(flow=flow), chains=2, panels=1, **given) for given in ({}, {"kick_steps": kick_steps})]
         assert {sampler.advice for sampler in ends} == {f"use more than 1 panels, or more than {kick_steps} kick_steps"}
-    one, other = (sampler.step(sampler.init(1), SEED)[1].dh for sampler in ends)
+    state = ends[0].init(1)
+    one, other = (sampler.step(state, SEED)[1].dh for sampler in ends)
     np.testing.assert_array_equal(one, other)
     # Of a state that was read from a file, whose chains have ended.
-    state = ends[0].init(1)
     stored = state._replace(z=state.z.numpy(), log_weight=state.log_weight.numpy())
-    assert ends[0].diagnostics(stored) == ends[0].diagnostics(state) and ends[0].diagnostics(state)["kick_steps"] == 4
+    diagnostics = ends[0].diagnostics(state)
+    assert ends[0].diagnostics(stored) == diagnostics and diagnostics["kick_steps"] == 4
 
 
 @pytest.mark.parametrize(("kind", "advice"), [(FlowHMC, "use more than 3 panels"), (PCN, "train the flow longer")])
@@ -193,7 +199,7 @@ def test_trajectories_that_all_diverge_are_an_error(kind, advice):
 
     drawing = Drawing(kind(proposals(Unbounded(LATTICE, m2=1.0, lam=1.0)), chains=3), [Stretch(20)], thermalisation=10, seed=1)
     drawing.begin()
-    with pytest.raises(UserError, match=f"cannot move: of the first .* none was accepted, with a dH that is not a number; {advice}"):
+    with pytest.raises(UserError, match=f"cannot move: of the first .* with a dH that is not a number; {advice}"):
         list(drawing.chunks())
     assert drawing.made < 20
 

@@ -62,11 +62,16 @@ def test_an_exchange_swaps_whole_configurations_of_one_chain():
     seen = set()
     for seed in range(8):
         after, info = sampler.step(start, tf.constant([seed, 5]))
-        replicas = np.concatenate([after.phi[np.newaxis], after.others])
+        replicas, swaps = np.concatenate([after.phi[np.newaxis], after.others]), []
         for chain in range(6):
             order = [int(np.flatnonzero((fields[:, chain] == replica).numpy().all((1, 2)))[0]) for replica in replicas[:, chain]]
             assert sorted(order) == [0, 1, 2]
             seen.add(tuple(order))
+            swaps.append([order[0] == 1, order[2] == 1])
+        # All chains propose the exchange of one of both pairs, and what was accepted is what has happened.
+        assert sorted(after.proposed.numpy()) == [0, 6]
+        np.testing.assert_array_equal(after.exchanged, np.sum(swaps, axis=0))
+        assert np.all(after.exchanged <= after.proposed)
         np.testing.assert_array_equal(info.acceptances, 1)
     assert seen == {(0, 1, 2), (1, 0, 2), (0, 2, 1)}
 

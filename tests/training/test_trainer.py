@@ -21,6 +21,7 @@ from lattice_flows.training.trainer import Trainer, train
 GAUSSIAN, COARSE = gaussian_flow(), coarse_flow()
 START, COARSE_START, COARSE_STEPS = weights_of(GAUSSIAN), weights_of(COARSE), COARSE.integration_steps
 DOUBLE_WELL = ScalarPhi4(LATTICE, m2=-4.0, lam=6.975)
+GOOD = {**ADAM, "steps": 60, "evaluate_every": 60}
 EXPLOITING = {**ADAM, "steps": 200, "evaluate_every": 50, "batch_size": 64, "learning_rate": 0.03, "schedule": {"name": "constant"}}
 
 
@@ -50,6 +51,14 @@ def exploited(tmp_path_factory):
     training(flow, DOUBLE_WELL, **{**EXPLOITING, "steps": 100})
     summary = training(flow := coarse(), DOUBLE_WELL, **EXPLOITING)
     return training, weights_of(flow), flow.integration_steps, summary
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A training without an evaluation on the way, which others take up where it has ended."""
+    training = Training(tmp_path_factory.mktemp("good"))
+    training(gaussian(), **GOOD)
+    return training
 
 
 def test_a_training_improves_the_flow_and_tells(straight):
@@ -82,12 +91,12 @@ def test_the_best_model_is_kept_in_the_flow_and_in_the_file(straight):
     assert diagnostics["summary"] == summary._asdict() and diagnostics["config"] == "some"
 
 
-def test_weights_to_begin_with_are_kept_where_no_later_ones_are_better(tmp_path):
-    (earlier := Training(tmp_path / "earlier"))(good := gaussian(), steps=60, evaluate_every=60, **ADAM)
-    weights = weights_of(good)
+def test_weights_to_begin_with_are_kept_where_no_later_ones_are_better(good, tmp_path):
+    good(flow := gaussian(), **GOOD)
+    weights = weights_of(flow)
     training, flow = Training(tmp_path / "worse"), gaussian()
     # Steps that are far too long for weights that are good already, and too short to be taken back.
-    summary = training(flow, init_from=str(earlier.folder), steps=2, evaluate_every=1, learning_rate=0.2, **ADAM)
+    summary = training(flow, init_from=str(good.folder), steps=2, evaluate_every=1, learning_rate=0.2, **ADAM)
     np.testing.assert_equal(weights_of(flow), weights)
     assert [row["step"] for row in training.metrics] == [0, 1, 2] and training.metrics[0]["learning_rate"] == pytest.approx(0.2)
     best, *later = (row["kl"] for row in training.metrics)
@@ -95,9 +104,10 @@ def test_weights_to_begin_with_are_kept_where_no_later_ones_are_better(tmp_path)
     assert best == pytest.approx(summary.kl, abs=4 * summary.kl_error)
 
 
-def test_a_flow_that_is_trained_already_is_not_made_worse():
-    first = train(flow := gaussian(), ACTION, settings(steps=60, evaluate_every=60, **ADAM))
+def test_a_flow_that_is_trained_already_is_not_made_worse(good):
+    first = good(flow := gaussian(), **GOOD)  # takes up the finished run
     weights = weights_of(flow)
+    assert flow.trained_steps == 60
     second = train(flow, ACTION, settings(steps=2, evaluate_every=1, learning_rate=0.2, **ADAM))
     np.testing.assert_equal(weights_of(flow), weights)
     assert second.kl == pytest.approx(first.kl, abs=4 * np.hypot(first.kl_error, second.kl_error))
@@ -268,8 +278,8 @@ def test_a_second_training_of_a_flow_draws_batches_of_its_own(monkeypatch, strai
     assert taken_up.trained_steps == 40
 
 
-def test_a_training_that_fails_leaves_the_best_weights():
-    train(flow := gaussian(), ACTION, settings(steps=60, evaluate_every=60, **ADAM))
+def test_a_training_that_fails_leaves_the_best_weights(good):
+    good(flow := gaussian(), **GOOD)
     weights = weights_of(flow)
     adam = {**ADAM, "optimizer": {"name": "adam", "gradient_clip": 1e9}, "batch_size": 8}
     with pytest.raises(TrainingDiverged):
