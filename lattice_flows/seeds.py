@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["sub_seed"]
+__all__ = ["generator", "sub_seed"]
 
 
 def sub_seed(seed: int, purpose: str, index: int = 0) -> np.ndarray:
@@ -20,3 +20,8 @@ def sub_seed(seed: int, purpose: str, index: int = 0) -> np.ndarray:
     """
     digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
     return np.frombuffer(digest[:8], dtype=np.int32).copy()
+
+
+def generator(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
+    """NumPy's random numbers for one use, from the seed that `sub_seed` gives for the same arguments."""
+    return np.random.default_rng(sub_seed(seed, purpose, index).view(np.uint32))

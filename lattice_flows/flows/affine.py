@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from pydantic import Field, PositiveInt
@@ -14,7 +13,7 @@ from lattice_flows.flows.flow import Flow
 from lattice_flows.lattice import Lattice
 from lattice_flows.networks import NETWORKS
 from lattice_flows.priors import PRIORS
-from lattice_flows.seeds import sub_seed
+from lattice_flows.seeds import generator
 
 __all__ = ["affine"]
 
@@ -71,7 +70,7 @@ def affine(
                 bijectors.append(FourierScaling(lattice))
             if half == 0 and element_wise_maps:
                 bijectors.append(SinhArcsinh(lattice.d))
-            rng = np.random.default_rng(sub_seed(seed, "initialisation", layer).view(np.uint32))
+            rng = generator(seed, "initialisation", layer)
             conditioner = NETWORKS.build(network, lattice, colours == half, inner_map.parities, rng)
         bijectors.append(MaskedCoupling(conditioner, colours == half, inner_map, name=f"coupling_{layer}"))
     symmetries = conditioner.symmetries if inner_map.keeps_sign else conditioner.symmetries - {"sign"}

@@ -28,7 +28,7 @@ from lattice_flows.io.files import RunError, remove_unfinished
 from lattice_flows.io.rows import RowWriter, check_attributes, check_rows, checked_pieces, data_sets, read_attributes
 from lattice_flows.reading import reading
 
-__all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments"]
+__all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments", "segments_folder"]
 
 # A segment is closed when this share of all drawing time has passed since the one before: as little gets lost, at most.
 _SHARE = 0.02
@@ -86,7 +86,7 @@ class EnsembleWriter:
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = _folder(path)
+            self._folder = segments_folder(path)
             remove_unfinished(path.parent, f"{glob.escape(path.name)}.*part")
             self._folder.mkdir(exist_ok=True)
             remove_unfinished(self._folder)
@@ -95,14 +95,12 @@ class EnsembleWriter:
 
     def _refuse_another_chain(self) -> None:
         """Raises `RunError` if a segment that can be read belongs to another chain: nothing of that is removed."""
-        for path in sorted(self._folder.glob("*.h5")):
-            with contextlib.suppress(EnsembleError), _opened(path) as file:
-                check_attributes(file)
-                if other := differing(self._of_chain(read_attributes(file)), self._of_chain(self._attributes)):
-                    raise RunError(
-                        f"{self._folder} holds an unfinished chain that was drawn with other values of {', '.join(other)}: "
-                        "use the same ones to go on with it, choose another name, or remove that folder"
-                    )
+        for found in _attributes(self._folder):
+            if other := differing(self._of_chain(found), self._of_chain(self._attributes)):
+                raise RunError(
+                    f"{self._folder} holds an unfinished chain that was drawn with other values of {', '.join(other)}: "
+                    "use the same ones to go on with it, choose another name, or remove that folder"
+                )
 
     def _drawn_before(self, name: str) -> list[Path]:
         """The segments of an earlier process that can be used; what follows them is removed."""
@@ -272,24 +270,26 @@ def remove_segments(path: Path, attributes: Mapping[str, Any] | None = None) -> 
 
     If attributes are given, those of an ensemble with others stay, such as a longer chain that was interrupted.
     """
-    if _folder(path).is_dir() and (attributes is None or not _are_of_another(_folder(path), attributes)):
-        shutil.rmtree(_folder(path))
-
-
-def _are_of_another(folder: Path, attributes: Mapping[str, Any]) -> bool:
-    for segment in folder.glob("*.h5"):
-        with contextlib.suppress(EnsembleError), _opened(segment) as file:
-            if differing(read_attributes(file), attributes):
-                return True
-    return False
+    folder = segments_folder(path)
+    if folder.is_dir() and (attributes is None or not any(differing(found, attributes) for found in _attributes(folder))):
+        shutil.rmtree(folder)
 
 
 def drawn_bytes(path: Path) -> int:
     """The size of the segments of an ensemble that is not complete."""
-    return sum(segment.stat().st_size for segment in _folder(path).glob("*.h5"))
+    return sum(segment.stat().st_size for segment in segments_folder(path).glob("*.h5"))
 
 
-def _folder(path: Path) -> Path:
+def _attributes(folder: Path) -> Iterator[dict[str, Any]]:
+    """Those of all segments that can be read."""
+    for path in sorted(folder.glob("*.h5")):
+        with contextlib.suppress(EnsembleError), _opened(path) as file:
+            check_attributes(file)
+            yield read_attributes(file)
+
+
+def segments_folder(path: Path) -> Path:
+    """Where the segments of an ensemble are while it is drawn."""
     return path.with_name(path.name + ".segments")
 
 

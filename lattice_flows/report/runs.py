@@ -14,6 +14,7 @@ from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.histories import CONFIG, METRICS, WEIGHTS, check_run_folder, stage_folders
 from lattice_flows.io.locks import is_locked
+from lattice_flows.io.segments import segments_folder
 from lattice_flows.measurement.result import Result
 from lattice_flows.plots import Film
 from lattice_flows.reading import read_csv, read_json, reading
@@ -169,7 +170,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     if result is not None and excerpt is not None and _is_of_another(result, excerpt.made):
         missing.append(f"{_RESULT} was measured on another ensemble. {_not_measured(path)}")
         result = None
-    if (path / ENSEMBLE).exists() and any(_segments(path).glob("*.h5")):
+    if (path / ENSEMBLE).exists() and any(segments_folder((path / ENSEMBLE).resolve()).glob("*.h5")):
         missing.append("Another ensemble is being drawn here, or was interrupted; this page shows the one before.")
     begun = [(folder / METRICS).exists() for folder in stage_folders(path)]
     history = [_metrics(folder / METRICS, missing) for folder, there in zip(stage_folders(path), begun, strict=True) if there]
@@ -202,18 +203,12 @@ def _not_sampled(path: Path) -> str:
     if (path / _RESULT).exists():
         return f"{ENSEMBLE} is not there any more, so nothing is drawn of it."
     goes_on = "The run is going on" if is_locked(path) else "The same command with --resume continues it"
-    if _segments(path).is_dir():
+    if segments_folder((path / ENSEMBLE).resolve()).is_dir():
         return f"The ensemble is not complete. {goes_on}."
     if (path / WEIGHTS).exists():
         command = shlex.join(["lattice-flows", "sample", "--run", str(path), "--out", f"{path}_ensemble"])
         return f"Not sampled: {command} draws an ensemble into a folder of its own."
     return f"No ensemble and no weights: the run has not ended. {goes_on}."
-
-
-def _segments(path: Path) -> Path:
-    """Where a chain in progress is: beside its file, which may be elsewhere."""
-    file = (path / ENSEMBLE).resolve()
-    return file.with_name(f"{file.name}.segments")
 
 
 def _not_measured(path: Path) -> str:

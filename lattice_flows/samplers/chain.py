@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from lattice_flows.actions import Action
-from lattice_flows.seeds import sub_seed
+from lattice_flows.seeds import generator, sub_seed
 
 __all__ = ["ENOUGH_TO_CHECK", "ChainState", "Chunk", "Sampler", "run_chain"]
 
@@ -130,7 +130,7 @@ class Sampler:
 
     def near_zero(self, seed: int) -> tf.Tensor:
         """Configurations close to zero, different for each chain, `[chains, *shape]`: a start for most samplers."""
-        rng = np.random.default_rng(sub_seed(seed, f"{self.name} start").view(np.uint32))
+        rng = generator(seed, f"{self.name} start")
         return tf.constant(0.1 * rng.standard_normal((self.chains, *self.action.lattice.shape)))
 
     def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Chunk]:

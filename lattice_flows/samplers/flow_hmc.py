@@ -35,7 +35,7 @@ from lattice_flows.priors.whitening import whitening
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
 from lattice_flows.samplers.decisions import accepts, chosen
 from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
-from lattice_flows.seeds import sub_seed
+from lattice_flows.seeds import generator
 
 __all__ = ["PCN", "FlowHMC", "State"]
 
@@ -120,7 +120,7 @@ class FlowHMC(Hamiltonian):
         Not with any one: where that is far out, the slope of w can be so large that no kick is ever accepted. And not close to
         z = 0, from where a good flow of a large lattice has a long way to go.
         """
-        rng = np.random.default_rng(sub_seed(seed, f"{self.name} start").view(np.uint32))
+        rng = generator(seed, f"{self.name} start")
         start = tf.function(self.start, jit_compile=True)
         states = [start(tf.constant(rng.standard_normal((self.chains, *self.action.lattice.shape)))) for _ in range(_CANDIDATES)]
         median = np.argsort([state.log_weight for state in states], axis=0)[_CANDIDATES // 2]

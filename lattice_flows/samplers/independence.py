@@ -12,7 +12,7 @@ import numpy as np
 
 from lattice_flows.importance import BrokenFlow, WeightedSampler
 from lattice_flows.samplers.chain import ChainState, Chunk, Sampler
-from lattice_flows.seeds import sub_seed
+from lattice_flows.seeds import generator
 
 __all__ = ["IndependenceMetropolis", "Info", "Proposals", "State", "start_at", "update"]
 
@@ -99,7 +99,7 @@ class IndependenceMetropolis(Sampler):
         thermal = updates + thermalisation
         drawn = self.proposals.batches(skipped + thermalisation + kept * thinning, _PURPOSE, first)
         for batch, (phi, log_weight) in enumerate(drawn, first):
-            uniform = np.random.default_rng(sub_seed(seed, "accept", batch).view(np.uint32)).random(len(phi))
+            uniform = generator(seed, "accept", batch).random(len(phi))
             phi, log_weight, uniform = phi[skipped:], log_weight[skipped:], uniform[skipped:]
             before, skipped = state, 0
             state, accepted, index = update(state, phi, log_weight, uniform, updates)

@@ -14,7 +14,7 @@ import numpy as np
 from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError
 from lattice_flows.flows import Flow
-from lattice_flows.seeds import sub_seed
+from lattice_flows.seeds import generator
 
 __all__ = ["Conditions"]
 
@@ -45,7 +45,7 @@ class Conditions:
                 flow.set_coupling(self.own)
             except ValueError as error:
                 raise ConfigError(str(error)) from None
-            self._offset = np.random.default_rng(sub_seed(seed, "conditions").view(np.uint32)).uniform()
+            self._offset = generator(seed, "conditions").uniform()
 
     def begin_step(self, step: int, *, own: bool = False) -> None:
         """Sets the coupling of a step, or that of the action itself for a step on samples of the target."""
