@@ -19,7 +19,7 @@ from lattice_flows.paper.ingredients import Ingredients, stored_flows
 from lattice_flows.paper.references import baselines, samplers
 from lattice_flows.paper.tables import agreement_table, case_table, dimensions_table, exponents_table, summary
 from lattice_flows.pipeline import Trained, as_pretrained, completed, start_from_pretrained, train_run
-from lattice_flows.production import ENSEMBLE, measure_run, sample_run
+from lattice_flows.production import ENSEMBLE, check_continues, measure_run, sample_run
 from lattice_flows.progress import Part, Progress
 from lattice_flows.report.figures import Captioned
 from lattice_flows.resources import chain_work
@@ -139,6 +139,8 @@ def reproduce_case(
     """
     progress.info(f"{case.table}: lattice {config.lattice.shape}, {config.action.parameters}, seed {config.seed}")
     folder = case.folder(out)
+    if resume:
+        check_continues(folder / ENSEMBLE, config.chain.sampler.name, config.chain)
     if weights is not None:
         trained = start_from_pretrained(config, folder, weights, strategy, resume=resume)
     else:

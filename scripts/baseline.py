@@ -32,13 +32,15 @@ def main(flags) -> int:
         from lattice_flows.lattice import Lattice
         from lattice_flows.paper import references
         from lattice_flows.pipeline import start_run
-        from lattice_flows.production import ENSEMBLE, baseline_run, check_samples, measure_run
+        from lattice_flows.production import ENSEMBLE, baseline_run, check_continues, check_samples, measure_run
         from lattice_flows.training.devices import choose_strategy
 
     strategy = choose_strategy(flags.device)
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     settings = config.sampler(flags.sampler)
     check_samples(flags.sampler, action, settings)  # before anything is written
+    if flags.resume:
+        check_continues(Path(flags.out) / ENSEMBLE, flags.sampler, settings)
     name = flags.name or Path(flags.config).stem
     if flags.references is not None:
         references.checked(flags.references, name, action.lattice.shape, action.component)

@@ -2,12 +2,12 @@
 
 python scripts/sample.py --run runs/my_E1 --chain_length 1000000 --out runs/my_E1_ensemble
 python scripts/sample.py --run runs/my_E1 --sampler annealed --chain_length 100000 --out runs/my_E1_annealed
-python scripts/sample.py --run runs/my_E1 --sampler flow_hmc --chains 128 --updates 5000 --out runs/my_E1_flow_hmc
 python scripts/sample.py --run runs/my_L64 --sampler flow_hmc --set samplers.flow_hmc.panels=8 --out runs/my_L64_flow_hmc
 """
 
 import dataclasses
 import sys
+from pathlib import Path
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, UsageError, exit_codes, shared
@@ -31,10 +31,10 @@ FLAGS = (
 
 def main(flags) -> int:
     weighted = flags.sampler in WEIGHTED
-    for name in OF_CHAINS if weighted else ("chain_length",):
-        if getattr(flags, name) is not None:
+    for flag in OF_CHAINS if weighted else ("chain_length",):
+        if getattr(flags, flag) is not None:
             instead = "--chain_length" if weighted else ", ".join(f"--{each}" for each in OF_CHAINS)
-            raise UsageError(f"--{name} is not for --sampler {flags.sampler or WEIGHTED[1]}: use {instead}")
+            raise UsageError(f"--{flag} is not for --sampler {flags.sampler or WEIGHTED[1]}: use {instead}")
     from lattice_flows.io.runs import RunDirectory
 
     run, _ = RunDirectory.open(flags.run)
@@ -44,25 +44,28 @@ def main(flags) -> int:
 
     progress = Progress()
     with progress.meanwhile("loading TensorFlow"):
+        from lattice_flows import production
         from lattice_flows.pipeline import open_trained, start_run
-        from lattice_flows.production import ENSEMBLE, check_moves, check_proposes, latent_run, measure_run, sample_run
         from lattice_flows.training.devices import choose_strategy
 
     strategy = choose_strategy(flags.device)
     _, flow, action, summary = open_trained(flags.run, strategy)
+    name, settings = (config.chain.sampler.name, config.chain) if weighted else (flags.sampler, config.sampler(flags.sampler))
     if weighted:  # before anything is written
-        check_proposes(flow, action, config.chain)
+        production.check_proposes(flow, action, settings)
     else:
-        check_moves(flags.sampler, flow, action, config.sampler(flags.sampler))
+        production.check_moves(name, flow, action, settings)
+    if flags.resume:
+        production.check_continues(Path(flags.out) / production.ENSEMBLE, name, settings)
     with start_run(flags.out, config, strategy, resume=flags.resume) as out:
-        how = {"seed": config.seed, "path": out.path / ENSEMBLE, "progress": progress}
+        how = {"seed": config.seed, "path": out.path / production.ENSEMBLE, "progress": progress}
         if weighted:
-            ensemble = sample_run(flow, action, config.chain, training=summary._asdict(), **how)
+            ensemble = production.sample_run(flow, action, settings, training=summary._asdict(), **how)
         else:
-            ensemble = latent_run(flags.sampler, flow, action, config.sampler(flags.sampler), **how)
+            ensemble = production.latent_run(name, flow, action, settings, **how)
         with ensemble:
             result = dataclasses.replace(
-                measure_run(ensemble, action, progress),
+                production.measure_run(ensemble, action, progress),
                 command=command_line.command(),
                 flow=config.flow.name,
                 training=summary._asdict(),

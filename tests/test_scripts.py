@@ -152,6 +152,10 @@ def test_train_then_sample(command, tmp_path, small_config):
     with Ensemble(tmp_path / "sample" / "ensemble.h5") as ensemble:
         assert ensemble.phi.shape == (3000, 1, 4, 4)
     assert json.loads((tmp_path / "sample" / "result.json").read_text())["chain"]["length"] == 3000
+    before = {path: path.read_bytes() for path in (tmp_path / "sample").iterdir()}
+    code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", "--chain_length=2000", "--resume")
+    assert code == 2 and "other values of settings.batch_size, settings.length: use the same ones" in text
+    assert all(path.read_bytes() == content for path, content in before.items())
 
 
 def test_sampling_needs_a_run_folder(command, tmp_path):
@@ -167,6 +171,10 @@ def test_baseline(command, tmp_path):
     assert recorded["command"] == command_line.command() and recorded["updates"] == 200
     with Ensemble(tmp_path / "hmc" / "ensemble.h5") as ensemble:
         assert ensemble.phi.shape == (20, 16, 4, 4)
+    before = {path: path.read_bytes() for path in (tmp_path / "hmc").iterdir()}
+    code, text = command("baseline", *flags, "--chains=8", "--resume", "--out", tmp_path / "hmc")
+    assert code == 2 and "other values of settings.chains: use the same ones" in text
+    assert all(path.read_bytes() == content for path, content in before.items())
 
 
 def test_unknown_samplers_and_results_that_cannot_be_recorded(command, tmp_path):

@@ -97,8 +97,6 @@ def latent_run(
     """
     show = progress or Progress(quiet=True)
     check_moves(name, flow, action, settings)
-    # With defaults: a chain that was begun with others is another chain.
-    settings = settings.model_copy(update=SAMPLERS.complete(settings.component(name), SamplerConfig.model_fields))
 
     def build() -> Sampler:
         return SAMPLERS.build(settings.component(name), accurate(WeightedSampler(flow, action, _BATCH, seed), show))
@@ -178,7 +176,7 @@ def _chains(
             "updates_per_second": settings.chains * drawing.updates_per_second,
         }
 
-    attributes = {**attributes_of(name, action, settings.model_dump(mode="json"), seed, settings.thermalisation), **beside}
+    attributes = {**attributes_of(name, action, settings, seed), **beside}
     what, advice = f"{name} with {settings.chains} chains of {updates} updates", "use fewer chains or updates, or a larger thinning"
     check_memory(sampler_bytes(action.lattice.shape, settings.chains), what, advice)
     size = size_of(action, settings.chains * (updates // thinning))

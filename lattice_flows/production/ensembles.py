@@ -1,5 +1,6 @@
 """Ensembles that are drawn once: into a file that knows how it was made, or into memory."""
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from lattice_flows import __version__
 from lattice_flows.actions import Action
+from lattice_flows.config import ChainConfig, SamplerConfig
 from lattice_flows.io.ensembles import Ensemble, EnsembleError, check_replaceable, differing
 from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.locks import lock_file
@@ -16,22 +18,44 @@ from lattice_flows.io.segments import EnsembleWriter, drawn_bytes, remove_segmen
 from lattice_flows.measurement.series import measured
 from lattice_flows.progress import Progress
 from lattice_flows.resources import check_disk, check_memory, ensemble_bytes
+from lattice_flows.samplers import SAMPLERS
 
-__all__ = ["attributes_of", "drawn", "size_of"]
+__all__ = ["attributes_of", "check_continues", "drawn", "settings_of", "size_of"]
 
 _LONGER = ("settings.length", "settings.updates")
 
 
-def attributes_of(sampler: str, action: Action, settings: Mapping[str, Any], seed: int, thermalisation: int) -> dict[str, Any]:
+def attributes_of(sampler: str, action: Action, settings: ChainConfig | SamplerConfig, seed: int) -> dict[str, Any]:
+    """What an ensemble says about how it was drawn; see `of_flow` for the rest, where a flow was needed."""
     return {
         "sampler": sampler,
-        "settings": settings,
+        "settings": settings_of(sampler, settings),
         "lattice_shape": action.lattice.shape,
         "action": action.component,
         "seed": seed,
-        "thermalisation": thermalisation,
+        "thermalisation": settings.thermalisation,
         "lattice_flows": __version__,
     }
+
+
+def settings_of(sampler: str, settings: ChainConfig | SamplerConfig) -> dict[str, Any]:
+    """All settings of a chain, defaults of its sampler written out: a chain that was begun with others is another chain."""
+    if isinstance(settings, ChainConfig):
+        return settings.model_dump(mode="json", exclude={"sampler"}) | SAMPLERS.complete(settings.sampler, ChainConfig.model_fields)
+    return settings.model_dump(mode="json") | SAMPLERS.complete(settings.component(sampler), SamplerConfig.model_fields)
+
+
+def check_continues(path: Path, sampler: str, settings: ChainConfig | SamplerConfig) -> None:
+    """Checks before a run is continued that its finished ensemble, if there is one, need not be replaced by another chain.
+
+    Raises:
+      RunError: it was drawn by another sampler or with other settings.
+    """
+    if not path.exists():
+        return
+    wanted = {"sampler": sampler, "settings": settings_of(sampler, settings), "thermalisation": settings.thermalisation}
+    with contextlib.suppress(EnsembleError), Ensemble(path) as earlier:
+        _check_lost(path, earlier.attributes, wanted)
 
 
 def drawn(
@@ -95,15 +119,19 @@ def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) 
             progress.info(f"{path.name} is up to date: it was made with the same weights, settings and seed")
             return earlier
         earlier.close()
-        if lost := [name for name in other if _would_be_lost(name, earlier.attributes, attributes)]:
-            raise RunError(
-                f"{path} holds an ensemble that was drawn with other values of {', '.join(lost)}: use the same ones, choose "
-                "another name, or remove it"
-            )
+        _check_lost(path, earlier.attributes, attributes)
         progress.info(f"{path.name} was made with other values of {', '.join(other)}: drawing it again")
     except EnsembleError as error:
         progress.info(f"drawing the ensemble again: {error}")
     return None
+
+
+def _check_lost(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    if lost := [name for name in differing(found, wanted) if _would_be_lost(name, found, wanted)]:
+        raise RunError(
+            f"{path} holds an ensemble that was drawn with other values of {', '.join(lost)}: use the same ones, choose "
+            "another name, or remove it"
+        )
 
 
 def _would_be_lost(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

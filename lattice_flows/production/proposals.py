@@ -113,9 +113,8 @@ def sample_run(
     """
     progress = progress or Progress(quiet=True)
     check_proposes(flow, action, settings)
-    name, own = settings.sampler.name, SAMPLERS.completed(settings.sampler).parameters
-    made = settings.model_dump(mode="json", exclude={"sampler"}) | own
-    attributes = attributes_of(name, action, made, seed, settings.thermalisation) | of_flow(flow)
+    name = settings.sampler.name
+    attributes = attributes_of(name, action, settings, seed) | of_flow(flow)
     # Annealed weights are narrower than those that the training knows.
     compared = training if training and name == IndependenceMetropolis.name else {}
     known = {name: compared[name] for name in _OF_TRAINING if compared.get(name) is not None}

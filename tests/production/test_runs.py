@@ -19,7 +19,7 @@ from lattice_flows.io import segments
 from lattice_flows.io.ensembles import Ensemble, EnsembleError
 from lattice_flows.io.files import RunError
 from lattice_flows.pipeline import build_model
-from lattice_flows.production import baseline_run, flow_proposals, measure_run, proposals, sample_run
+from lattice_flows.production import baseline_run, check_continues, flow_proposals, measure_run, proposals, sample_run
 from lattice_flows.progress import Progress
 from lattice_flows.resources import NotEnough
 from lattice_flows.samplers import IndependenceMetropolis, run_chain
@@ -85,6 +85,15 @@ def test_a_finished_chain_is_not_replaced_by_another_one(drawn, small_config, mo
     ):
         with pytest.raises(RunError, match=f"holds an ensemble that was drawn with other values of {named}: use the same ones"):
             another(**other)
+    # A resumed run asks before it writes its configuration.
+    settings = {"batch_size": 300, "thermalisation": 7}
+    with pytest.raises(RunError, match=r"other values of settings\.batch_size, settings\.thermalisation, thermalisation: use"):
+        check_continues(path, "independence", chain.model_copy(update=settings))
+    with pytest.raises(RunError, match=r"other values of sampler, settings\.batch_size, settings\.length"):
+        check_continues(path, "flow_hmc", small_config().sampler("flow_hmc"))
+    for length in (2000, 5000):
+        check_continues(path, "independence", chain.model_copy(update={"length": length}))
+    check_continues(path.with_name("none.h5"), "independence", chain)
     assert path.read_bytes() == first
     # A longer one has the same beginning; what was drawn of it stays while the shorter one is asked for again.
     stopping = (KeyboardInterrupt if n else None for n in range(2))
