@@ -30,6 +30,7 @@ __all__ = ["Conversion", "convert"]
 _PROPOSALS = 8196  # of its Markov chain, fixed in its code
 _INCLUDE = ["base.yaml", "flows/affine_conv.yaml"]
 _FLUX = "no counterpart: weights of Flux cannot be read, so training starts anew; training.init_from takes runs of this package"
+_FALLS = "; versions without the key lr_scheduler multiplied the rate by 0.1 at every epoch from 200 on, which is not done here"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEf][-+]?\d+)?")
 
 
@@ -132,6 +133,7 @@ def _translated(file: _File, where: str) -> tuple[dict[str, Any], list[str]]:
     physical, model, training = file.physical, file.model, file.training
     steps = training.epochs * training.iterations
     try:
+        _check_together(physical, model)
         prior, of_prior = _prior(training.prior)
         rate, schedule, of_schedule = _schedule(training)
         optimizer = _optimizer(training.opt)
@@ -189,6 +191,15 @@ def _translated(file: _File, where: str) -> tuple[dict[str, Any], list[str]]:
     return tree, notes
 
 
+def _check_together(physical: _Physical, model: _Model) -> None:
+    """Raises `ValueError` for values of which each is within its limits, but with which nothing could run."""
+    if physical.lam == 0 and physical.M2 <= 0:
+        raise ValueError(f"key 'physical.lam' has the value 0: it must be positive where M2 is not, and that is {physical.M2}")
+    size, most = model.kernel_size, 2 * physical.L + 1
+    if size % 2 == 0 or size > most:
+        raise ValueError(f"key 'model.kernel_size' has the value {size}: it must be odd, and at most 2 L + 1 = {most}")
+
+
 def _note(section: BaseModel, name: str, *keys: str, meaning: str) -> str:
     """What some keys of a section have become."""
     return f"{', '.join(f'{name}.{key} = {_as_toml(getattr(section, key))}' for key in keys)} -> {meaning}"
@@ -233,7 +244,8 @@ def _schedule(training: _Training) -> tuple[float, dict[str, Any], str]:
     """The first learning rate, the schedule, and what a note says about them."""
     meaning = "training.learning_rate and training.schedule"
     if not training.lr_scheduler.strip():
-        return training.base_lr, {"name": "constant"}, meaning
+        falls_there = "lr_scheduler" not in training.model_fields_set and training.epochs >= 200
+        return training.base_lr, {"name": "constant"}, meaning + _FALLS * falls_there
     key, text = "training.lr_scheduler", training.lr_scheduler
     rate, factor, sizes = _arguments(text, key, "Step", {"λ": None, "γ": None, "step_sizes": None})
     if isinstance(sizes, float):  # the rate falls again and again
@@ -261,20 +273,25 @@ def _arguments(text: str, key: str, name: str, defaults: dict[str, Any]) -> list
     call = re.fullmatch(rf"\s*{name}\s*(?:\{{\s*\w+\s*\}})?\s*\((.*)\)\s*", text, re.DOTALL)
     if call is None:
         raise refused
-    found = dict(defaults)
+    found: dict[str, Any] = {}
     parts = [part.strip() for part in re.findall(r"(?:\[[^\]]*\]|[^,;\[\]])+", call[1]) if part.strip()]
-    for place, part in enumerate(parts):
+    positional = iter(defaults)
+    for part in parts:
         keyword, equals, value = part.rpartition("=")
-        names = list(defaults)
-        keyword = keyword.strip() if equals else names[place] if place < len(names) else ""
+        keyword = keyword.strip() if equals else next(positional, "")
         if keyword not in defaults:
             raise refused
+        if keyword in found:
+            raise ValueError(f"key {key!r} has the value {shown(text)}: it gives {keyword} more than once")
         items = value.strip().removeprefix("[").removesuffix("]").split(",")
         if not all(_NUMBER.fullmatch(item.strip()) for item in items):
             raise refused
         numbers = [float(item.strip().replace("f", "e")) for item in items]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(f"key {key!r} has the value {shown(text)}: its numbers must be finite")
         found[keyword] = numbers if value.strip().startswith("[") else numbers[0]
+    values = [found.get(keyword, default) for keyword, default in defaults.items()]
     lists = [keyword for keyword, value in found.items() if isinstance(value, list) and keyword != "step_sizes"]
-    if lists or None in found.values():
+    if lists or None in values:
         raise refused
-    return list(found.values())
+    return values

@@ -9,6 +9,7 @@ from lattice_flows.io.arrays import write_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.files import RunError
 from lattice_flows.io.histories import WEIGHTS
+from lattice_flows.io.locks import lock_file
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.pipeline import open_trained
 from lattice_flows.plots import Film
@@ -42,7 +43,8 @@ def film(folder: Path, seed: int = 1, progress: Progress | None = None) -> Film:
     if (run.path / WEIGHTS).exists():
         with (progress or Progress(quiet=True)).working(f"following noise through the flow of {folder}"):
             made, first = of_a_flow(open_trained(folder).flow, seed)
-        write_arrays(run.path / NOISE_TO_FIELD, {"fields": first.fields}, {"labels": first.labels})
+        with lock_file(run.path / NOISE_TO_FIELD):
+            write_arrays(run.path / NOISE_TO_FIELD, {"fields": first.fields}, {"labels": first.labels})
         return made
     if (run.path / ENSEMBLE).exists():
         with Ensemble(run.path / ENSEMBLE) as ensemble:

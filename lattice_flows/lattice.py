@@ -3,12 +3,13 @@
 import math
 import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from lattice_flows.resources import check_memory
 
-__all__ = ["Lattice", "OddSites"]
+__all__ = ["Lattice", "OddSites", "check_lattice"]
 
 
 class Lattice:
@@ -143,6 +144,22 @@ class Lattice:
         return orbits, members.reshape(-1)
 
 
+def check_lattice(lattice: Any) -> Any:
+    """Returns a lattice, or the odd sites of one, as it is.
+
+    Raises:
+      TypeError: something else, such as a tuple of extents.
+    """
+    if hasattr(lattice, "shape") and hasattr(lattice, "volume"):
+        return lattice
+    if isinstance(lattice, tuple | list):
+        raise TypeError(f"lattice is {lattice!r}: give lf.Lattice({tuple(lattice)!r})")
+    if isinstance(lattice, int):
+        raise TypeError(f"lattice is {lattice!r}: give lf.Lattice(({lattice!r}, {lattice!r})) in two dimensions")
+    value = " ".join(repr(lattice).split())  # an array has many lines
+    raise TypeError(f"lattice is {value[:60]}{' ...' * (len(value) > 60)}: give one such as lf.Lattice((8, 8))")
+
+
 class OddSites(Lattice):
     """The sites of one colour of the checkerboard, those whose coordinates have an odd sum, as a lattice of their own.
 
@@ -186,11 +203,24 @@ class OddSites(Lattice):
         return OddSites(whole)
 
     def parity(self) -> np.ndarray:
-        """Colouring of the odd sites, the first coordinate modulo 2: in two dimensions, nearest ones have different colours."""
+        """Colouring of the odd sites, the first coordinate modulo 2: in two dimensions, nearest ones have different colours.
+
+        Raises:
+          ValueError: one dimension, where they have a single colour.
+        """
         return self.stripes(0)
 
     def stripes(self, axis: int) -> np.ndarray:
-        """Colouring by hyperplanes of the whole lattice."""
+        """Colouring by hyperplanes of the whole lattice.
+
+        Raises:
+          ValueError: one dimension, where the odd sites have a single colour.
+        """
+        if self.d == 1:
+            raise ValueError(
+                f"the odd sites of the lattice {self._whole.shape} have a single colour in one dimension, and couplings need two: "
+                "take a flow without couplings, such as 'continuous'"
+            )
         return (np.indices(self._whole.shape)[axis][self.mask] % 2).reshape(self.shape)
 
     def mode_variance(self, spectrum: Callable[[np.ndarray], np.ndarray], momentum_squared: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ Files come from users, from other programs and from disks that were full, so any
 
 import contextlib
 import csv
+import errno
 import json
 import math
 import os
@@ -25,6 +26,7 @@ else:
 
 __all__ = [
     "UnreadableFile",
+    "check_damaged",
     "file_or_in_folder",
     "parse_yaml",
     "read_csv",
@@ -73,6 +75,20 @@ def reading(path: str | Path, advice: str = "", error: type[UserError] = Unreada
         raise
     except Exception as failure:
         raise error(f"cannot read {_cut(str(path))}: {_cut(_reason(failure))}" + (f"; {advice}" if advice else "")) from failure
+
+
+def check_damaged(error: UserError, path: str | Path) -> None:
+    """Asks before a file is replaced whether an error of `reading` was about what is in it.
+
+    Raises:
+      UnreadableFile: it may be whole: it could only not be reached, such as one that is locked, or may not be read.
+    """
+    cause = error.__cause__
+    if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno not in (None, errno.ENOENT)):
+        raise UnreadableFile(
+            f"cannot read {_cut(str(path))} now: {_cut(_reason(cause))}; it is left as it is: try again when nothing else uses it, "
+            "or choose another name"
+        ) from error
 
 
 def file_or_in_folder(path: str | Path, name: str, advice: str = "", error: type[UserError] = UnreadableFile) -> Path:

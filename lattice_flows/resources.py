@@ -14,6 +14,7 @@ import psutil
 from lattice_flows.errors import UserError
 
 __all__ = [
+    "SITES_AT_ONCE",
     "NotEnough",
     "chain_bytes",
     "chain_work",
@@ -33,8 +34,9 @@ __all__ = [
 _DOUBLE, _FLOAT = 8, 4
 _SITES_OF_A_DRAW = 2**21
 _LARGEST_FOR_ALL, _FEWEST_SAMPLES = 1024, 512  # sites, and samples of an evaluation
-# Sites of the fields that a gradient is computed of at once, see `training.chunks`, and bytes that it keeps for each, at least.
-_SITES_AT_ONCE, _OF_A_GRADIENT = 2**16, 256
+# Sites of the fields that a gradient is computed of at once, see `training.chunks`, and bytes that it keeps for each, at least: the
+# affine flow of 16 layers half a GiB.
+SITES_AT_ONCE, _OF_A_GRADIENT = 2**16, 256
 # How many fields a flow draws while it finds the gradient and Fisher's matrix of one: 4 to 15 for the flows in `paper/trained`.
 _FIELDS_OF_A_GRADIENT = 8
 
@@ -104,7 +106,7 @@ def training_bytes(shape: Sequence[int], batch: int, evaluation: int = 0) -> flo
       evaluation: number of log weights.
     """
     volume = math.prod(shape)
-    at_once = max(volume, min(batch * volume, _SITES_AT_ONCE))
+    at_once = max(volume, min(batch * volume, SITES_AT_ONCE))
     return lattice_bytes(shape) + 2 * _FLOAT * batch * volume + _OF_A_GRADIENT * at_once + _DOUBLE * evaluation
 
 

@@ -1,4 +1,7 @@
-"""YAML without what it allows and nobody means: two equal keys, mappings that hold themselves, nests and numbers without end."""
+"""YAML without what it allows and nobody means: two equal keys, mappings that hold themselves, nests and numbers without end.
+
+Nor numbers to bases that they do not show: `010` would be 8, and `1:30` would be 90.
+"""
 
 import copy
 import re
@@ -11,6 +14,7 @@ __all__ = ["LONGEST_INTEGER", "StrictLoader"]
 LONGEST_INTEGER = 24  # characters
 _DEEPEST = 40
 _INTEGER = re.compile(r"[-+]?\d+[eE]\+?\d+")
+_LEADING_ZERO = re.compile(r"[-+]?0[\d_]")
 _EXACT = 2**53  # integers below are exact as floats
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -45,15 +49,18 @@ class StrictLoader(yaml.SafeLoader):
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         """Refuses equal keys, and keys that are no scalars."""
         node = super().compose_mapping_node(anchor)
-        lines: dict[tuple[str, str], int] = {}
+        found: dict[Any, yaml.ScalarNode] = {}
         for key, _ in node.value:
-            line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem="a key that is a list or a mapping", problem_mark=key.start_mark)
-            if (key.tag, key.value) in lines:
-                first = lines[key.tag, key.value]
-                raise ValueError(f"the key {key.value!r} stands twice, in lines {first} and {line}: keep one of them")
-            lines[key.tag, key.value] = line
+            # By its value: 1, 0x1 and 1.0 are one key. That of a merge has none.
+            value = _MERGE if key.tag == _MERGE else (self.construct_object(key),)
+            if value in found:
+                first = found[value]
+                twice = f"the key {key.value!r} stands twice"
+                what = twice if key.value == first.value else f"the keys {first.value!r} and {key.value!r} are the same"
+                raise ValueError(f"{what}, in lines {_line(first)} and {_line(key)}: keep one of them")
+            found[value] = key
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
@@ -71,15 +78,33 @@ class StrictLoader(yaml.SafeLoader):
         node.value = list((merged | own).values())
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Refuses integers that would take long to read."""
+        """Refuses integers that would take long to read, and those to a base that they do not show."""
+        _check_base(node)
         if len(node.value) > LONGEST_INTEGER:
             raise yaml.MarkedYAMLError(problem=f"an integer of {len(node.value)} digits", problem_mark=node.start_mark)
         return super().construct_yaml_int(node)
 
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
         """Makes an integer of what is written as one with an exponent, such as `1e3`: keys of other numbers take it too."""
+        _check_base(node)
         value = super().construct_yaml_float(node)
         return int(value) if _INTEGER.fullmatch(node.value) and abs(value) < _EXACT else value
+
+
+def _line(node: yaml.Node) -> int:
+    return node.start_mark.line + 1
+
+
+def _check_base(node: yaml.ScalarNode) -> None:
+    """Refuses numbers that YAML 1.1 reads to base 8 or 60."""
+    if _LEADING_ZERO.match(node.value):
+        why = "begins with a zero"
+    elif ":" in node.value:
+        why = "has colons, which makes it one to base 60"
+    else:
+        return
+    problem = f"the number {node.value} {why}: write it in the usual way, or in quotes if it is text"
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yaml_int)

@@ -160,6 +160,9 @@ def agreement_table(results: Sequence[Result], baselines: Mapping[tuple[str, str
     Args:
       results: of flows; those on ensembles without baselines are left out.
       baselines: ensemble and sampler -> result.
+
+    Raises:
+      ConfigError: `sampler_agreement` cannot compare them.
     """
     rows, found = [], []
     for result in results:

@@ -19,13 +19,13 @@ FLAGS = (
     Flag("ablations", "what to run", "ensembles to run the ablations of paper/ablations.yaml on", list, []),
     Flag("trials", "what to run", "earlier name of --ablations", list, []),
     Flag("cost", "what to run", "ensembles to time updates of all samplers on, for paper/cost.yaml", list, []),
-    Flag("memory", "what to run", "lengths of chains of E1 to draw and measure, each in a process of its own", list, []),
+    Flag("memory", "what to run", "lengths of chains of E1 to draw and measure, each in a process of its own", tuple, []),
     Flag("calibration", "what to run", "short chains of every flow in paper/trained whose checks are counted", int, positive=True),
     Flag("record", "what to run", "folders of finished runs of reproduce.py, for paper/runs.yaml", list, []),
     Flag("seconds", "training", "training time of an ablation", float, 20.0, positive=True),
+    Flag("steps", "training", "training steps in a turn", int, 10, positive=True),
     Flag("rounds", "sampling", "turns of each of the things compared", int, 9, positive=True),
-    Flag("steps", "sampling", "training steps in a turn", int, 10, positive=True),
-    Flag("record_to", "output", "file to record in", shown_default="the one in paper/ of the clone"),
+    Flag("record_to", "output", "file to record in, of --cost or --record", shown_default="the one in paper/ of the clone"),
     Flag("torch_python", "device", "an interpreter that has PyTorch", default=sys.executable, shown_default="this one"),
 )
 
@@ -36,8 +36,14 @@ def main(flags) -> int:
         raise UsageError("nothing to do: give --step_time, --ablations, --cost, --memory, --calibration or --record")
     if flags.cost and flags.record:
         raise UsageError("--cost and --record write different files: give one of them at a time")
+    if flags.record_to and not (flags.cost or flags.record):
+        raise UsageError("--record_to is for --cost and --record: nothing else is recorded")
 
-    from lattice_flows.config import CONFIGS, load
+    from lattice_flows.config import CONFIGS, ChainConfig, checked_field, load
+
+    for length in flags.memory:  # before the others take their minutes
+        checked_field(ChainConfig, "length", length, "flag --memory")
+
     from lattice_flows.paper import ablations, calibration, cost, memory, recorded_runs, records, step_times
     from lattice_flows.paper import tables as text
     from lattice_flows.progress import Progress
@@ -54,7 +60,7 @@ def main(flags) -> int:
         cost.record({table: cost.measure(table, flags.rounds, progress) for table in flags.cost}, record_to)
         progress.info(text.cost_table(record_to))
     if flags.memory:
-        progress.info(memory.table(memory.measure("E1", list(map(_length, flags.memory)), progress)))
+        progress.info(memory.table(memory.measure("E1", flags.memory, progress)))
     if flags.calibration:
         progress.info(text.calibration_table(calibration.calibrate_all(flags.calibration, progress=progress)))
     for folder in flags.record:
@@ -63,13 +69,6 @@ def main(flags) -> int:
         progress.info(text.variants_table(record_to))
         progress.info(text.progress_table(record_to))
     return 0
-
-
-def _length(text: str) -> int:
-    try:
-        return int(float(text))
-    except (ValueError, OverflowError):
-        raise UsageError(f"--memory has the value {text!r}: give lengths, such as 1e5,1e6") from None
 
 
 if __name__ == "__main__":

@@ -143,6 +143,15 @@ def test_learning_rates(scheduler, expected, converted):
     assert (training.schedule.name, training.learning_rate, training.schedule.boundaries) == expected
 
 
+def test_the_falling_rate_of_the_first_versions_is_noted(converted):
+    """Their code multiplied it by 0.1 at every epoch from 200 on; later versions do what the key says."""
+    without = toml(epochs=200).replace('lr_scheduler = ""', "")
+    cases = {without: True, without.replace("epochs = 200", "epochs = 199"): False, toml(epochs=200): False}
+    for text, falls in cases.items():
+        notes = converted(text)[1].notes
+        assert any("multiplied the rate by 0.1 at every epoch from 200 on" in note for note in notes) == falls
+
+
 def test_the_scheduler_wins_over_base_lr_and_the_note_says_so(converted):
     assert any("base_lr has no effect" in note for note in converted(toml(rate=0.5, lr_scheduler=FALLS))[1].notes)
     assert not any("base_lr has no effect" in note for note in converted(toml(lr_scheduler=FALLS))[1].notes)
@@ -158,6 +167,11 @@ def test_networks_and_priors(converted):
         "final_activation": "leaky_relu",
     }
     assert config.flow.parameters["prior"] == {"name": "normal", "width": 0.5, "learn_width": False}
+
+
+def test_the_largest_kernel_and_the_free_field(converted):
+    config, _ = converted(toml(kernel_size=13, lam=0, M2=0.5))
+    assert config.flow.parameters["network"]["kernel_size"] == 13 and config.action.parameters == {"m2": 0.5, "lam": 0.0}
 
 
 def test_weights_of_flux_are_not_loaded_and_the_note_says_so(converted):
@@ -186,6 +200,15 @@ def test_weights_of_flux_are_not_loaded_and_the_note_says_so(converted):
         (toml(prior="Normal(0, [1])"), "only Normal(μ, σ) with numbers"),
         (toml(lr_scheduler="Exp(0.1, 0.9)"), "only Step(λ, γ, step_sizes)"),
         (toml(lr_scheduler="Step(0.1, 0.9, [0.5])"), "it must list whole epochs"),
+        (toml(lr_scheduler="Step(0.001, λ=0.1, λ=0.2, γ=0.1, step_sizes=[200])"), "it gives λ more than once"),
+        (toml(lr_scheduler="Step(λ=0.1, 0.2, [200])"), "it gives λ more than once"),
+        (toml(prior="Normal(0, 1; σ=2)"), "it gives σ more than once"),
+        (toml(lr_scheduler="Step(0.001, 0.1, [1e400])"), "its numbers must be finite"),
+        (toml(lr_scheduler="Step(0.001, 0.1, 1e400)"), "its numbers must be finite"),
+        (toml(prior="Normal(0, 1e400)"), "key 'training.prior' has the value 'Normal(0, 1e400)': its numbers must be finite"),
+        (toml(kernel_size=4), "key 'model.kernel_size' has the value 4: it must be odd, and at most 2 L + 1 = 13"),
+        (toml(kernel_size=15), "key 'model.kernel_size' has the value 15: it must be odd, and at most 2 L + 1 = 13"),
+        (toml(lam=0), "key 'physical.lam' has the value 0: it must be positive where M2 is not, and that is -4.0"),
         (toml(lr_scheduler="Step(0.1, 1.5, [10])"), "key 'training.schedule.factor' has the value 1.5"),
         (toml(M2="nan"), "key 'physical.M2' has the value nan: it must be a finite number"),
         ("a: 1", "it is not valid TOML"),

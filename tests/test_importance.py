@@ -17,6 +17,7 @@ from lattice_flows.importance import (
     integration_error,
     k_hat,
     kl_divergence,
+    largest_k_hat,
     log_z,
 )
 from lattice_flows.lattice import Lattice
@@ -135,6 +136,16 @@ def test_k_hat_is_the_tail_index(k):
     found, errors = np.transpose([k_hat(one) for one in log_weight])
     assert abs(np.mean(found) - k) < 4 * np.mean(errors) / np.sqrt(20) and np.std(found) < 2 * np.mean(errors)
     assert np.mean(errors) == pytest.approx((1 + k) / np.sqrt(272), rel=0.1)
+
+
+@pytest.mark.parametrize("width", [200.0, 400.0, 800.0, 1e4])
+def test_weights_whose_ratios_no_float_holds_are_not_good_ones(width):
+    """Truncated at sqrt(n) times their mean, Gaussian ones are decided by the sqrt(n)-th largest, at 2.29 widths."""
+    log_weight = np.random.default_rng(1).normal(-1000.0, width, size=8192)
+    kl, error = kl_divergence(log_weight)
+    assert kl == pytest.approx(2.29 * width, rel=0.03) and 0 < error < 0.01 * kl
+    k, k_error = k_hat(log_weight)
+    assert k > 0.2 * width > largest_k_hat(k_error)
 
 
 def test_k_hat_of_degenerate_weights():

@@ -106,17 +106,16 @@ def test_an_interrupted_chain_ends_as_an_undisturbed_one(drawing, tmp_path, ofte
     assert not (tmp_path / "e.h5.segments").exists()
 
 
-@pytest.mark.parametrize(("begun", "kept"), [(1000, 2), (4000, 3), (1300, 1)])
+@pytest.mark.parametrize(("begun", "kept"), [(1000, 2), (4000, 3)])
 def test_a_chain_that_was_begun_with_another_length_goes_on(
     small_config, small_model, tmp_path, often, interrupt, progress, begun, kept
 ):
-    """Of batches of 512. The chain that was begun with 1300 shall end in the second of them."""
+    """Of batches of 512."""
     config, (flow, action) = small_config(), small_model
-    length = 900 if begun == 1300 else 2000
     interrupt(3 if begun != 1000 else 2)
     with pytest.raises(KeyboardInterrupt):
         sample_run(flow, action, config.chain.model_copy(update={"length": begun}), path=tmp_path / "e.h5")
-    settings = config.chain.model_copy(update={"length": length})
+    settings = config.chain.model_copy(update={"length": 2000})
     sample_run(flow, action, settings, path=tmp_path / "e.h5", progress=progress).close()
     assert f"going on after the {512 * kept} rows" in progress.console.file.getvalue()
     sample_run(flow, action, settings, path=tmp_path / "undisturbed.h5").close()

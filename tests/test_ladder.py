@@ -97,6 +97,8 @@ def free_field_on(sample, shape):
 class NoHopping(ScalarPhi4):
     """Independent sites."""
 
+    name = "no_hopping"
+
     def __call__(self, phi):
         squared = tf.cast(phi, tf.float64) ** 2
         return tf.reduce_sum((self.m2 + 2 * self.lattice.d) * squared + self.lam * squared**2, self.lattice.axes)

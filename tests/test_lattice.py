@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from lattice_flows.lattice import Lattice, OddSites
+from lattice_flows.lattice import Lattice, OddSites, check_lattice
 from lattice_flows.resources import NotEnough
 
 
@@ -135,3 +135,36 @@ def test_modes_of_odd_sites_have_the_mean_variance_of_a_pair_of_momenta():
 def test_odd_sites_need_even_extents():
     with pytest.raises(ValueError, match="every extent even"):
         OddSites(Lattice((4, 3)))
+
+
+def test_the_odd_sites_of_one_dimension_have_a_single_colour():
+    for colours in (OddSites(Lattice((4,))).parity, lambda: OddSites(Lattice((4,))).stripes(0)):
+        with pytest.raises(ValueError, match=r"odd sites of the lattice \(4,\) have a single colour.*such as 'continuous'"):
+            colours()
+    for axis in (0, 1):
+        assert OddSites(Lattice((2, 2))).stripes(axis).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ((4, 4), "lattice is (4, 4): give lf.Lattice((4, 4))"),
+        ([4, 6], "lattice is [4, 6]: give lf.Lattice((4, 6))"),
+        ((4,), "lattice is (4,): give lf.Lattice((4,))"),
+        (8, "lattice is 8: give lf.Lattice((8, 8)) in two dimensions"),
+        (None, "lattice is None: give one such as lf.Lattice((8, 8))"),
+        ({"shape": [4, 4]}, "lattice is {'shape': [4, 4]}: give one such as lf.Lattice((8, 8))"),
+        (np.zeros((2, 2)), "lattice is array([[0., 0.], [0., 0.]]): give one such as lf.Lattice((8, 8))"),
+        (60 * "8", f"lattice is '{59 * '8'} ...: give one such as lf.Lattice((8, 8))"),
+    ],
+    ids=lambda value: str(type(value)),
+)
+def test_what_is_no_lattice_is_refused(wrong, message):
+    with pytest.raises(TypeError) as error:
+        check_lattice(wrong)
+    assert str(error.value) == message
+
+
+def test_a_lattice_and_its_odd_sites_are_lattices():
+    for lattice in (Lattice((4, 4)), OddSites(Lattice((4, 4)))):
+        assert check_lattice(lattice) is lattice

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lattice_flows.config import CONFIGS, ConfigError
 from lattice_flows.flows import FLOWS, save_weights
-from lattice_flows.io.arrays import CheckpointError
+from lattice_flows.io.arrays import CheckpointError, read_arrays
 from lattice_flows.io.files import RunError
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.pipeline import build_model, completed, open_trained, start_from_pretrained, train_run
@@ -86,6 +86,11 @@ def test_a_run_goes_on_without_the_weights_that_it_began_with(small_config, tmp_
         np.testing.assert_equal(weights_of(resumed.flow), weights_of(whole.flow))
         if begun:  # the next time, as if it had been killed at the end of its stage
             shutil.rmtree(tmp_path / "second" / "checkpoints")
+            with pytest.raises(
+                RunError, match=r"it holds trained weights, but no checkpoints .* in another folder, with init_from \S+z$"
+            ):
+                train_run(resumed_with, tmp_path / "second", resume=True)
+            (tmp_path / "second" / "weights.npz").unlink()
 
 
 def test_a_run_goes_on_with_the_weights_that_it_began_with(staged):
@@ -176,6 +181,17 @@ def test_a_run_starts_from_pretrained_weights(staged, tmp_path):
     assert started.summary == summary._replace(seconds=started.summary.seconds)
     np.testing.assert_equal(weights_of(started.flow), weights_of(flow))
     # And can be opened like any other run.
+    np.testing.assert_equal(weights_of(open_trained(tmp_path / "run").flow), weights_of(flow))
+
+
+def test_pretrained_weights_do_not_replace_others(staged, tmp_path):
+    config, (trained, flow, _, _), _ = staged
+    start_from_pretrained(config, tmp_path / "run", trained.path).run.close()
+    start_from_pretrained(config, tmp_path / "run", trained.path, resume=True).run.close()
+    other, diagnostics = build_model(config)[0], read_arrays(trained.path / "weights.npz")[1]
+    save_weights(tmp_path / "other.npz", other, diagnostics)
+    with pytest.raises(RunError, match=r"holds other weights than other.npz, which would be lost: choose another folder"):
+        start_from_pretrained(config, tmp_path / "run", tmp_path / "other.npz", resume=True)
     np.testing.assert_equal(weights_of(open_trained(tmp_path / "run").flow), weights_of(flow))
 
 

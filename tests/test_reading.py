@@ -34,6 +34,16 @@ def file(tmp_path):
     ("content", "message"),
     [
         ("a: 1\nb:\n  c: 2\n  d: 3\n  c: 4", r"the key 'c' stands twice, in lines 3 and 5: keep one of them"),
+        ("a: 1\nb: {1: x,\n  0x1: y}", r"the keys '1' and '0x1' are the same, in lines 2 and 3: keep one of them"),
+        ("{1: x, 1.0: y}", r"the keys '1' and '1.0' are the same, in lines 1 and 1"),
+        ("{&a x: 1, *a : 2}", r"the key 'x' stands twice, in lines 1 and 1"),
+        ("{<<: {a: 1}, <<: {b: 1}}", r"the key '<<' stands twice"),
+        ("a: 010", r"line 1, column 4: the number 010 begins with a zero: write it in the usual way, or in quotes if it is text"),
+        ("a: [1, -01.5]", r"line 1, column 8: the number -01.5 begins with a zero"),
+        ("a: 00", r"the number 00 begins with a zero"),
+        ("010: a", r"line 1, column 1: the number 010 begins with a zero"),
+        ("a: 1:30", r"the number 1:30 has colons, which makes it one to base 60: write it in the usual way"),
+        ("a: -1:30:20.5", r"the number -1:30:20.5 has colons"),
         ("a: {b: .nan}", r"key 'a.b' has the value nan: it must be a finite number"),
         ("a: [1, -.inf]", r"key 'a.1' has the value -inf"),
         ("a: 1e400", r"key 'a' has the value inf"),
@@ -79,11 +89,17 @@ def test_yaml_that_is_meant(file):
     below = {"b": 1e-3, "c": [1, 2.5, "text", True, None]}
     assert read_yaml(file(b"\xef\xbb\xbf" + text.encode())) == {"a": below, "d": below, 1: 2, 0.5: "x"}
     assert read_yaml(file("")) == read_yaml(file("# nothing")) == {}
+    numbers = read_yaml(
+        file("a: [0, -0, 0.5, 0x10, 0b11, 1_000, 0.0, -0.25, 0e1, 1e-03]\nb: ['010', '1:30', a:1, 08x]\n'1': x\n1: y")
+    )
+    assert numbers["a"] == [0, 0, 0.5, 16, 3, 1000, 0.0, -0.25, 0, 1e-3] and numbers["b"] == ["010", "1:30", "a:1", "08x"]
+    assert (numbers["1"], numbers[1]) == ("x", "y")
 
 
 def test_what_is_merged_stands_below_the_other_keys(file):
     """Also where merges are nested, and read before the mapping that they merge."""
     text = "x: &x {k: 1, l: 1}\ny: {z: &z {k: 2, <<: *x}}\nw: {<<: *z}\nv: {<<: [*x, {k: 3, m: 3}], l: 4}"
+    assert read_yaml(file("{<<: {1: x, 2: x}, 0x1: y}")) == {1: "y", 2: "x"}
     content = read_yaml(file(text))
     assert content["y"] == {"z": {"k": 2, "l": 1}} and content["w"] == {"k": 2, "l": 1} and content["v"] == {"k": 1, "l": 4, "m": 3}
 

@@ -7,8 +7,9 @@ import pytest
 from conftest import SMALL
 
 from lattice_flows import command_line, sweep
-from lattice_flows.config import ConfigError
+from lattice_flows.config import Component, ConfigError
 from lattice_flows.io.files import FolderInUse, RunError
+from lattice_flows.reading import UnreadableFile
 from lattice_flows.training.state import Summary
 from lattice_flows.training.stopping import TrainingDiverged
 
@@ -111,6 +112,72 @@ def test_an_interrupted_sweep_has_the_table_of_what_has_ended(tmp_path, training
     with pytest.raises(FolderInUse, match="is already in use: choose another folder"):
         sweep.sweep(planned(out), out)
     assert len(sweep.sweep(planned(out), out, resume=True)) == 4
+
+
+def test_a_resumed_sweep_keeps_every_row_until_its_point_has_ended_anew(tmp_path, trainings):
+    out, trainings.error = tmp_path / "out", TrainingDiverged("the loss is nan")
+    sweep.sweep(planned(out), out)
+    before = table(out)
+    trainings.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        sweep.sweep(planned(out), out, resume=True)
+    assert table(out) == before and [row["judged"] for row in before][2] == "diverged: the loss is nan"
+    ended = sweep.sweep(planned(out, OVER | {"flow.layers": [3, 4]}), out, resume=True)  # other values join those that are there
+    assert len(ended) == 4
+    assert [row["flow.layers"] for row in table(out)] == ["3", "3", "4", "4", "2", "2"]
+    assert [row["judged"] for row in table(out)] == ["good", "good", "not trustworthy", "not trustworthy", "good", "good"]
+    lines = (out / "sweep.md").read_text().splitlines()
+    assert len(lines) == 8 and lines[-1] == "| 2 | [4, 4] | 100 | 40 | 2 | 0.4000 | 0.2000 | 0.25 | 0.10 | good |"
+
+
+def test_another_sweep_is_not_resumed(tmp_path, trainings):
+    out = tmp_path / "out"
+    sweep.sweep(planned(out), out)
+    before, trainings.folders = table(out), []
+    for over in ({"seed": [1]}, {"flow.layers": [2]}, dict(reversed(OVER.items()))):
+        message = f"it holds a sweep over flow.layers, flow.network.hidden, not over {', '.join(over)}: give the same keys"
+        with pytest.raises(RunError, match=message):
+            sweep.sweep(planned(out, over), out, resume=True)
+    assert table(out) == before and len(before) == 4
+    (out / "sweep.csv").write_text("flow.layers,flow.network.hidden,parameters,judged\n2,[4],many,good\n")
+    with pytest.raises(UnreadableFile, match=r"cannot read .*sweep.csv: .*; choose another folder"):
+        sweep.sweep(planned(out), out, resume=True)
+    assert not trainings.folders
+
+
+def test_a_sweep_of_another_configuration_is_not_resumed(tmp_path, trainings):
+    """Of other values too; what the trainings there have in place of the swept parts does not count, nor how they are trained."""
+    out, over = tmp_path / "out", {"flow.site_maps": [False], "flow.network.name": ["dense"]}
+    points = sweep.points("E1", [SMALL], over, out)
+    sweep.sweep(points, out)
+    points[0].folder.mkdir(parents=True)
+    (points[0].folder / "config.yaml").write_text(points[0].config.dump())
+    before, trainings.folders = (out / "sweep.csv").read_text(), []
+    message = r"its training flow.site_maps=false/\S+ has action.lam 6.975, not 6.008: leave that as it was"
+    for values in (over, {"flow.site_maps": [True], "flow.network.name": ["propagator"]}):
+        with pytest.raises(RunError, match=message):
+            sweep.sweep(sweep.points("E2", [SMALL], values, out), out, resume=True)
+        assert (out / "sweep.csv").read_text() == before and not trainings.folders
+        assert len(sweep.sweep(sweep.points("E1", [SMALL, {"training": {"steps": 50}}], values, out), out, resume=True)) == 1
+        before, trainings.folders = (out / "sweep.csv").read_text(), []
+    assert [row["flow.network.name"] for row in table(out)] == ["propagator", "dense"]
+
+
+def test_what_is_wrong_with_a_folder_ends_the_sweep(tmp_path, trainings):
+    out = tmp_path / "out"
+    sweep.sweep(planned(out), out)
+    before, trainings.error = table(out), RunError("cannot resume with another configuration")
+    with pytest.raises(RunError, match="with another configuration"):
+        sweep.sweep(planned(out), out, resume=True)
+    assert table(out) == before
+
+
+def test_the_name_of_a_part_does_not_replace_its_options(tmp_path):
+    (point,) = planned(tmp_path, {"training.optimizer.decay": [0.9], "training.optimizer.name": ["natural_gradient"]})
+    assert point.config.training.optimizer == Component(name="natural_gradient", decay=0.9)
+    over = {"flow.prior.a": [0.5], "flow.prior.name": ["quartic"], "flow.prior.b": [2.0]}
+    (point,) = planned(tmp_path, over)
+    assert point.config.flow.parameters["prior"] == {"name": "quartic", "a": 0.5, "b": 2.0} and list(point.values) == list(over)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path, trainings):

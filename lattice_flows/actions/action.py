@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from lattice_flows.lattice import Lattice
+from lattice_flows.lattice import Lattice, check_lattice
 
 __all__ = ["Action"]
 
@@ -33,6 +33,9 @@ class Action:
       lattice: the lattice.
       **parameters: couplings, for the record.
 
+    Raises:
+      TypeError: something else than a lattice.
+
     Attributes:
       name: the name that the action is registered under.
       exact: observable -> its exact value, for those whose value does not depend on the parameters.
@@ -43,8 +46,18 @@ class Action:
     name: ClassVar[str]
     exact: ClassVar[Mapping[str, float]] = {"schwinger_dyson": 1.0}
 
+    def __init_subclass__(cls, **arguments: object):
+        """Refuses another action under an inherited name, by which results and configurations would take it for the other one.
+
+        Raises:
+          TypeError: the class defines `__call__`, and no `name` of its own.
+        """
+        super().__init_subclass__(**arguments)
+        if "__call__" in vars(cls) and "name" not in vars(cls):
+            raise TypeError(f"{cls.__name__} defines another action: give the class a name of its own, such as name = 'my_action'")
+
     def __init__(self, lattice: Lattice, **parameters: float):
-        self.lattice, self.parameters = lattice, parameters
+        self.lattice, self.parameters = check_lattice(lattice), parameters
 
     def __repr__(self) -> str:
         parameters = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
@@ -73,21 +86,41 @@ class Action:
     def varied(self, name: str, value: Any) -> "Action":
         """The same action with a parameter that may vary, so that a compiled function of the action serves all its values.
 
-        The action must read the parameter, as an attribute or in `parameters`, whenever it is called.
+        The action must read the parameter, as an attribute or in `parameters`, whenever it is called, and not compute something
+        from it in its constructor. That is tried on a random field.
 
         Args:
           name: of the parameter.
           value: a variable, or what behaves like a tensor; float64, a scalar.
 
         Raises:
-          ValueError: the action has no such parameter.
+          ValueError: the action has no such parameter, or does not read it when it is called.
         """
         self.check_parameter(name)
+        with tf.init_scope():  # not as a part of what is being traced
+            self._check_reads(name)
+        return self._with(name, value)
+
+    def _with(self, name: str, value: Any) -> "Action":
         varied = copy.copy(self)
         varied.parameters = {**self.parameters, name: value}
-        if hasattr(self, name):
+        if name in vars(self):
             setattr(varied, name, value)
         return varied
+
+    def _check_reads(self, name: str) -> None:
+        phi = tf.constant(np.random.default_rng(1).normal(size=(1, *self.lattice.shape)))
+        for value in (1.25 * self.parameters[name] + 0.125, 0.75 * self.parameters[name] - 0.125):
+            try:
+                other = self.at(**{name: value})
+            except ValueError:  # a value that the action refuses
+                continue
+            if not np.allclose(self._with(name, tf.constant(value, tf.float64))(phi), other(phi), rtol=1e-6):
+                raise ValueError(
+                    f"the action {self.name!r} does not change with its parameter {name!r}: let __call__ read it from "
+                    f"self.parameters[{name!r}], instead of something that the constructor has computed from it"
+                )
+            return
 
     def check_parameter(self, name: str) -> None:
         """Raises `ValueError` for a parameter that the action does not have."""

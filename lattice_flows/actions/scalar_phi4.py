@@ -1,5 +1,7 @@
 """The real scalar field with a quartic self-interaction."""
 
+import math
+import numbers
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -32,18 +34,21 @@ class ScalarPhi4(Action):
       lam: bare coupling.
 
     Raises:
-      ValueError: a negative coupling, or `lam = 0` with `m2 <= 0`: exp(-S) could then not be normalised.
+      ValueError: a number that is not finite, a negative coupling, or `lam = 0` with `m2 <= 0`: exp(-S) could then not be
+        normalised.
     """
 
     name: ClassVar[str] = "scalar_phi4"
 
     def __init__(self, lattice: Lattice, *, m2: float, lam: float):
+        for key, value in (("m2", m2), ("lam", lam)):
+            if not (isinstance(value, numbers.Real) and math.isfinite(value)):
+                raise ValueError(f"{key} must be a finite number, got {value!r}")
         if lam < 0:
             raise ValueError(f"lam must not be negative, got {lam}: exp(-S) could not be normalised")
         if lam == 0 and m2 <= 0:
             raise ValueError(f"lam = 0 needs m2 > 0, got m2 = {m2}: the free field's exp(-S) could not be normalised")
-        self.m2, self.lam = float(m2), float(lam)
-        super().__init__(lattice, m2=self.m2, lam=self.lam)
+        super().__init__(lattice, m2=float(m2), lam=float(lam))
 
     def __init_subclass__(cls, **arguments: object):
         """A subclass with another action does not inherit what is known of this one in closed form."""
@@ -51,6 +56,16 @@ class ScalarPhi4(Action):
         if "__call__" in vars(cls):
             for name in _CLOSED_FORMS - vars(cls).keys():
                 setattr(cls, name, getattr(Action, name))
+
+    @property
+    def m2(self) -> float:
+        """The bare mass squared, of `parameters`: `at` makes an action with another one."""
+        return self.parameters["m2"]
+
+    @property
+    def lam(self) -> float:
+        """The bare coupling, likewise."""
+        return self.parameters["lam"]
 
     @property
     def site_potential(self) -> tuple[float, float]:

@@ -30,10 +30,16 @@ class SinhArcsinh(tfp.bijectors.Bijector):
       ndims: number of lattice dimensions.
       width: b at the start; fields larger than b are in the tails.
       tail: tau at the start; 1 is the identity.
+
+    Raises:
+      ValueError: a width or a tail that is not positive and finite.
     """
 
     def __init__(self, ndims: int, width: float = 0.75, tail: float = 1.0, name: str = "sinh_arcsinh"):
         parameters = dict(locals())
+        for key, value in (("width", width), ("tail", tail)):
+            if not 0 < value < np.inf:
+                raise ValueError(f"{key} must be positive and finite, got {value}")
         self._ndims = ndims
         self._log_width = tf.Variable(np.float32(np.log(width)), name=f"{name}/log_width")
         self._log_tail = tf.Variable(np.float32(np.log(tail)), name=f"{name}/log_tail")
@@ -42,7 +48,8 @@ class SinhArcsinh(tfp.bijectors.Bijector):
     def _map(self, x: tf.Tensor, sign: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The map (sign 1) or its inverse (-1), and its log-determinant."""
         width, tail = tf.exp(tf.cast(self._log_width, x.dtype)), tf.exp(sign * tf.cast(self._log_tail, x.dtype))
-        # asinh, sinh and cosh from one logarithm and one exponential; of |x|, so that nothing cancels.
+        # asinh, sinh and cosh from one logarithm and one exponential; of |x|, since far below zero u + root would cancel. Near zero
+        # the logarithm and growth - decay lose digits to 1: an error of y that is small against the width, which does no harm.
         u = tf.abs(x) / width
         root = tf.sqrt(1 + u * u)
         growth = tf.exp(tail * tf.math.log(u + root))

@@ -42,6 +42,7 @@ from lattice_flows.lattice import Lattice
 __all__ = ["VectorField"]
 
 _SMOOTH_FREQUENCIES = 3
+_LONGEST_ROW = 256  # of sites that are summed in the field's own type, which is exact enough there, and much faster
 
 
 class VectorField:
@@ -55,7 +56,7 @@ class VectorField:
       kernel_radius: length of the longest displacement over which sites interact; None for all.
       pair_frequencies: number of the frequencies `nu_g`; 0 for no pair terms.
       pair_features: number of the frequencies `omega_f` that pair terms use, the first ones.
-      pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
+      pair_radius: length of the longest displacement of pair terms, which must reach another site; None for all.
       zero_mode: whether there is a zero-mode term.
       mean_frequencies: number of the frequencies `kappa_h` of mean-field terms; 0 for none. They start at 2, 4, ..., and their
         kernels reach as far as `kernel_radius`.
@@ -97,37 +98,39 @@ class VectorField:
             raise ValueError(f"knots must be 2 or more, for the start and the end, got {knots}")
         if pair_frequencies and pair_features > features:
             raise ValueError(f"pair_features must be at most the number of features, {features}, got {pair_features}")
-        if pair_frequencies and pair_radius is not None and pair_radius < 1:
-            raise ValueError(f"pair_radius must be 1 or more, or pair terms reach no other site, got {pair_radius}")
         if any(length <= 0 for length in smooth_lengths):
             raise ValueError(f"smooth_lengths must be positive, got {tuple(smooth_lengths)}")
-        self._lattice, self._pair_features = lattice, pair_features
-        self._transform = momentum_transform(lattice)
+        self._lattice, self._pair_features, self._transform = lattice, pair_features, momentum_transform(lattice)
         self.axes = self._transform.axes
         self._momentum_squared = lattice.momentum_squared().reshape(self.axes)
         self._kernels = {"weights": Kernels(lattice, kernel_radius)}
-        starts = {
-            "weights": np.zeros([knots, features + 1, self._kernels["weights"].number]),
-            "log_frequencies": np.log(spacing * np.arange(1, features + 1)),
-        }
+        self.variables: dict[str, tf.Variable] = {}
+        self._at_knots: set[str] = set()
+
+        def at_knots(key: str, *shape: int) -> None:  # numbers that depend on time, zero at the start
+            self.variables[key] = tf.Variable(np.zeros([knots, *shape], np.float32), name=f"{name}/{key}")
+            self._at_knots.add(key)
+
+        def positive(key: str, start: np.ndarray) -> None:  # numbers that do not, kept as their logarithms
+            self.variables[key] = tf.Variable(np.log(start).astype(np.float32), name=f"{name}/{key}")
+
+        at_knots("weights", features + 1, self._kernels["weights"].number)
+        positive("log_frequencies", spacing * np.arange(1, features + 1))
         if pair_frequencies:
+            _check_pairs(lattice, pair_radius)
             self._kernels["pair_weights"] = Kernels(lattice, pair_radius, shortest=1)
-            starts["pair_weights"] = np.zeros(
-                [knots, pair_frequencies, 2 * pair_features + 1, self._kernels["pair_weights"].number]
-            )
-            starts["pair_log_frequencies"] = np.log(spacing * np.arange(1, pair_frequencies + 1))
+            at_knots("pair_weights", pair_frequencies, 2 * pair_features + 1, self._kernels["pair_weights"].number)
+            positive("pair_log_frequencies", spacing * np.arange(1, pair_frequencies + 1))
         if zero_mode:
-            starts["zero_mode"] = np.zeros([knots, features])
+            at_knots("zero_mode", features)
         if mean_frequencies:
             self._kernels["mean_weights"] = self._kernels["weights"]
-            starts["mean_weights"] = np.zeros([knots, mean_frequencies, self._kernels["weights"].number])
-            starts["mean_log_frequencies"] = np.log(2.0 * np.arange(1, mean_frequencies + 1))
+            at_knots("mean_weights", mean_frequencies, self._kernels["weights"].number)
+            positive("mean_log_frequencies", 2.0 * np.arange(1, mean_frequencies + 1))
         if smooth_lengths:
-            shape = (len(smooth_lengths), _SMOOTH_FREQUENCIES)
-            starts["smooth_weights"] = np.zeros([knots, *shape])
-            starts["smooth_log_frequencies"] = np.broadcast_to(np.log(2.0 * np.arange(1, _SMOOTH_FREQUENCIES + 1)), shape)
-            starts["smooth_log_lengths"] = np.log(smooth_lengths)
-        self.variables = {key: tf.Variable(start.astype(np.float32), name=f"{name}/{key}") for key, start in starts.items()}
+            at_knots("smooth_weights", len(smooth_lengths), _SMOOTH_FREQUENCIES)
+            positive("smooth_log_frequencies", np.tile(2.0 * np.arange(1, _SMOOTH_FREQUENCIES + 1), (len(smooth_lengths), 1)))
+            positive("smooth_log_lengths", np.array(smooth_lengths))
 
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
         """Translates the weights of another vector field, on another lattice; empty if `arrays` holds none.
@@ -152,23 +155,21 @@ class VectorField:
 
     def _grown(self, key: str, values: np.ndarray, start: np.ndarray) -> np.ndarray:
         """The values of another vector field, with the knots and frequencies of this one, where new ones are those of `start`."""
-        if _depends_on_time(key):
+        if key in self._at_knots:
             values = _with_knots(values, len(start))
         if key == "weights":
             return np.concatenate([_padded(values[:, :-1], start[:, :-1]), values[:, -1:]], axis=1)
         if key == "pair_weights":
-            there, here = ([0, pairs, pairs + 1, 2 * pairs + 1] for pairs in (values.shape[2] // 2, self._pair_features))
-            parts = [
-                _padded(values[:, :, there[n] : there[n + 1]], start[:, :, here[n] : here[n + 1]]) for n in range(3)
-            ]  # K, k and K'
-            return np.concatenate(parts, axis=2)
+            of_both = ((values, values.shape[2] // 2), (start, self._pair_features))
+            there, here = (np.split(array, [pairs, pairs + 1], axis=2) for array, pairs in of_both)  # K, k and K'
+            return np.concatenate([_padded(*parts) for parts in zip(there, here, strict=True)], axis=2)
         return _padded(values, start)
 
     def values(self, dtype: tf.DType, sign: int = 1) -> list[tf.Tensor]:
         """What the variables stand for: numbers at the knots, which time passes from the last to the first if the sign is -1, or
         frequencies and lengths."""
         found = {key: tf.cast(variable, dtype) for key, variable in self.variables.items()}
-        return [value[::sign] if _depends_on_time(key) else tf.exp(value) for key, value in found.items()]
+        return [value[::sign] if key in self._at_knots else tf.exp(value) for key, value in found.items()]
 
     def terms(self, values: Sequence[tf.Tensor], shares: tf.Tensor) -> list[dict[str, tf.Tensor]]:
         """What a call needs at several times.
@@ -178,13 +179,13 @@ class VectorField:
           shares: of the knots at each of the times, `[times, knots]`.
         """
         named = dict(zip(self.variables, values, strict=True))
-        at_times = {key: tf.tensordot(shares, value, 1) for key, value in named.items() if _depends_on_time(key)}
+        at_times = {key: tf.tensordot(shares, value, 1) for key, value in named.items() if key in self._at_knots}
         at_times["here"] = at_times["weights"][..., 0]
         if (weights := at_times.get("mean_weights")) is not None:
             sizes = tf.constant(self._kernels["mean_weights"].sizes, weights.dtype)
             at_times |= {"mean_here": weights[..., 0], "mean_sums": tf.tensordot(weights, sizes, 1)}
         at_times |= {key: kernels.spectra(at_times[key]) for key, kernels in self._kernels.items()}
-        always = {key: value for key, value in named.items() if not _depends_on_time(key)}
+        always = {key: value for key, value in named.items() if key not in self._at_knots}
         if (lengths := always.get("smooth_log_lengths")) is not None:
             exponent = -tf.constant(self._momentum_squared / 2, lengths.dtype)
             always["averages"] = tf.exp(_at_sites(lengths**2, self.axes) * exponent)
@@ -240,15 +241,18 @@ class VectorField:
         smooth = self._transform.inverse(averages[:, tf.newaxis] * modes, tf.einsum)
         b, mu = (_at_sites(terms[f"smooth_{name}"], smooth.shape[1:]) for name in ("weights", "log_frequencies"))
         sines, cosines = sines_and_cosines(mu * smooth[:, tf.newaxis])
-        squares = tf.reduce_mean(averages**2, axis=list(range(1, len(averages.shape))))  # sum_y a_j(y)^2
+        squares = _summed(averages[:, tf.newaxis] ** 2)[:, 0] / self._lattice.volume  # sum_y a_j(y)^2
         forces = self._transform(tf.reduce_sum(b * sines, axis=1), tf.einsum)
         change = _dot(squares, _summed(tf.reduce_sum(b * mu * cosines, axis=1)))
         return tf.reduce_sum(averages[:, tf.newaxis] * forces, axis=0), change
 
 
-def _depends_on_time(key: str) -> bool:
-    """Frequencies and lengths, which are positive, do not."""
-    return "log_" not in key
+def _check_pairs(lattice: Lattice, radius: float | None) -> None:
+    """Raises `ValueError` where pair terms reach no other site, although there are some."""
+    others = lattice.displacement_classes()[0][1:]
+    if radius is not None and len(others) and not radius >= (shortest := np.linalg.norm(others[0])):
+        least = np.ceil(100 * shortest) / 100  # rounded down, it would not reach
+        raise ValueError(f"pair_radius must be {least:g} or more, or pair terms reach no other site of {lattice}, got {radius}")
 
 
 def _with_knots(values: np.ndarray, number: int) -> np.ndarray:
@@ -264,10 +268,9 @@ def _with_knots(values: np.ndarray, number: int) -> np.ndarray:
 
 def _padded(values: np.ndarray, start: np.ndarray) -> np.ndarray:
     """The start, whose first entries along each axis are the values."""
-    if values.ndim != start.ndim or any(np.array(values.shape) > start.shape):
-        raise ValueError(
-            f"it has more frequencies or lengths: weights of the shape {list(values.shape)} do not fit into {list(start.shape)}"
-        )
+    there, here = list(values.shape), list(start.shape)
+    if len(there) != len(here) or any(np.greater(there, here)):
+        raise ValueError(f"it has more frequencies or lengths: weights of the shape {there} do not fit into {here}")
     padded = start.copy()
     padded[tuple(map(slice, values.shape))] = values
     return padded
@@ -285,7 +288,8 @@ def _convolved(modes: tf.Tensor, spectra: tf.Tensor) -> tf.Tensor:
 
 def _summed(functions: tf.Tensor) -> tf.Tensor:
     """Sums over sites, `[functions, n, *axes]` -> `[functions, n]`, in float64, since they grow with the volume."""
-    rows = tf.cast(tf.reduce_sum(functions, axis=-1), tf.float64)  # short sums are exact enough, and much faster
+    exact_enough = functions if functions.shape[-1] <= _LONGEST_ROW else tf.cast(functions, tf.float64)
+    rows = tf.cast(tf.reduce_sum(exact_enough, axis=-1), tf.float64)
     return tf.reduce_sum(rows, axis=list(range(2, len(rows.shape))))
 
 

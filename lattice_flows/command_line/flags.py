@@ -19,6 +19,7 @@ from lattice_flows.config import (
     checked_field,
     load,
 )
+from lattice_flows.config.keys import tree
 from lattice_flows.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -168,10 +169,7 @@ def overrides(flags: SimpleNamespace, dimensions: int = 2) -> tuple[Mapping[str,
         value = getattr(flags, flag.name, None)
         if flag.key is not None and value is not None:
             _check(flag, flag.key, value)
-            tree: Any = [value] * dimensions if flag.name == "lattice_size" else value
-            for key in reversed(flag.key.format(sampler=chosen).split(".")):
-                tree = {key: tree}
-            layers.append(tree)
+            layers.append(tree(flag.key.format(sampler=chosen), [value] * dimensions if flag.name == "lattice_size" else value))
     return tuple(layers)
 
 

@@ -116,6 +116,11 @@ class Registry(dict[str, Any]):
         component = self._component(component)
         return Component(name=component.name, **self.complete(component))
 
+    def parameters_of(self, name: str, registry: "Registry") -> list[str]:
+        """The parameters of what is registered under a name whose annotation says that they are components of a registry."""
+        known = inspect.signature(self.find(name)).parameters.values()
+        return [parameter.name for parameter in known if any(each is registry for each in _registries(parameter))]
+
     def build(self, component: Component | Mapping[str, Any] | str, *arguments: Any) -> Any:
         """Calls what is registered under the component's name with the arguments and its checked parameters.
 
@@ -152,7 +157,11 @@ def _default(parameter: inspect.Parameter, missing: Any = None) -> Any:
     return missing if parameter.default is parameter.empty else parameter.default
 
 
+def _registries(parameter: inspect.Parameter) -> list[Registry]:
+    return [item for item in getattr(parameter.annotation, "__metadata__", ()) if isinstance(item, Registry)]
+
+
 def _completed(value: Any, parameter: inspect.Parameter) -> Any:
     """A checked value; a component whose annotation names its registry is checked and completed too."""
-    registries = [item for item in getattr(parameter.annotation, "__metadata__", ()) if isinstance(item, Registry)]
+    registries = _registries(parameter)
     return registries[0].completed(value) if registries and isinstance(value, Component) else value

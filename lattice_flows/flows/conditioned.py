@@ -52,6 +52,11 @@ class ConditionedFlow(Flow):
         self.condition, self.knots, self._hats, self._build = condition, knots, hats, build
         self.coupling = tfp.util.DeferredTensor(hats, lambda hats: tf.reduce_sum(hats * knots), shape=[])
 
+    @property
+    def conditioned_on(self) -> list[Any]:
+        """The parameter, and its values at the knots."""
+        return [self.condition, *map(float, self.knots)]
+
     def check_coupling(self, value: float) -> None:
         """Raises `ValueError` for a value outside of the range of the knots, where there are no weights."""
         if not self.knots[0] <= value <= self.knots[-1]:

@@ -51,7 +51,7 @@ def continuous(
       kernel_radius: length of the longest displacement over which sites interact; None for all.
       pair_frequencies: number of the frequencies of pair terms, whose force depends on the fields at both sites; 0 for none.
       pair_features: number of the sine functions of a site that pair terms use, the first ones.
-      pair_radius: length of the longest displacement of pair terms, 1 or more; None for all.
+      pair_radius: length of the longest displacement of pair terms, which must reach another site; None for all.
       zero_mode: adds a term that moves all sites by a function of their mean.
       mean_frequencies: number of the frequencies of mean-field terms, kernels that depend on the mean field; 0 for none.
       smooth_lengths: widths, at the start of training, of averages over the surroundings of a site; each adds a force that is a

@@ -10,10 +10,14 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from lattice_flows.config import Component, ConfigError
+from lattice_flows.flows.construction import built_with, check_prior
 from lattice_flows.flows.integration import integrated_parts, with_integration_steps
 from lattice_flows.lattice import Lattice
+from lattice_flows.priors.transformed import Transformed
 
 tfb, tfd = tfp.bijectors, tfp.distributions
+
+_TYPES = (tf.float32, tf.float64)
 
 __all__ = ["Flow"]
 
@@ -44,11 +48,14 @@ class Flow(tf.Module):
       symmetries: of the map: transformations g with `f(g z) = g f(z)`, of "translation", "even translation" (the sum of the steps
         is even), "translation by 2" (every step is even), "rotation", "reflection", "sign" (phi -> -phi).
 
+    Raises:
+      ValueError: a prior of another type or shape.
+
     Attributes:
       lattice: the lattice.
       equivariance: the symmetries of the map, as above.
       component: what the flow was built from, if a registered constructor has built it.
-      distribution: the `tfd.TransformedDistribution`, for everything that TFP does with one.
+      distribution: of the fields, for everything that TFP does with one; see `priors.transformed`.
       condition: the parameter of the action that the weights depend on, of a `conditioned` flow; None for all others.
       trained_steps: the steps of training that its weights have had, as far as is known; None for fresh weights. A further training
         judges weights that are not fresh before its first step, and draws the batches after those.
@@ -62,7 +69,8 @@ class Flow(tf.Module):
         self.component: Component | None = None
         self.trained_steps: int | None = None
         self._only: Sequence[str] | None = None
-        self.distribution = tfd.TransformedDistribution(prior, bijector, name="flow")
+        check_prior(prior, lattice)
+        self.distribution = Transformed(prior, bijector, name="flow")
 
     def __repr__(self) -> str:
         kind = self.component.name if self.component else self.bijector.name
@@ -75,7 +83,11 @@ class Flow(tf.Module):
 
     @property
     def bijector(self) -> tfb.Bijector:
-        """The map from z to phi."""
+        """The map from z to phi.
+
+        A bijector of TFP remembers what it has computed for a tensor, even if its weights change since: give it `tf.identity(z)`
+        after a change, or use `push_forward`, which always computes anew.
+        """
         return self.distribution.bijector
 
     @property
@@ -89,13 +101,23 @@ class Flow(tf.Module):
         return self.equivariance if even else self.equivariance - {"sign"}
 
     @property
+    def conditioned_on(self) -> list[Any] | None:
+        """The parameter of the action that a `conditioned` flow follows, and its values at the knots; None for all others."""
+        return None
+
+    @property
     def is_odd(self) -> bool:
         """Whether the map is odd, `f(-z) = -f(z)`."""
         return "sign" in self.equivariance
 
     def push_forward(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps prior samples `[batch, *shape]` to fields of that shape and their `log_q [batch]`."""
-        z = tf.identity(z)  # TFP's bijectors would remember the log-determinant of the tensor even if the weights change
+        """Maps prior samples `[batch, *shape]` to fields of that shape and their `log_q [batch]`.
+
+        Raises:
+          ValueError: another shape, or integers.
+        """
+        # TFP's bijectors would remember the log-determinant of the tensor even if the weights change.
+        z = tf.identity(self._checked(z))
         phi = self.bijector.forward(z)
         log_det = self.bijector.forward_log_det_jacobian(z, event_ndims=self.lattice.d)
         return phi, self.prior.log_prob(tf.cast(z, tf.float64)) - tf.cast(log_det, tf.float64)
@@ -110,15 +132,34 @@ class Flow(tf.Module):
 
         Returns:
           `phi [n, *shape]` of that type, and `log_q [n]` in float64.
+
+        Raises:
+          ValueError: no stateless seed, without which the fields could not be drawn again.
         """
+        if seed is None or not tf.convert_to_tensor(seed).shape.is_compatible_with([2]):
+            raise ValueError(f"seed must be stateless, two integers such as [1, 2], got {seed!r}")
         return self.push_forward(tf.cast(self.prior.sample(n, seed=seed), dtype))
 
     def log_prob(self, phi: tf.Tensor) -> tf.Tensor:
-        """Returns `log_q [batch]` of any fields `[batch, *shape]`, by the inverse map."""
-        phi = tf.identity(phi)  # as above, and the samples' own z would be given back instead of inverting the map
+        """Returns `log_q [batch]` of any fields `[batch, *shape]`, by the inverse map.
+
+        Raises:
+          ValueError: another shape, or integers.
+        """
+        phi = tf.identity(self._checked(phi))  # as above, and the samples' own z would be given back instead of inverting the map
         z = self.bijector.inverse(phi)
         log_det = self.bijector.inverse_log_det_jacobian(phi, event_ndims=self.lattice.d)
         return self.prior.log_prob(tf.cast(z, tf.float64)) + tf.cast(log_det, tf.float64)
+
+    def _checked(self, fields: Any) -> tf.Tensor:
+        """Fields that have the lattice's shape: TFP would broadcast some others."""
+        fields = tf.convert_to_tensor(fields)
+        if fields.dtype not in _TYPES or not fields.shape[1:].is_compatible_with(self.lattice.shape):
+            raise ValueError(
+                f"fields must be float32 or float64 and have the shape [batch, {', '.join(map(str, self.lattice.shape))}], "
+                f"got {fields.dtype.name} and {fields.shape}"
+            )
+        return fields
 
     @property
     def exact(self) -> bool:
@@ -238,8 +279,13 @@ class Flow(tf.Module):
             self._only = before
 
     def fingerprint(self) -> str:
-        """Returns a hash of all weights, by which an ensemble identifies its flow."""
+        """Returns a hash of all weights, by which an ensemble identifies its flow.
+
+        Of a flow that does not know what it was built from, the numbers that its parts were built with are hashed too.
+        """
         digest = hashlib.sha256()
+        if self.component is None:
+            digest.update(built_with(self.distribution).encode())
         for name, variable in sorted(self.named_variables().items()):
             digest.update(name.encode() + variable.numpy().tobytes())
         return digest.hexdigest()

@@ -14,7 +14,7 @@ import tensorflow_probability as tfp
 from lattice_flows.actions import ACTIONS
 from lattice_flows.bijectors import EvenSites, OnOddSites
 from lattice_flows.config import Component
-from lattice_flows.flows.components import recorded
+from lattice_flows.flows.components import check_unconditioned, recorded
 from lattice_flows.flows.flow import Flow
 from lattice_flows.flows.registry import FLOWS
 from lattice_flows.lattice import Lattice, OddSites
@@ -54,14 +54,18 @@ def marginalized(
 
     Raises:
       ConfigError: an unknown part or parameter.
-      ValueError: no action, or one whose sites are coupled otherwise, an odd extent, or a flow that cannot live on odd sites alone.
+      ValueError: no action, or one whose sites are coupled otherwise, an odd extent, or a flow that cannot live on odd sites alone
+        or is a `conditioned` one.
     """
     if action is None:
         raise ValueError("action is missing: give the one whose even sites are integrated out, such as action=action.component")
     target = ACTIONS.build(action, lattice)
     if (site := target.site_potential) is None:
         raise ValueError(f"the even sites of the action {target.name!r} cannot be integrated out: take another flow")
+    if lattice.whole is not lattice:
+        raise ValueError(f"the even sites of {lattice!r} are integrated out already: use another flow inside of marginalized")
     flow = FLOWS.build(of, OddSites(lattice), seed)
+    check_unconditioned(flow, "marginalized")
     bijector = tfp.bijectors.Chain([EvenSites(lattice, *site), OnOddSites(lattice, flow.bijector)])
     return Flow(lattice, NormalEvenSites(flow.prior), bijector, _of_lattice(flow.equivariance))
 
@@ -77,8 +81,10 @@ def _of_lattice(symmetries: frozenset[str]) -> frozenset[str]:
 def for_action(flow: Component, action: Component) -> Component:
     """The flow with an action for every part that takes one and has none."""
     parameters = dict(FLOWS.completed(flow).parameters)
-    if "action" in parameters and parameters["action"] is None:
-        parameters["action"] = action
-    if isinstance(of := parameters.get("of"), Component):
-        parameters["of"] = for_action(of, action)
+    of_actions, of_flows = (FLOWS.parameters_of(flow.name, registry) for registry in (ACTIONS, FLOWS))
+    for name, value in parameters.items():
+        if name in of_actions and value is None:
+            parameters[name] = action
+        elif name in of_flows and isinstance(value, Component):
+            parameters[name] = for_action(value, action)
     return Component(name=flow.name, **parameters)

@@ -11,7 +11,7 @@ from typing import Annotated
 import tensorflow_probability as tfp
 
 from lattice_flows.config import Component
-from lattice_flows.flows.components import recorded
+from lattice_flows.flows.components import check_unconditioned, recorded
 from lattice_flows.flows.flow import Flow
 from lattice_flows.flows.registry import FLOWS
 from lattice_flows.lattice import Lattice
@@ -45,9 +45,10 @@ def symmetrized(lattice: Lattice, seed: int = 1, *, of: Annotated[Component, FLO
 
     Raises:
       ConfigError: an unknown part or parameter.
-      ValueError: the lattice does not suit the other flow.
+      ValueError: the lattice does not suit the other flow, or that is a `conditioned` one.
     """
     flow = FLOWS.build(of, lattice, seed)
+    check_unconditioned(flow, "symmetrized")
     if flow.is_odd:
         return Flow(lattice, SignSymmetric(flow.prior), flow.bijector, flow.equivariance)
     return Flow(lattice, SignSymmetric(flow.distribution), tfp.bijectors.Identity(), flow.equivariance | {"sign"})

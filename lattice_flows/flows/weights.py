@@ -14,7 +14,7 @@ from lattice_flows.reading import reading
 
 __all__ = ["assign", "check_transfer", "load_weights", "save_weights", "transfer_weights"]
 
-_STEPS, _SHAPE = "integration_steps", "lattice_shape"
+_STEPS, _SHAPE, _CONDITION = "integration_steps", "lattice_shape", "conditioned_on"
 _ADVICE = "take the weights of another training"
 
 
@@ -45,7 +45,7 @@ def _check(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray
 
 
 def save_weights(path: str | Path, flow: Flow, diagnostics: Mapping[str, Any] | None = None) -> None:
-    """Writes the weights of a flow, its lattice and its integration steps.
+    """Writes the weights of a flow, its lattice, its integration steps, and what it is conditioned on.
 
     Args:
       path: the file, `*.npz`.
@@ -55,7 +55,8 @@ def save_weights(path: str | Path, flow: Flow, diagnostics: Mapping[str, Any] | 
     Raises:
       RunError: the file cannot be written.
     """
-    own = {_SHAPE: list(flow.lattice.shape), _STEPS: flow.integration_steps}
+    condition = {_CONDITION: flow.conditioned_on} if flow.conditioned_on else {}
+    own = {_SHAPE: list(flow.lattice.shape), _STEPS: flow.integration_steps} | condition
     write_arrays(Path(path), flow.named_variables(), {**(diagnostics or {}), **own})
 
 
@@ -72,10 +73,12 @@ def load_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
       The diagnostics that were saved with the weights.
 
     Raises:
-      CheckpointError: the file is missing or damaged, or its weights do not fit. The flow has not changed then.
+      CheckpointError: the file is missing or damaged, its weights do not fit, or it says that they belong to another lattice or
+        condition. The flow has not changed then.
     """
     arrays, diagnostics = read_arrays(Path(path))
     with reading(path, _ADVICE, CheckpointError):
+        _check_same(path, diagnostics, flow)
         _give(flow, path, diagnostics, lambda: flow.upgraded(arrays))
     return diagnostics
 
@@ -101,6 +104,7 @@ def transfer_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
                 f"the weights in {path} belong to a lattice of {lattice.d} dimensions, the flow has {flow.lattice.d}; "
                 "weights can be transferred between lattices of the same number of dimensions"
             )
+        _check_condition(path, diagnostics, flow)
         _give(flow, path, diagnostics, lambda: flow.transferred(arrays, lattice))
     return diagnostics
 
@@ -119,6 +123,26 @@ def _shape(path: str | Path, diagnostics: Mapping[str, Any]) -> list[int]:
         return diagnostics["config"]["lattice"]["shape"]
     except (KeyError, TypeError):
         raise CheckpointError(f"{path} does not say which lattice its weights belong to; save them by `save_weights`") from None
+
+
+def _check_same(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -> None:
+    """Shapes of weights tell neither the lattice nor what is no weight."""
+    there, here = tuple(diagnostics.get(_SHAPE, flow.lattice.shape)), flow.lattice.shape
+    if there != here:
+        raise CheckpointError(
+            f"the weights in {path} belong to the lattice {there}, and the flow is on {here}: use transfer_weights, or "
+            "training.init_from"
+        )
+    _check_condition(path, diagnostics, flow)
+
+
+def _check_condition(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -> None:
+    there, here = diagnostics.get(_CONDITION), flow.conditioned_on
+    if there and here and there != here:
+        raise CheckpointError(
+            f"the weights in {path} are conditioned on {there[0]} at {there[1:]}, the flow on {here[0]} at {here[1:]}: "
+            "build it with the same condition and knots"
+        )
 
 
 def _check_steps(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -> None:

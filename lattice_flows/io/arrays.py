@@ -10,7 +10,7 @@ import numpy as np
 
 from lattice_flows.errors import UserError
 from lattice_flows.io.files import atomic_write, checksum, writing
-from lattice_flows.reading import reading
+from lattice_flows.reading import check_damaged, reading
 
 __all__ = ["CheckpointError", "Checkpoints", "read_arrays", "write_arrays"]
 
@@ -96,6 +96,7 @@ class Checkpoints:
             try:
                 return read_arrays(path)
             except CheckpointError as error:
+                check_damaged(error, path)
                 warn(f"{error}; falling back to the checkpoint before")
         if paths:
             raise CheckpointError(f"every checkpoint in {self._folder} is damaged; start again with another --out")

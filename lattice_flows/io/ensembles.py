@@ -33,7 +33,7 @@ from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.rows import check_rows, data_sets, read_attributes
 from lattice_flows.reading import file_or_in_folder, reading
 
-__all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "check_replaceable", "differing", "ensemble_file"]
+__all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "attributes_left", "check_replaceable", "differing", "ensemble_file"]
 
 ENSEMBLE = "ensemble.h5"  # in a run folder
 LAYOUT = 2
@@ -98,6 +98,13 @@ def _opened(path: Path) -> h5py.File:
         if error.errno:
             raise
         raise ValueError("it is not a file of HDF5, or not the whole of one") from error
+
+
+def attributes_left(path: Path) -> dict[str, Any]:
+    """What a file still tells about how its ensemble was made, which may be of another layout or damaged; empty if nothing."""
+    with contextlib.suppress(EnsembleError), reading(path, error=EnsembleError), _opened(path) as file:
+        return read_attributes(file)
+    return {}
 
 
 class Ensemble:

@@ -15,9 +15,11 @@ from lattice_flows.config import RunConfig, load
 from lattice_flows.io.files import FolderInUse, RunError, is_unfinished, remove_unfinished, write_json, write_text, writing
 from lattice_flows.io.histories import CONFIG, check_run_folder
 from lattice_flows.io.locks import LOCK_FILES, Lock, lock_folder
+from lattice_flows.reading import UnreadableFile, check_damaged, read_json
 
 __all__ = ["RunDirectory"]
 
+ENVIRONMENT = "environment.json"
 _PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors")
 # What a resumed run may change: how it continues, not what it samples or with which flow.
 _FREE_ON_RESUME = ("training.", "chain.", "samplers.")
@@ -96,8 +98,9 @@ class RunDirectory:
                 check(run)
             with writing(path):
                 remove_unfinished(path)
+            environment = _environment(config.seed, devices, available) | run._earlier()
             run.write_text(CONFIG, config.dump())
-            run.write_json("environment.json", _environment(config.seed, devices, available))
+            run.write_json(ENVIRONMENT, environment)
         except BaseException:
             lock.release()
             raise
@@ -113,6 +116,18 @@ class RunDirectory:
         path = Path(path)
         check_run_folder(path)
         return cls(path, True), load(path / CONFIG)
+
+    def _earlier(self) -> dict[str, Any]:
+        """What `environment.json` keeps of the parts of a run before this one: their environments, and what changed since."""
+        if not self.resumed:
+            return {}
+        try:
+            before = read_json(self.path / ENVIRONMENT)
+        except UnreadableFile as error:
+            check_damaged(error, self.path / ENVIRONMENT)
+            before = {}
+        changed = {key: {"before": was, "now": now} for key, (was, now) in self.changed.items()}
+        return {"earlier": [*before.pop("earlier", []), before], "changed": changed}
 
     def write_text(self, name: str, text: str) -> None:
         """Writes or replaces a text file. Raises `RunError` if that fails."""

@@ -13,22 +13,21 @@ import contextlib
 import errno
 import glob
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError, differing
 from lattice_flows.io.files import RunError, remove_unfinished
-from lattice_flows.io.rows import RowWriter, check_attributes, check_rows, checked_pieces, data_sets, read_attributes
-from lattice_flows.reading import reading
+from lattice_flows.io.rows import RowWriter, check_rows, checked_pieces, data_sets
+from lattice_flows.io.segment_files import attributes_of_segments, opened_segment, remove_segments, segments_folder
+from lattice_flows.reading import check_damaged
 
-__all__ = ["EnsembleWriter", "drawn_bytes", "remove_segments", "segments_folder"]
+__all__ = ["EnsembleWriter"]
 
 # A segment is closed when this share of all drawing time has passed since the one before: as little gets lost, at most.
 _SHARE = 0.02
@@ -57,14 +56,14 @@ class EnsembleWriter:
       attributes: how the configurations are made; anything that JSON can hold.
       info: receives a line about what was drawn before.
       end: the number of updates of the whole chain, which its states have under "updates"; a chain that was begun with another
-        length then goes on too.
+        length then goes on too, unless it is longer already.
 
     Attributes:
       state: that of the sampler after all rows that were drawn before, as `append` got it; None at the beginning.
       ensemble: the ensemble in memory, once it is complete.
 
     Raises:
-      RunError: the segments that are there are of another chain.
+      RunError: the segments that are there are of another chain, or of a longer one.
       OSError: the file cannot be made.
     """
 
@@ -95,7 +94,7 @@ class EnsembleWriter:
 
     def _refuse_another_chain(self) -> None:
         """Raises `RunError` if a segment that can be read belongs to another chain: nothing of that is removed."""
-        for found in _attributes(self._folder):
+        for found in attributes_of_segments(self._folder):
             if other := differing(self._of_chain(found), self._of_chain(self._attributes)):
                 raise RunError(
                     f"{self._folder} holds an unfinished chain that was drawn with other values of {', '.join(other)}: "
@@ -111,14 +110,18 @@ class EnsembleWriter:
             if not path.exists():
                 break
             try:
-                with _opened(path) as file:
+                with opened_segment(path) as file:
                     check_rows(file)
                     found = data_sets(file)
                     state = {name.removeprefix(_STATE): data[0] for name, data in found.items() if name.startswith(_STATE)}
                     if self._end is not None and state["updates"] > self._end:
-                        break
+                        raise RunError(
+                            f"{self._folder} holds {state['updates']} updates of an unfinished chain, and {self._end} are wanted: "
+                            "ask for as many or more, choose another name, or remove that folder"
+                        )
                     rows += len(found["phi"])
             except EnsembleError as error:
+                check_damaged(error, path)
                 self._info(f"{error}; drawing again from there")
                 break
             self.state = state
@@ -204,7 +207,7 @@ class EnsembleWriter:
         self._close_segment()
         found: dict[str, list[np.ndarray]] = {}
         for path in self._segments:
-            with _opened(path) as file:
+            with opened_segment(path) as file:
                 for name, data in data_sets(file).items():
                     if name.startswith(_NOTES):
                         found.setdefault(name.removeprefix(_NOTES), []).append(data[:])
@@ -249,51 +252,17 @@ class EnsembleWriter:
     def _merge(self) -> None:
         shapes: dict[str, tuple[tuple[int, ...], int]] = {}
         for path in self._segments:
-            with _opened(path) as file:
+            with opened_segment(path) as file:
                 for name, data in data_sets(file).items():
                     if not name.startswith((_STATE, _NOTES)):
                         before = shapes[name][0][0] if name in shapes else 0
                         shapes[name] = (before + len(data), *data.shape[1:]), data.dtype.itemsize
         with RowWriter(self._path, self._attributes, shapes) as rows:
             for path in self._segments:
-                with _opened(path) as file:
+                with opened_segment(path) as file:
                     for name, piece in checked_pieces(file):
                         if not name.startswith((_STATE, _NOTES)):
                             rows.append({name: piece})
 
     def _numbered(self, number: int) -> Path:
         return self._folder / f"{number:06d}.h5"
-
-
-def remove_segments(path: Path, attributes: Mapping[str, Any] | None = None) -> None:
-    """Removes the segments of an ensemble that is complete, or will be drawn anew.
-
-    If attributes are given, those of an ensemble with others stay, such as a longer chain that was interrupted.
-    """
-    folder = segments_folder(path)
-    if folder.is_dir() and (attributes is None or not any(differing(found, attributes) for found in _attributes(folder))):
-        shutil.rmtree(folder)
-
-
-def drawn_bytes(path: Path) -> int:
-    """The size of the segments of an ensemble that is not complete."""
-    return sum(segment.stat().st_size for segment in segments_folder(path).glob("*.h5"))
-
-
-def _attributes(folder: Path) -> Iterator[dict[str, Any]]:
-    """Those of all segments that can be read."""
-    for path in sorted(folder.glob("*.h5")):
-        with contextlib.suppress(EnsembleError), _opened(path) as file:
-            check_attributes(file)
-            yield read_attributes(file)
-
-
-def segments_folder(path: Path) -> Path:
-    """Where the segments of an ensemble are while it is drawn."""
-    return path.with_name(path.name + ".segments")
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    with reading(path, error=EnsembleError), h5py.File(path, "r") as file:
-        yield file

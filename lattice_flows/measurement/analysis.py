@@ -138,7 +138,7 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
         spread = _weight_variance(ensemble, action, log_weight)
     chain["sign_flips"] = chains.sign_flips
     sampler, training = ensemble.attributes["sampler"], ensemble.attributes.get("training")
-    exact = SAMPLERS[sampler].exact if sampler in SAMPLERS else {}
+    exact, of_flow = (SAMPLERS[sampler].exact, SAMPLERS[sampler].needs_flow) if sampler in SAMPLERS else ({}, False)
     return Result(
         sampler=sampler,
         lattice_shape=action.lattice.shape,
@@ -154,7 +154,9 @@ def measure(ensemble: Ensemble, action: Action | None = None) -> Result:
         errors=diagnostics.errors_against_number(chains),
         rejection_runs=None if accepted is None else rejection_runs(accepted).tolist(),
         weight_variance=spread,
-        checks=checks_of_chain(chains, chain, accepted=accepted, log_weight=log_weight, training=training, exact=exact),
+        checks=checks_of_chain(
+            chains, chain, of_flow=of_flow, accepted=accepted, log_weight=log_weight, training=training, exact=exact
+        ),
     )
 
 

@@ -39,7 +39,9 @@ def rejection_runs(accepted: np.ndarray) -> np.ndarray:
 
 
 def acceptance_autocorrelation(accepted: np.ndarray, blocks: int = 50) -> Estimate:
-    """Integrated autocorrelation time that all observables share, from the accept decisions alone.
+    """Integrated autocorrelation time of observables that do not depend on the weights, from the accept decisions alone.
+
+    Those that are correlated with the weights are slower, for a chain stays longer where the weight is large.
 
     `rho(tau) / rho(0)` is the chance of tau rejections in a row, and `tau_int = 1/2 + sum_tau rho(tau) / rho(0)`
     (arXiv:1904.12072, eqs. 15, 16, 19). The error is that of the mean over blocks of the chain, and at least what the longest run

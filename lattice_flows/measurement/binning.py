@@ -134,10 +134,18 @@ class Binning:
 
     Attributes:
       shape: the numbers of bins of a chain, and of chains.
+
+    Raises:
+      ValueError: a bin of less than one configuration, or of more than a chain has.
     """
 
     def __init__(self, length: int, chains: int, bin_size: int | None = None, *, weighted: bool = False):
-        self._bin_size, self._length, self._weighted = bin_size or smallest_bin(length, chains), length, weighted
+        bin_size = smallest_bin(length, chains) if bin_size is None else bin_size
+        if not 1 <= bin_size <= length:
+            raise ValueError(
+                f"bins of {bin_size} configurations do not fit a chain of {length}: give a bin_size from 1 to {length}"
+            )
+        self._bin_size, self._length, self._weighted = bin_size, length, weighted
         bins = length // self._bin_size
         self.shape = bins, chains
         self._chains, self._done = chains, 0
@@ -152,9 +160,14 @@ class Binning:
         Args:
           series: name -> `[n, chains]`, and "zero_momentum_green" with one more axis for times; always the same names.
           weight: `[n, chains]`, if they are weighted.
+
+        Raises:
+          ValueError: weights of another shape.
         """
         parts = [np.asarray(values, np.float64).reshape(*values.shape[:2], -1) for values in series.values()]
         if self._weighted:
+            if np.shape(weight) != (shape := parts[0].shape[:2]):
+                raise ValueError(f"weights must have the shape [n, chains] of the series, {shape}, got {np.shape(weight)}")
             parts = [*(weight[..., np.newaxis] * part for part in parts), weight[..., np.newaxis]]
         if not self._columns:
             self._begin([*series, WEIGHT] if self._weighted else list(series), [part.shape[2] for part in parts])

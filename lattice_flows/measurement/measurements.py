@@ -100,7 +100,7 @@ class Measurements:
           bin_size: None for the smallest that bounds memory.
 
         Raises:
-          ValueError: phi has another shape.
+          ValueError: phi or the weights have another shape, or a bin exceeds a chain.
         """
         if phi.ndim != action.lattice.d + 2:
             raise ValueError(f"phi must have the shape [n, chains, {action.lattice.shape}], got {phi.shape}")
@@ -115,7 +115,11 @@ class Measurements:
         *,
         bin_size: int | None = None,
     ) -> "Measurements":
-        """The same from series `[n, chains]` or `[n, chains, times]`, by name, of configurations that have been measured."""
+        """The same from series `[n, chains]` or `[n, chains, times]`, by name, of configurations that have been measured.
+
+        Raises:
+          ValueError: the weights have another shape, or a bin exceeds a chain.
+        """
         length, chains = series["magnetization"].shape
         binning = Binning(length, chains, bin_size, weighted=weight is not None)
         binning.add(series, weight)

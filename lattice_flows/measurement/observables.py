@@ -125,5 +125,5 @@ def pole_mass(m: Measurements) -> pe.Obs:
 
 @observable
 def pole_mass_times_l(m: Measurements) -> pe.Obs:
-    """`m_p L`, the number of the paper's Table I, L the largest extent."""
-    return max(m.lattice.shape) * m.observable("pole_mass")
+    """`m_p L`, the number of the paper's Table I, which says how large the lattice is for a particle: L is the smallest extent."""
+    return min(m.lattice.shape) * m.observable("pole_mass")

@@ -21,9 +21,9 @@ LONG_AND_SHORT = ("two_point_susceptibility", "ising_energy")
 WITH_TAU_INT = (*LONG_AND_SHORT, "phi_squared", "absolute_magnetization", "action_density")
 _DIGITS = 7
 _CURVES = ("zero_momentum_green", "effective_mass")
-# Earlier names of the diagnostics of baselines -> today's. Files keep both.
+# Earlier names of the diagnostics of baselines -> today's, as files of references may have them.
 _EARLIER = {
-    "hmc": {"trajectories": "updates", "save_every": "thinning", "trajectories_per_second": "updates_per_second"},
+    "hmc": {"trajectories": "updates", "save_every": "thinning"},
     "metropolis": {"sweeps_between": "thinning"},
 }
 
@@ -160,9 +160,8 @@ class Result:
         return dataclasses.replace(self, observables=rows, compared_with=compared_with if references else self.compared_with)
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `result.json`: parameters of the action and, of a baseline, its diagnostics also stand at the top."""
-        top = self.parameters | ({} if "ess" in self.chain else _with_earlier_names(self.sampler, self.chain))
-        content = top | {
+        """The content of `result.json`, where the parameters of the action also stand at the top."""
+        content = self.parameters | {
             "table": self.table,
             "sampler": self.sampler,
             "command": self.command,
@@ -273,13 +272,6 @@ def _measured(content: Mapping[str, Any]) -> dict[str, Any]:
         "rejection_runs": content.get("rejection_runs"),
         "weight_variance": (found := content.get("weight_variance")) and WeightVariance.from_json(found),
     }
-
-
-def _with_earlier_names(sampler: str, chain: Mapping[str, Any]) -> dict[str, Any]:
-    earlier = {old: chain[new] for old, new in _EARLIER.get(sampler, {}).items() if new in chain}
-    if sampler == "metropolis" and "updates" in chain:
-        earlier["configurations"] = chain["updates"] // chain["thinning"]
-    return dict(chain) | earlier
 
 
 def _finite(value: Any) -> Any:

@@ -38,6 +38,7 @@ _FEWEST_GOOD = 500  # effectively independent proposals
 # Bins of a chain.
 _SHORTEST_HALF = 5
 _SHORTEST_FOR_R_HAT = 8
+# Configurations of a chain: how many bins they fill depends on the number of chains.
 _LONG_FOR_R_HAT = 100
 _R_HAT_OF = ("magnetization", "magnetization_2", "phi_2", "nearest")
 
@@ -46,6 +47,7 @@ def checks_of_chain(
     measurements: Measurements,
     chain: Mapping[str, Any],
     *,
+    of_flow: bool = False,
     accepted: np.ndarray | None = None,
     log_weight: np.ndarray | None = None,
     training: Mapping[str, Any] | None = None,
@@ -56,13 +58,14 @@ def checks_of_chain(
     Args:
       measurements: of the configurations of the chains.
       chain: the diagnostics of the result, see `Result.chain`.
+      of_flow: whether the sampler needs a flow, which decides the advice; those with log weights always do.
       accepted: decisions on updates of the whole lattice, `[updates]` or `[updates, chains]`; None for local updates.
       log_weight: of the proposals of a flow, `[n]`; None for other samplers.
       training: what the flow's training found, "ess" and "forward_ess"; None if it is not known.
       exact: diagnostics whose exact mean is known, such as that of exp(-dH), with their means.
     """
     of_proposals = log_weight is not None
-    of_flow = of_proposals or "angle" in chain  # or of a sampler that moves the latent variable of one
+    of_flow = of_flow or of_proposals
     found = [*_finite(measurements, _TRAIN if of_flow else _SAMPLER), *_identities(measurements), *_halves(measurements, chain)]
     found += [*_autocorrelation(measurements, chain), *_signs(measurements, _PEAK if of_flow else _TUNNEL)]
     if accepted is not None:
@@ -141,7 +144,7 @@ def _autocorrelation(measurements: Measurements, chain: Mapping[str, Any]) -> It
                 largest = _largest(float(array_stats.rhat(series, chain_axis=0, draw_axis=1)) for series in chains_first)
         what = "largest rank-normalised split R-hat: spread of the chains' means against that within them"
         # In short chains one autocorrelation time is seen; errors are then those of the spread between the chains.
-        bad = 1.1 if n >= _LONG_FOR_R_HAT else 2.0
+        bad = 1.1 if n * measurements.bin_size >= _LONG_FOR_R_HAT else 2.0
         yield judged("r_hat", largest, 1.05, bad, what, "Let the chains thermalise longer and run longer")
 
 

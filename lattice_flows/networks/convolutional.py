@@ -21,12 +21,12 @@ class ConvolutionalNetwork(tf.Module):
     """Periodic convolutions in 1 to 4 dimensions, covariant under translations.
 
     With `channels: [8, 8]`, `kernel_size: 3` and a final tanh this is the network of the tutorial arXiv:2101.08176 and of
-    GomalizingFlow.jl.
+    GomalizingFlow.jl. Only the number of parities counts: no output is even or odd under phi -> -phi.
 
     Args:
       lattice: the lattice.
       active: mask of the active sites, bool of the lattice's shape.
-      parities: of the outputs.
+      parities: one for each output.
       rng: draws the initial weights.
       channels: numbers of channels of the hidden layers.
       kernel_size: odd, one for all axes, or one for each.
@@ -73,12 +73,13 @@ class CombinationalNetwork(tf.Module):
 
     (A. Tomiya and S. Terasaki, Combinational-convolution for flow-based sampling algorithm, Machine Learning and the Physical
     Sciences workshop, NeurIPS 2022.) Every choice has a kernel and a bias of its own, as there, so rotations are no symmetry. Four
-    dimensions from one, two or three are `axes: 1`, `axes: 2`, `axes: 3`, called 4C1, 4C2, 4C3.
+    dimensions from one, two or three are `axes: 1`, `axes: 2`, `axes: 3`, called 4C1, 4C2, 4C3. Only the number of parities counts:
+    no output is even or odd under phi -> -phi.
 
     Args:
       lattice: the lattice.
       active: mask of the active sites, bool of the lattice's shape.
-      parities: of the outputs.
+      parities: one for each output.
       rng: draws the initial weights.
       axes: k, the number of axes that a convolution runs along, at most that of the lattice.
       channels: numbers of channels of the hidden layers.

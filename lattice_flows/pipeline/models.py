@@ -68,5 +68,6 @@ def _check_flow(flow: Component) -> None:
             f"unknown flow {flow.name!r}: that is a preset for --flow, or for include: flows/{flow.name}.yaml; "
             f"it stands for the flow {load('E1', preset).flow.name!r} with parameters of its own, which that file has"
         )
-    with contextlib.suppress(pydantic.ValidationError):  # which the registry explains
-        _check_flow(Component.model_validate(flow.parameters.get("of")))
+    for name in FLOWS.parameters_of(flow.name, FLOWS):
+        with contextlib.suppress(pydantic.ValidationError):  # which the registry explains
+            _check_flow(Component.model_validate(flow.parameters.get(name)))

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError, RunConfig, translated
 from lattice_flows.flows import Flow, load_weights, save_weights
 from lattice_flows.io.arrays import read_arrays
+from lattice_flows.io.files import RunError
 from lattice_flows.io.histories import WEIGHTS
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.pipeline.models import build_model, completed
@@ -21,7 +23,7 @@ __all__ = ["Trained", "as_pretrained", "open_trained", "recorded_config", "start
 
 
 class Trained(NamedTuple):
-    """A trained flow and the run folder that holds it, locked until it is closed."""
+    """A trained flow and the run folder that holds it; that of a training that was just made is locked until it is closed."""
 
     run: RunDirectory
     flow: Flow
@@ -30,7 +32,7 @@ class Trained(NamedTuple):
 
 
 def open_trained(path: str | Path, strategy: tf.distribute.Strategy | None = None) -> Trained:
-    """Opens a run folder with a finished training: the best model, on the devices of a strategy, and what was done.
+    """Opens a run folder with a finished training, to read it: the best model, on the devices of a strategy, and what was done.
 
     Raises:
       RunError: the folder holds no run.
@@ -77,14 +79,23 @@ def start_from_pretrained(
     Raises:
       ConfigError: the weights belong to another lattice, action or flow.
       CheckpointError: they are missing or damaged.
-      RunError: the folder is in use or cannot be written.
+      RunError: the folder is in use, holds other weights, or cannot be written.
     """
     path = weights_file(weights)
     config = as_pretrained(config, path)
     flow, action = build_model(config, strategy)
     diagnostics = load_weights(path, flow)
     summary = recorded_summary(path, diagnostics)
-    run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume)
+
+    def check(run: RunDirectory) -> None:
+        if not (own := run.path / WEIGHTS).exists():
+            return
+        there = flow.upgraded(read_arrays(own)[0])
+        here = {name: variable.numpy() for name, variable in flow.named_variables().items()}
+        if here.keys() != there.keys() or any(not np.array_equal(there[name], array) for name, array in here.items()):
+            raise RunError(f"{run.path} holds other weights than {path.name}, which would be lost: choose another folder")
+
+    run = start_run(out, config, strategy or strategy_of(flow.variables), resume=resume, check=check)
     with run.closed_after_errors():
         save_weights(run.path / WEIGHTS, flow, diagnostics)
         return Trained(run, flow, action, summary)

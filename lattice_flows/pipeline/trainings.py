@@ -12,7 +12,7 @@ from lattice_flows.errors import UserError
 from lattice_flows.flows import Flow, check_transfer
 from lattice_flows.io.arrays import CheckpointError
 from lattice_flows.io.files import RunError
-from lattice_flows.io.histories import CONFIG
+from lattice_flows.io.histories import CONFIG, WEIGHTS
 from lattice_flows.io.runs import RunDirectory
 from lattice_flows.pipeline.models import build_model, completed
 from lattice_flows.pipeline.trained import Trained, start_run
@@ -94,9 +94,13 @@ def train_model(
     def restore(run: RunDirectory) -> None:
         nonlocal restored
         restored = trainer.restore(run)
+        if not restored and (weights := run.path / WEIGHTS).exists():
+            raise RunError(
+                f"cannot resume {run.path}: it holds trained weights, but no checkpoints that their training could go on from; "
+                f"sample from it, or train in another folder, with init_from {weights}"
+            )
         before, now = run.changed.get("training.init_from", (None, None))
-        # The folders of stages have the same end wherever the run is.
-        if restored and now is not None and Path(now).parts[-2:] != Path(before or "").parts[-2:]:
+        if restored and now is not None and _of_stage(now) != _of_stage(before):
             raise RunError(
                 f"cannot resume {run.path} with init_from {now}: its training began with "
                 f"{before or 'fresh weights'}; leave it out, or train in another folder"
@@ -117,6 +121,12 @@ def train_model(
         record = {"config": config.model_dump(mode="json"), "command": sys.argv}
         with progress.part(TRAINING), board(run.path, action) if board else contextlib.nullcontext() as opened:
             return Trained(run, flow, action, trainer.run(run, record, opened))
+
+
+def _of_stage(before: str | None) -> tuple[str, ...]:
+    """What a training began with; the folder of a stage has the same end wherever the run is."""
+    parts = Path(before or "").parts
+    return parts[-2:] if parts[-2:-1] == ("stages",) else parts
 
 
 def _begun_as_before(config: RunConfig, folder: Path) -> RunConfig:

@@ -1,5 +1,7 @@
 """The free field."""
 
+import math
+
 import numpy as np
 import tensorflow_probability as tfp
 from pydantic import PositiveFloat
@@ -8,6 +10,7 @@ from lattice_flows.bijectors import FourierScaling
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors.mean_field import Share, around
 from lattice_flows.priors.normal import normal
+from lattice_flows.priors.transformed import Transformed
 
 tfd = tfp.distributions
 
@@ -27,11 +30,14 @@ def free_field(
       bridge: share of the fields that have a mean of zero nevertheless, as those that tunnel between two peaks do.
 
     Raises:
-      ValueError: a bridge without a mean field.
+      ValueError: an m2 that is not positive and finite, a mean field that is not finite, a bridge that is not from 0 to below 1,
+        or a bridge without a mean field.
     """
+    if not 0 < m2 < math.inf:
+        raise ValueError(f"m2 must be positive and finite, or the free field cannot be normalised, got {m2}")
 
     def log_width(momentum_squared: np.ndarray) -> np.ndarray:
         return np.log(lattice.mode_variance(lambda squared: 1 / (2 * (squared + m2)), momentum_squared)) / 2
 
     spectrum = FourierScaling(lattice, log_width, learn_spectrum)
-    return around(mean_field, bridge, tfd.TransformedDistribution(normal(lattice), spectrum, name="free_field_prior"))
+    return around(mean_field, bridge, Transformed(normal(lattice), spectrum, name="free_field_prior"))

@@ -6,11 +6,14 @@ Fluctuations around the mean field v alone are rare between the peaks, rarer tha
 weights there have a heavy tail. A small share w of fields without a mean field bounds them.
 """
 
+import math
 from typing import Annotated, Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 from pydantic import Field
+
+from lattice_flows.priors.transformed import Transformed
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -28,17 +31,21 @@ def around(mean_field: float | None, bridge: float, prior: tfd.Distribution) -> 
       prior: has a mean of zero.
 
     Raises:
-      ValueError: a bridge without a mean field.
+      ValueError: a mean field that is not finite, a bridge that is not from 0 to below 1, or a bridge without a mean field.
     """
+    if not 0 <= bridge < 1:
+        raise ValueError(f"bridge is a share of the fields, so it must be 0 or more and below 1, got {bridge}")
     if mean_field is None:
         if bridge:
             raise ValueError(
                 f"bridge is a share of fields without a mean field, so it needs a mean_field, got bridge {bridge} alone"
             )
         return prior
+    if not math.isfinite(mean_field):
+        raise ValueError(f"mean_field must be finite, got {mean_field}")
     trained = tf.Variable(mean_field, dtype=tf.float32, name="mean_field")
     shift = tfb.Shift(tfp.util.DeferredTensor(trained, lambda v: tf.cast(v, tf.float64), dtype=tf.float64))
-    shifted = tfd.TransformedDistribution(prior, shift, name=f"{prior.name}_around_a_mean_field")
+    shifted = Transformed(prior, shift, name=f"{prior.name}_around_a_mean_field")
     return WithShare(shifted, prior, bridge) if bridge else shifted
 
 
@@ -62,10 +69,15 @@ class WithShare(tfd.Distribution):
       first: over `[batch, *shape]`.
       second: over the same fields.
       share: w.
+
+    Raises:
+      ValueError: a share that is not above 0 and below 1.
     """
 
     def __init__(self, first: tfd.Distribution, second: tfd.Distribution, share: float, name: str = "with_share"):
         parameters = dict(locals())
+        if not 0 < share < 1:
+            raise ValueError(f"share must be above 0 and below 1, got {share}")
         self._first, self._second, self._share = first, second, share
         super().__init__(
             dtype=first.dtype,

@@ -27,8 +27,11 @@ def normal(
       bridge: share of the fields that have a mean of zero nevertheless, as those that tunnel between two peaks do.
 
     Raises:
-      ValueError: a bridge without a mean field.
+      ValueError: a width that is not positive and finite, a mean field that is not finite, a bridge that is not from 0 to below 1,
+        or a bridge without a mean field.
     """
+    if not 0 < width < math.inf:
+        raise ValueError(f"width must be positive and finite, got {width}")
     scale = tf.constant(width, tf.float64)
     if learn_width:
         # float32 like every trained number, so that the optimiser can treat them as one vector.

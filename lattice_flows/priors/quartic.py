@@ -24,7 +24,8 @@ tfd = tfp.distributions
 
 __all__ = ["Quartic", "quartic"]
 
-_NODES = 4001  # of the quadrature, whose error decreases exponentially with their number
+# Of the quadrature, whose error decreases exponentially with their number: 18 or more for each standard deviation of a peak.
+_NODES = 4001
 
 
 class Quartic(tfd.Distribution):
@@ -43,10 +44,17 @@ class Quartic(tfd.Distribution):
       a: coefficient of the square, of any sign.
       b: coefficient of the fourth power, positive.
       batch_shape: of independent numbers with this density.
+
+    Raises:
+      ValueError: an a that is not finite, or a b that is not positive and finite.
     """
 
     def __init__(self, a: float, b: float, batch_shape: tuple[int, ...] = (), name: str = "quartic"):
         parameters = dict(locals())
+        if not math.isfinite(a):
+            raise ValueError(f"a must be finite, got {a}")
+        if not 0 < b < math.inf:
+            raise ValueError(f"b must be positive and finite, or the density cannot be normalised, got {b}")
         self._a, self._b, self._shape = float(a), float(b), tf.TensorShape(batch_shape)
         root = math.sqrt(a * a + 4 * b)
         # The same number twice; each form is exact where the other cancels.
@@ -62,15 +70,20 @@ class Quartic(tfd.Distribution):
 
     @property
     def log_normalisation(self) -> float:
-        """log Z, by the trapezoidal rule on an interval outside of which the density is below 1e-300 of its maximum."""
-        # exp(-b (z^2 - c)^2) apart from a constant, with its maximum at c or, for c < 0, at zero.
+        """log Z, by the trapezoidal rule on an interval outside of which the density is below 1e-300 of its maximum.
+
+        In a deep double well this is an interval around one of the peaks, which are half of Z each.
+        """
+        # With c = -a / 2b, the exponent is -b (z^2 - c)^2 apart from a constant; its maximum is at z^2 = c, or at zero for c < 0.
         centre = -self._a / (2 * self._b)
-        deepest = max(centre, 0.0)
-        excess = 700 / self._b
-        largest = math.sqrt(centre + math.sqrt(excess + (deepest - centre) ** 2))
-        z, step = np.linspace(-largest, largest, _NODES, retstep=True)
-        exponent = -(self._a * z**2 + self._b * z**4)
-        return float(np.max(exponent) + np.log(step * np.sum(np.exp(exponent - np.max(exponent)))))
+        highest = max(centre, 0.0)
+        far = math.hypot(math.sqrt(700 / self._b), highest - centre)  # |z^2 - c| at the ends
+        # c + far in two forms, of which each is exact where the other cancels.
+        largest = math.sqrt(centre + far if centre > 0 else 700 / self._b / (far - centre))
+        smallest, peaks = (math.sqrt(centre - far), 2) if centre > far else (-largest, 1)
+        z, step = np.linspace(smallest, largest, _NODES, retstep=True)
+        below = self._b * (z**2 - highest) * (z**2 - highest + 2 * (highest - centre))
+        return float(self._b * highest**2 + math.log(peaks * step * np.sum(np.exp(-below))))
 
     def _batch_shape(self) -> tf.TensorShape:
         return self._shape
@@ -104,6 +117,9 @@ def quartic(lattice: Lattice, *, a: float = 0.0, b: PositiveFloat = 1.0) -> tfd.
     Args:
       lattice: the lattice.
       a: coefficient of the square, of any sign.
-      b: coefficient of the fourth power.
+      b: coefficient of the fourth power, positive.
+
+    Raises:
+      ValueError: an a that is not finite, or a b that is not positive and finite.
     """
     return tfd.Independent(Quartic(a, b, lattice.shape), reinterpreted_batch_ndims=lattice.d, name="quartic_prior")

@@ -1,6 +1,5 @@
 """Ensembles that are drawn once: into a file that knows how it was made, or into memory."""
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,12 +10,14 @@ import numpy as np
 from lattice_flows import __version__
 from lattice_flows.actions import Action
 from lattice_flows.config import ChainConfig, SamplerConfig
-from lattice_flows.io.ensembles import Ensemble, EnsembleError, check_replaceable, differing
+from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError, attributes_left, check_replaceable, differing
 from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.locks import lock_file
-from lattice_flows.io.segments import EnsembleWriter, drawn_bytes, remove_segments
+from lattice_flows.io.segment_files import drawn_bytes, remove_segments
+from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.measurement.series import measured
 from lattice_flows.progress import Progress
+from lattice_flows.reading import check_damaged
 from lattice_flows.resources import check_disk, check_memory, ensemble_bytes
 from lattice_flows.samplers import SAMPLERS
 
@@ -54,8 +55,11 @@ def check_continues(path: Path, sampler: str, settings: ChainConfig | SamplerCon
     if not path.exists():
         return
     wanted = {"sampler": sampler, "settings": settings_of(sampler, settings), "thermalisation": settings.thermalisation}
-    with contextlib.suppress(EnsembleError), Ensemble(path) as earlier:
-        _check_lost(path, earlier.attributes, wanted)
+    try:
+        with Ensemble(path) as earlier:
+            _check_lost(path, earlier.attributes, wanted)
+    except EnsembleError as error:
+        _check_worthless(path, error, wanted)
 
 
 def drawn(
@@ -122,8 +126,19 @@ def _made_before(path: Path, attributes: Mapping[str, Any], progress: Progress) 
         _check_lost(path, earlier.attributes, attributes)
         progress.info(f"{path.name} was made with other values of {', '.join(other)}: drawing it again")
     except EnsembleError as error:
+        _check_worthless(path, error, attributes)
         progress.info(f"drawing the ensemble again: {error}")
     return None
+
+
+def _check_worthless(path: Path, error: EnsembleError, wanted: Mapping[str, Any]) -> None:
+    """Raises an error unless a file that cannot be read is damaged or of an earlier version, and was to be what is wanted."""
+    check_damaged(error, path)
+    found = attributes_left(path)
+    if found.get("layout", 1) > LAYOUT:
+        raise RunError(f"{error}: it is not replaced")
+    if "sampler" in found:
+        _check_lost(path, found, wanted)
 
 
 def _check_lost(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

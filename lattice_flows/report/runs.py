@@ -14,7 +14,7 @@ from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.histories import CONFIG, METRICS, WEIGHTS, check_run_folder, stage_folders
 from lattice_flows.io.locks import is_locked
-from lattice_flows.io.segments import segments_folder
+from lattice_flows.io.segment_files import segments_folder
 from lattice_flows.measurement.result import Result
 from lattice_flows.plots import Film
 from lattice_flows.reading import read_csv, read_json, reading

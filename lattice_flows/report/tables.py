@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from lattice_flows.config import ConfigError
 from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, UNKNOWN, Check, limit, shown
-from lattice_flows.measurement.comparison import sampler_agreement
+from lattice_flows.measurement.comparison import independent, sampler_agreement
 from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent, pull
 from lattice_flows.measurement.result import LARGEST_PULL, Result
 from lattice_flows.measurement.weight_variance import WeightVariance
@@ -100,24 +100,25 @@ def compared(runs: Sequence[Run]) -> Table:
     (first, ours), *others = measured.items()
     header, rows = ["observable", first], []
     for name, result in others:
-        header += [name, "pull"] if _noise(result) != _noise(ours) else [name]
+        header += [name, "pull"] if independent(result, ours) else [name]
     for observable in dict.fromkeys(observable for result in measured.values() for observable in result.observables):
         number = ours.estimate(observable)
         cells = [label(observable), format_estimate(number)]
         for _, result in others:
             other = result.estimate(observable)
-            cells += [format_estimate(other), *([_sigmas(_pull(other, number))] if _noise(result) != _noise(ours) else [])]
+            cells += [format_estimate(other), *([_sigmas(_pull(other, number))] if independent(result, ours) else [])]
         rows.append(cells)
     return Table(header, rows)
 
 
 def agreement(runs: Sequence[Run]) -> str:
     """All observables at once, in words, or why they are not compared; nothing where runs have nothing in common."""
-    results = [run.result for run in runs if run.result]
+    measured = [(run.name, run.result) for run in runs if run.result]
+    results = [result for _, result in measured]
     if len(results) < 2:
         return ""
-    noises = [_noise(result) for result in results]
-    names = [run.name for run in runs if run.result and noises.count(_noise(run.result)) > 1]
+    # Every result shares its random numbers with itself.
+    names = [name for name, ours in measured if sum(not independent(result, ours) for result in results) > 1]
     if names:
         return (
             f"Not independent, for runs with the same sampler and seed share their random numbers: {', '.join(names)}. So there "
@@ -129,11 +130,6 @@ def agreement(runs: Sequence[Run]) -> str:
         return ""
     fit = f"chi-square {found.chi_square:.1f} for {found.degrees_of_freedom} degrees of freedom, p = {found.p:.3f}"
     return f"All observables at once: {fit}."
-
-
-def _noise(result: Result) -> tuple[int, str]:
-    """What the random numbers of a chain depend on. Results of two flows with the same ones are strongly correlated."""
-    return result.seed, result.sampler
 
 
 def checks(found: Sequence[Check]) -> Table:

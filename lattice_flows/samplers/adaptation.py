@@ -10,8 +10,8 @@ _DECAY = 0.6
 def scaled(scale: tf.Tensor, acceptance: tf.Tensor, target: float, adaptations: tf.Tensor) -> tf.Tensor:
     """A scale (step size, width) that is larger if too many proposals are accepted, smaller if too few.
 
-    The iteration of H. Robbins and S. Monro (1951) for the logarithm, with a gain that falls as `n^-0.6`: slowly enough to forget
-    the start, fast enough to converge (B. Polyak, A. Juditsky 1992).
+    The iteration of H. Robbins and S. Monro, Ann. Math. Stat. 22 (1951) 400, for the logarithm, with a gain that falls as `n^-0.6`:
+    slowly enough to forget the start, fast enough to converge (B. T. Polyak, A. B. Juditsky, SIAM J. Control Optim. 30 (1992) 838).
 
     Args:
       scale: positive, one or several.

@@ -26,6 +26,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from lattice_flows.importance import WeightedSampler
 from lattice_flows.samplers.flow_hmc import FlowHMC, State
 from lattice_flows.samplers.independence import IndependenceMetropolis
+from lattice_flows.samplers.settings import check_at_least
 from lattice_flows.seeds import sub_seed
 
 __all__ = ["Annealed"]
@@ -51,7 +52,7 @@ class Annealed(IndependenceMetropolis):
       kick_steps: of the integration that kicks use, of a continuous flow, as for `FlowHMC`.
 
     Raises:
-      ValueError: as for `FlowHMC`.
+      ValueError: as for `FlowHMC`, or no temperatures.
     """
 
     name: ClassVar[str] = "annealed"
@@ -64,6 +65,7 @@ class Annealed(IndependenceMetropolis):
         panels: NonNegativeInt = 2,
         kick_steps: PositiveInt | None = None,
     ):
+        check_at_least(1, temperatures=temperatures)
         self._temperatures = temperatures
         self._moves = FlowHMC(proposals, chains=proposals.batch_size, panels=panels, kick_steps=kick_steps)
         self._compiled = tf.function(self._annealed, jit_compile=True)
@@ -75,10 +77,11 @@ class Annealed(IndependenceMetropolis):
         super().__init__(proposals.drawing(draw))
 
     def diagnostics(self, state: Any) -> dict[str, Any]:
-        """Of one batch: how many trajectories are accepted, and how much half the integration's step changes w at their ends."""
+        """Of one batch: how many trajectories are accepted, and how much half the integration's step changes w at their ends; of a
+        continuous flow, the steps of w by part."""
         end, _, accepted = self._compiled(tf.constant(sub_seed(self.proposals.seed, "diagnostics")))
-        moved = {"trajectory_acceptance": float(accepted)} if self._temperatures > 1 else {}
-        return moved | {"integration_error": self._moves.diagnostics(end)["integration_error"]}
+        moved, found = {"trajectory_acceptance": float(accepted)} if self._temperatures > 1 else {}, self._moves.diagnostics(end)
+        return moved | {name: found[name] for name in ("integration_error", "integration_steps") if name in found}
 
     def _annealed(self, seed: tf.Tensor) -> tuple[State, tf.Tensor, tf.Tensor]:
         """Where the trajectories end, log W `[proposals]`, and the mean acceptance of the trajectories."""

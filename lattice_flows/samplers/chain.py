@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from lattice_flows.actions import Action
+from lattice_flows.samplers.settings import check_at_least
 from lattice_flows.seeds import generator, sub_seed
 
 __all__ = ["ENOUGH_TO_CHECK", "ChainState", "Chunk", "Sampler", "run_chain"]
@@ -73,6 +74,9 @@ class Sampler:
       action: as given.
       chains: as given.
       target_acceptance: as given.
+
+    Raises:
+      ValueError: no chains, or a target_acceptance that is not between 0 and 1.
     """
 
     name: ClassVar[str]
@@ -81,6 +85,9 @@ class Sampler:
     exact: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7):
+        check_at_least(1, chains=chains)
+        if not 0 < target_acceptance < 1:
+            raise ValueError(f"target_acceptance must lie between 0 and 1, not {target_acceptance!r}")
         self.action, self.chains, self.target_acceptance = action, chains, target_acceptance
         self._pace = 1  # updates of the next block
 
@@ -133,9 +140,9 @@ class Sampler:
         rng = generator(seed, f"{self.name} start")
         return tf.constant(0.1 * rng.standard_normal((self.chains, *self.action.lattice.shape)))
 
-    def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Chunk]:
+    def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int) -> Iterator[Chunk]:
         """Yields all chunks: those of `run_chain`, and before them those of thermalisation, without configurations and infos."""
-        state, base = start, tf.constant(sub_seed(seed, purpose))
+        state, base = start, tf.constant(sub_seed(seed, self.name))
         while (left := start.updates + thermalisation - state.updates) > 0:
             chunk = self._advance(state, 1, min(self._pace, left), base, adapting=True)
             yield Chunk(chunk.rows[:0], type(chunk.info)(*(values[:0] for values in chunk.info)), state := chunk.state)
@@ -199,13 +206,12 @@ def run_chain(
     thinning: int = 1,
     thermalisation: int = 0,
     seed: int,
-    purpose: str | None = None,
     state: ChainState | None = None,
 ) -> Iterator[Chunk]:
     """Runs chains, and yields their configurations in chunks.
 
-    The chain does not depend on how it is divided: the random numbers of an update follow from the seed, the purpose and the number
-    of the update, so a run that continues from `chunk.state` equals one that was never interrupted.
+    The chain does not depend on how it is divided: the random numbers of an update follow from the seed, the sampler's name and the
+    number of the update, so a run that continues from `chunk.state` equals one that was never interrupted.
 
     ```python
     action = lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0)
@@ -220,14 +226,15 @@ def run_chain(
       thinning: updates from one kept configuration to the next.
       thermalisation: updates before the first of these, in which the sampler adapts its parameters.
       seed: master seed.
-      purpose: of the random numbers, by default the sampler's name.
       state: where to continue from; by default the chains start afresh.
 
     Raises:
-      ValueError: fewer updates than `thinning`.
+      ValueError: fewer updates than `thinning`, a thinning below 1, or a negative thermalisation.
     """
+    check_at_least(1, thinning=thinning)
+    check_at_least(0, thermalisation=thermalisation)
     if updates < thinning:
         raise ValueError(f"of {updates} updates, none would be kept with a thinning of {thinning}: give more updates")
     start = ChainState(sampler.init(seed), 0) if state is None else state
-    chunks = sampler.run(start, thermalisation, updates // thinning, thinning, seed, purpose or sampler.name)
+    chunks = sampler.run(start, thermalisation, updates // thinning, thinning, seed)
     yield from (chunk for chunk in chunks if len(chunk.rows))

@@ -38,15 +38,15 @@ class Cluster(LocalMetropolis):
       target_acceptance: the acceptance that the width of the sweep is adapted to during thermalisation.
 
     Raises:
-      ValueError: an odd extent, or another action.
+      ValueError: an odd extent, another action, no chains, or a target_acceptance that is not between 0 and 1.
     """
 
     name: ClassVar[str] = "cluster"
 
     def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7):
-        super().__init__(action, chains=chains, target_acceptance=target_acceptance)
         if action.site_potential is None:
             raise ValueError(f"clusters of the action {action.name!r} are not known: use the sampler hmc")
+        super().__init__(action, chains=chains, target_acceptance=target_acceptance)
 
     def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
         """One sweep of every chain, then new signs."""

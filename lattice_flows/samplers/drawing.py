@@ -34,7 +34,6 @@ class Drawing:
 
     Attributes:
       status: how the last chunk went.
-      updates_per_second: of those that were drawn since `begin`; known at the end.
     """
 
     def __init__(
@@ -49,20 +48,24 @@ class Drawing:
     ):
         self._sampler, self._stretches, self._thermalisation = sampler, stretches, thermalisation
         self._seed, self._device, self._worker = seed, device, ThreadPoolExecutor(1)
-        self.status, self.updates_per_second = "", 0.0
+        self.status = ""
         self._state: ChainState | None = None
         self._accepted = self._decisions = 0
+        # Updates and seconds: of the first chunks after `begin`, whose time includes compilation, and of all others.
+        self._timed = np.zeros((2, 2))
         if saved is not None:
             leaves = [saved[name] for name in sorted(saved) if name.isdigit()]
             self._state = ChainState(sampler.restored(leaves, seed), int(saved["updates"]))
             self._accepted, self._decisions = saved["accepted"].item(), saved["decisions"].item()
+            self._timed = np.array(saved.get("timed", self._timed))  # chains of earlier versions do not have it
         self._unchecked: list[Any] | None = [] if self._decisions < ENOUGH_TO_CHECK else None  # infos
 
     @property
     def saved(self) -> dict[str, Any]:
         """All that the chain after the last chunk depends on, as arrays by name."""
         leaves = {f"{number:03d}": leaf for number, leaf in enumerate(tf.nest.flatten(self._reached.sampler))}
-        return {"updates": self.updates, "accepted": self._accepted, "decisions": self._decisions} | leaves
+        counts = {"updates": self.updates, "accepted": self._accepted, "decisions": self._decisions}
+        return counts | {"timed": self._timed.copy()} | leaves
 
     @property
     def _reached(self) -> ChainState:
@@ -85,6 +88,13 @@ class Drawing:
         return self._accepted / self._decisions
 
     @property
+    def updates_per_second(self) -> float:
+        """Of the whole chain, in all processes that drew it. The first chunk of each counts only if there are no others."""
+        first, others = self._timed.tolist()
+        updates, seconds = others if others[0] else first
+        return updates / seconds if seconds else 0.0
+
+    @property
     def diagnostics(self) -> dict[str, float]:
         """Parameters of the sampler."""
         return self._sampler.diagnostics(self._reached.sampler)
@@ -102,7 +112,7 @@ class Drawing:
         Raises:
           UserError: the sampler cannot move, see `Sampler.check`.
         """
-        before, first, compiled = self.updates, 0, 0.0
+        before, since, later = self.updates, self._start, 0
         with self._worker:
             while (chunk := self._coming.result()) is not None:
                 self._coming = self._worker.submit(self._next)
@@ -110,14 +120,10 @@ class Drawing:
                 self._check(chunk.info)
                 self._accepted, self._decisions = self._accepted + accepted, self._decisions + decisions
                 self._state, self.status = chunk.state, f"acceptance {accepted / decisions:.3f}" if decisions else "thermalising"
-                if not compiled:
-                    first, compiled = self.updates, time.perf_counter()
+                now = time.perf_counter()
+                self._timed[later] += self.updates - before, now - since
+                before, since, later = self.updates, now, 1
                 yield chunk
-        now = time.perf_counter()
-        # The first chunk is left out if there are others: its time includes compilation.
-        if not self.updates > first > 0:
-            first, compiled = before, self._start
-        self.updates_per_second = (self.updates - first) / (now - compiled)
 
     def _check(self, info: Any) -> None:
         """Lets the sampler check its first updates, once they are enough."""
@@ -138,6 +144,6 @@ class Drawing:
             if not kept:
                 continue
             thermalisation = max(self._thermalisation - state.updates, 0)
-            for chunk in self._sampler.run(state, thermalisation, kept, thinning, self._seed, self._sampler.name):
+            for chunk in self._sampler.run(state, thermalisation, kept, thinning, self._seed):
                 state = chunk.state
                 yield chunk

@@ -35,6 +35,7 @@ from lattice_flows.priors.whitening import whitening
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
 from lattice_flows.samplers.decisions import accepts, chosen
 from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
+from lattice_flows.samplers.settings import check_at_least
 from lattice_flows.seeds import generator
 
 __all__ = ["PCN", "FlowHMC", "State"]
@@ -86,7 +87,8 @@ class FlowHMC(Hamiltonian):
         these, and at least four. With too few, the change of H is large or not a number, and nothing is accepted.
 
     Raises:
-      ValueError: the flow's prior is not an image of unit normal numbers, or has both signs while flow or action are not even.
+      ValueError: the flow's prior is not an image of unit normal numbers, or has both signs while flow or action are not even; no
+        chains, a target_acceptance that is not between 0 and 1, fewer than 0 panels, or no kick_steps.
     """
 
     name: ClassVar[str] = "flow_hmc"
@@ -102,10 +104,11 @@ class FlowHMC(Hamiltonian):
         kick_steps: PositiveInt | None = None,
     ):
         super().__init__(proposals.action, chains=chains, target_acceptance=target_acceptance)
+        check_at_least(0, panels=panels)
+        check_at_least(1, kick_steps=kick_steps)
         coarse = copy.copy(flow := proposals.flow)
-        self._kick_steps = {
-            name: min(kick_steps or max(-(-steps // 2), _FEWEST), steps) for name, steps in flow.integration_steps.items()
-        }
+        self._steps = flow.integration_steps
+        self._kick_steps = {name: min(kick_steps or max(-(-steps // 2), _FEWEST), steps) for name, steps in self._steps.items()}
         coarse.set_integration_steps(self._kick_steps)
         self._panels, self._both_signs = panels, _has_both_signs(flow)
         if self._both_signs and not (flow.is_odd and self.action.even):
@@ -181,13 +184,15 @@ class FlowHMC(Hamiltonian):
         return super().series(info) | {"non_finite_ends": np.isposinf(info.dh).astype(float)}
 
     def diagnostics(self, state: State) -> dict[str, Any]:
-        """The angle; of a continuous flow, the steps of kicks, and what half the step changes in the log weights of chains."""
+        """The angle, and what half the step changes in the log weights of chains; of a continuous flow, the steps of kicks, and of
+        weights by part."""
         error = {"mean": 0.0, "largest": 0.0}
         if self._finer:
             finer = tf.function(self._finer, jit_compile=True)(state.z)[1]
             error = integration_error(np.asarray(state.log_weight), finer.numpy())
         kicks = {"kick_steps": max(self._kick_steps.values())} if self._kick_steps and self._panels else {}
-        return {"angle": float(state.angle), **kicks, "integration_error": error}
+        steps = {"integration_steps": self._steps} if self._steps else {}
+        return {"angle": float(state.angle), **kicks, "integration_error": error, **steps}
 
     def _adapted(self, state: State, info: Info) -> State:
         angle = scaled(state.angle, mean_acceptance(info.dh), self.target_acceptance, state.adaptations)

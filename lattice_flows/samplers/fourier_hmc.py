@@ -27,6 +27,7 @@ from lattice_flows.lattice import Lattice
 from lattice_flows.samplers.adaptation import gain, mean_acceptance, scaled
 from lattice_flows.samplers.decisions import accepts, chosen
 from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
+from lattice_flows.samplers.settings import check_at_least
 
 __all__ = ["FourierHMC", "State"]
 
@@ -77,6 +78,10 @@ class FourierHMC(Hamiltonian):
         reach a quarter of a turn: fewer steps are then enough.
       leapfrog_steps: per trajectory.
       mass_squared: M^2; None for the one that thermalisation measures.
+
+    Raises:
+      ValueError: no chains, no leapfrog_steps, a target_acceptance that is not between 0 and 1, or a mass_squared that is not
+        positive.
     """
 
     name: ClassVar[str] = "fourier_hmc"
@@ -91,6 +96,9 @@ class FourierHMC(Hamiltonian):
         mass_squared: PositiveFloat | None = None,
     ):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
+        check_at_least(1, leapfrog_steps=leapfrog_steps)
+        if mass_squared is not None and not mass_squared > 0:
+            raise ValueError(f"mass_squared must be positive, not {mass_squared!r}: leave it out to have it measured")
         lattice, self._leapfrog_steps, self._mass_squared = action.lattice, leapfrog_steps, mass_squared
         self._momentum_squared = lattice.momentum_squared()[..., : lattice.shape[-1] // 2 + 1]
         self._lowest, self._smallest = _lowest_modes(lattice), 4 * np.sin(np.pi / max(lattice.shape)) ** 2

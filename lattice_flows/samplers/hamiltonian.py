@@ -9,10 +9,11 @@ import tensorflow as tf
 from lattice_flows.errors import UserError
 from lattice_flows.samplers.chain import ENOUGH_TO_CHECK, Sampler
 
-__all__ = ["Hamiltonian", "Info", "exp_minus_dh"]
+__all__ = ["Hamiltonian", "Info", "exp_minus_dh", "varied"]
 
 _LARGEST_DH = 3.0
 _HOPELESS = 10.0
+_SPREAD = 0.2  # of the lengths of trajectories, about their mean
 
 
 class Info(NamedTuple):
@@ -52,7 +53,22 @@ def _numbers(dh: np.ndarray) -> str:
 def exp_minus_dh(dh: np.ndarray) -> np.ndarray:
     """`exp(-dH)` of trajectories, whose mean must be 1.
 
-    Those with |dH| > 3 count as 1. By `P(-dH) = exp(-dH) P(dH)` that does not change the mean; without the cut, events too rare to
-    be sampled would dominate the mean where leapfrog is unstable.
+    If the chain is in equilibrium, and trajectories turn back and keep volumes, `P(-dH) = exp(-dH) P(dH)`, hence
+    `< exp(-dH) > = 1` (M. Creutz, Phys. Rev. D 38 (1988) 1228). Those with |dH| > 3 count as 1, which by the former does not change
+    the mean; without the cut, events too rare to be sampled would dominate it where leapfrog is unstable.
     """
     return np.exp(-np.where(np.abs(dh) < _LARGEST_DH, dh, 0.0))
+
+
+def varied(step_size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The step sizes of one update: all of them times one factor, uniform in [0.8, 1.2] (P. B. Mackenzie, Phys. Lett. B 226 (1989)
+    369).
+
+    A mode of frequency omega is back where it was, up to its sign, after trajectories of the length `k pi / omega`. If all have the
+    same length, the modes near that hardly change. The factor knows nothing of the fields, so the target stays exact.
+
+    Args:
+      step_size: one or several, whose mean over updates this is.
+      seed: stateless, `[2]`, used for nothing else.
+    """
+    return step_size * tf.random.stateless_uniform([], seed, 1 - _SPREAD, 1 + _SPREAD, step_size.dtype)

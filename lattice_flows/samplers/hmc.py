@@ -1,4 +1,4 @@
-"""Hybrid Monte Carlo (Duane et al. 1987) for comparison: many chains at once, on `tfp.mcmc`, in float64."""
+"""Hybrid Monte Carlo (S. Duane et al., Phys. Lett. B 195 (1987) 216) for comparison: many chains on `tfp.mcmc`, in float64."""
 
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,11 +9,12 @@ from pydantic import PositiveInt
 
 from lattice_flows.actions import Action
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
-from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
+from lattice_flows.samplers.hamiltonian import Hamiltonian, Info, varied
+from lattice_flows.samplers.settings import check_at_least
 
 __all__ = ["HMC", "State"]
 
-_FLIP = 1  # folded into the seed of an update
+_FLIP, _LENGTH = 1, 2  # folded into the seed of an update
 
 
 class State(NamedTuple):
@@ -21,7 +22,7 @@ class State(NamedTuple):
 
     Attributes:
       phi: configurations `[chains, *shape]`.
-      step_size: of leapfrog, a scalar.
+      step_size: of leapfrog, a scalar, the mean over updates.
       adaptations: of the step size so far, a scalar.
       tunnelled: number of trajectories of each chain, after thermalisation, in which M changed its sign, `[chains]`.
       results: of the last trajectory, as `tfp.mcmc` keeps them: the force need not be computed again.
@@ -37,7 +38,9 @@ class State(NamedTuple):
 class HMC(Hamiltonian):
     """Leapfrog trajectories of a fixed number of steps with a Metropolis test.
 
-    Momenta are unit normal, so one step changes the field by `step_size * momentum` at leading order.
+    Momenta are unit normal, so one step changes the field by `step_size * momentum` at leading order. The steps of each update are
+    longer or shorter by a random factor between 0.8 and 1.2, the same for all chains, so that no mode is always back where it was
+    (P. B. Mackenzie, Phys. Lett. B 226 (1989) 369).
 
     In the broken phase of an even action, trajectories rarely lead from one sign of M to the other. With `flip`, each is followed
     by `phi -> -phi` with probability 1/2, which is exact because S does not change.
@@ -56,7 +59,8 @@ class HMC(Hamiltonian):
       flip: whether to propose `phi -> -phi` after each trajectory.
 
     Raises:
-      ValueError: `flip` for an action that is not even.
+      ValueError: `flip` for an action that is not even, no chains, no leapfrog_steps, or a target_acceptance that is not between 0
+        and 1.
     """
 
     name: ClassVar[str] = "hmc"
@@ -71,6 +75,7 @@ class HMC(Hamiltonian):
         flip: bool = False,
     ):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
+        check_at_least(1, leapfrog_steps=leapfrog_steps)
         if flip and not action.even:
             raise ValueError(f"flip needs S(-phi) = S(phi), which the action {action.name!r} does not have: leave it out")
         self._leapfrog_steps, self._flip = leapfrog_steps, flip
@@ -90,7 +95,8 @@ class HMC(Hamiltonian):
 
     def step(self, state: State, seed: tf.Tensor) -> tuple[State, Info]:
         """One trajectory of every chain."""
-        phi, results = self._kernel(state.step_size).one_step(state.phi, state.results, seed)
+        step_size = varied(state.step_size, tf.random.fold_in(seed, _LENGTH))
+        phi, results = self._kernel(step_size).one_step(state.phi, state.results, seed)
         info = Info(results.is_accepted, -results.log_accept_ratio)
         tunnelled = state.tunnelled + tf.cast(self._positive(phi) != self._positive(state.phi), tf.int64)
         if self._flip:
@@ -103,7 +109,7 @@ class HMC(Hamiltonian):
         return state._replace(step_size=step_size, adaptations=state.adaptations + 1, tunnelled=tf.zeros_like(state.tunnelled))
 
     def diagnostics(self, state: State) -> dict[str, float]:
-        """Step size and length of the trajectories, and how many of them changed the sign of M; proposed flips do not count."""
+        """Mean step size and length of trajectories, and how many of them changed the sign of M; proposed flips do not count."""
         step_size = float(state.step_size)
         found = {"step_size": step_size, "trajectory_length": step_size * self._leapfrog_steps}
         return found | ({"tunnelled": int(np.sum(state.tunnelled))} if self.action.even else {})

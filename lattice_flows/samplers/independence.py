@@ -84,16 +84,17 @@ class IndependenceMetropolis(Sampler):
         return start_at(*next(self.proposals.batches(self.proposals.batch_size, _PURPOSE)))
 
     def diagnostics(self, state: State) -> dict[str, Any]:
-        """The integration error of the weights."""
-        return {"integration_error": self.proposals.integration_error}
+        """The integration error of the weights; of a continuous flow, their steps by part."""
+        steps = self.proposals.flow.integration_steps
+        return {"integration_error": self.proposals.integration_error} | ({"integration_steps": steps} if steps else {})
 
     def restored(self, leaves: Sequence[np.ndarray], seed: int) -> State:
         """The state with these leaves; no proposal is drawn for it."""
         phi, log_weight, row = leaves
         return State(phi, log_weight.item(), row.item())
 
-    def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int, purpose: str) -> Iterator[Proposals]:
-        """Yields a chunk for every batch of proposals. Random numbers belong to the batch and do not depend on the purpose."""
+    def run(self, start: ChainState, thermalisation: int, kept: int, thinning: int, seed: int) -> Iterator[Proposals]:
+        """Yields a chunk for every batch of proposals, to which its random numbers belong."""
         state, updates = start
         first, skipped = divmod(updates, self.proposals.batch_size)
         thermal = updates + thermalisation

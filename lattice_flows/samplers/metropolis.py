@@ -44,14 +44,23 @@ class LocalMetropolis(Sampler):
       target_acceptance: the acceptance that the width is adapted to during thermalisation.
 
     Raises:
-      ValueError: an odd extent.
+      ValueError: an odd extent, an action without `change_at_each_site`, no chains, or a target_acceptance that is not between 0
+        and 1.
     """
 
     name: ClassVar[str] = "metropolis"
 
     def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
-        self._parity = action.lattice.parity()
+        if type(action).change_at_each_site is Action.change_at_each_site:
+            raise ValueError(
+                f"local updates need the change of the action at each site, which {type(action).__name__} does not have: "
+                "define change_at_each_site(phi, proposal), or use another sampler, such as hmc"
+            )
+        try:
+            self._parity = action.lattice.parity()
+        except ValueError as error:
+            raise ValueError(f"{error}: hmc, fourier_hmc and tempering take odd extents") from None
 
     def init(self, seed: int) -> State:
         """Starts close to zero."""

@@ -2,7 +2,8 @@
 
 Replica k has the density `exp(-beta_k S)`, with `1 = beta_0 > beta_1 > ...`; where beta is small, barriers of S are low. After a
 trajectory of each replica, neighbours exchange their configurations with probability `min(1, exp((beta_k - beta_l) (S_k - S_l)))`,
-which leaves the product of all densities as it is (R. H. Swendsen, J.-S. Wang 1986; K. Hukushima, K. Nemoto 1996, eq. 5).
+which leaves the product of all densities as it is (R. H. Swendsen, J.-S. Wang, Phys. Rev. Lett. 57 (1986) 2607; K. Hukushima,
+K. Nemoto, J. Phys. Soc. Jpn. 65 (1996) 1604, eq. 5).
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -14,9 +15,12 @@ from pydantic import PositiveInt
 
 from lattice_flows.actions import Action
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
-from lattice_flows.samplers.hamiltonian import Hamiltonian
+from lattice_flows.samplers.hamiltonian import Hamiltonian, varied
+from lattice_flows.samplers.settings import check_at_least
 
 __all__ = ["Info", "State", "Tempering"]
+
+_PARITY, _EXCHANGE, _LENGTH = 1, 2, 3  # folded into the seed of an update
 
 
 class State(NamedTuple):
@@ -25,7 +29,7 @@ class State(NamedTuple):
     Attributes:
       phi: configurations of the target, `[chains, *shape]`.
       others: those of the other replicas, `[replicas - 1, chains, *shape]`.
-      step_sizes: of leapfrog, `[replicas]`.
+      step_sizes: of leapfrog, `[replicas]`, the means over updates.
       adaptations: of the step sizes so far, a scalar.
       proposed: exchanges of each pair of neighbours that all chains proposed after thermalisation, `[replicas - 1]`.
       exchanged: those that were accepted, `[replicas - 1]`.
@@ -50,6 +54,8 @@ class Info(NamedTuple):
 class Tempering(Hamiltonian):
     """HMC of several replicas for each chain, which exchange their configurations; those of the target are kept.
 
+    The lengths of trajectories vary as those of `HMC` do, by one factor for all replicas and chains.
+
     ```python
     tempering = lf.samplers.Tempering(lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=2.0), chains=8, replicas=4)
     state, info = tempering.step(tempering.init(seed=1), tf.constant([1, 2]))
@@ -65,7 +71,8 @@ class Tempering(Hamiltonian):
       smallest_beta: the factor of S in the last replica; those between follow a geometric series.
 
     Raises:
-      ValueError: fewer than two replicas, or `smallest_beta` not between 0 and 1.
+      ValueError: fewer than two replicas, no chains, no leapfrog_steps, or a smallest_beta or target_acceptance that is not between
+        0 and 1.
     """
 
     name: ClassVar[str] = "tempering"
@@ -81,6 +88,7 @@ class Tempering(Hamiltonian):
         smallest_beta: float = 0.2,
     ):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
+        check_at_least(1, leapfrog_steps=leapfrog_steps)
         if replicas < 2:
             raise ValueError(f"tempering needs 2 replicas or more, not {replicas}: hmc samples the target alone")
         if not 0 < smallest_beta < 1:
@@ -118,7 +126,7 @@ class Tempering(Hamiltonian):
         return state._replace(step_sizes=step_sizes, adaptations=state.adaptations + 1, proposed=none, exchanged=none)
 
     def diagnostics(self, state: State) -> dict[str, Any]:
-        """Step size and length of the target's trajectories, and the acceptance of exchanges between neighbours."""
+        """Mean step size and length of the target's trajectories, and the acceptance of exchanges between neighbours."""
         step_size = float(state.step_sizes[0])
         exchanges = np.asarray(state.exchanged) / np.maximum(state.proposed, 1)
         return {
@@ -133,7 +141,8 @@ class Tempering(Hamiltonian):
         shape, (replicas, chains) = self.action.lattice.shape, (len(self._beta), self.chains)
         phi = tf.reshape(tf.concat([state.phi[tf.newaxis], state.others], 0), [-1, *shape])
         beta = tf.repeat(tf.constant(self._beta), chains)
-        step_size = tf.reshape(tf.repeat(state.step_sizes, chains), [-1, *(1,) * len(shape)])
+        step_sizes = varied(state.step_sizes, tf.random.fold_in(seed, _LENGTH))
+        step_size = tf.reshape(tf.repeat(step_sizes, chains), [-1, *(1,) * len(shape)])
         kernel = tfp.mcmc.HamiltonianMonteCarlo(lambda phi: -beta * self.action(phi), step_size, self._leapfrog_steps)
         phi, results = kernel.one_step(phi, kernel.bootstrap_results(phi), seed)
         action = -results.accepted_results.target_log_prob / beta
@@ -143,9 +152,9 @@ class Tempering(Hamiltonian):
     def _exchanges(self, action: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Whether each pair of neighbours exchanges, bool `[replicas - 1, chains]`, and whether it could, `[replicas - 1]`."""
         pairs = len(self._beta) - 1
-        parity = tf.random.stateless_uniform([], tf.random.fold_in(seed, 1), maxval=2, dtype=tf.int32)
+        parity = tf.random.stateless_uniform([], tf.random.fold_in(seed, _PARITY), maxval=2, dtype=tf.int32)
         proposed = tf.range(pairs) % 2 == parity
-        uniform = tf.random.stateless_uniform([pairs, self.chains], tf.random.fold_in(seed, 2), dtype=tf.float64)
+        uniform = tf.random.stateless_uniform([pairs, self.chains], tf.random.fold_in(seed, _EXCHANGE), dtype=tf.float64)
         log_ratio = tf.constant(self._beta[:-1] - self._beta[1:])[:, tf.newaxis] * (action[:-1] - action[1:])
         return proposed[:, tf.newaxis] & (tf.math.log(uniform) < log_ratio), proposed
 

@@ -9,15 +9,13 @@ import tensorflow as tf
 
 from lattice_flows.actions import Action
 from lattice_flows.flows import Flow
+from lattice_flows.resources import SITES_AT_ONCE
 from lattice_flows.training import vectors
 from lattice_flows.training.objectives import Draw, GradientEstimate
 
 __all__ = ["at_once", "in_chunks"]
 
 Estimator = Callable[..., GradientEstimate]
-
-# Sites of all fields of a chunk. The affine flow of 16 layers keeps half a GiB for the gradient of that many.
-_SITES = 2**16
 
 
 def in_chunks(estimator: Estimator, batch: int, volume: int) -> Estimator:
@@ -70,7 +68,7 @@ def _rows(fields: tf.Tensor, start: Any, number: int) -> tf.Tensor:
 
 def at_once(batch: int, volume: int) -> int:
     """The number of samples in a chunk, of a batch on a lattice of that many sites."""
-    return _size(batch, max(_SITES // volume, 1))
+    return _size(batch, max(SITES_AT_ONCE // volume, 1))
 
 
 def _size(batch: int, most: int) -> int:

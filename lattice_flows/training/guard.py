@@ -43,7 +43,7 @@ class Guarded:
 
     def __init__(self, optimizer: Optimizer, weights: Sequence[tf.Variable]):
         self.optimizer, self._weights = optimizer, weights
-        self.needs_fisher, self.averages_gradients = optimizer.needs_fisher, getattr(optimizer, "averages_gradients", False)
+        self.needs_fisher, self.averages_gradients = optimizer.needs_fisher, optimizer.averages_gradients
         self._before = tf.Variable(vectors.joined(weights), name="before")
         self._limit = tf.Variable(_ANY, dtype=tf.float64, name="limit")
         self._length = tf.Variable(1.0, name="length")
@@ -62,23 +62,27 @@ class Guarded:
     def apply(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         """Makes a step, or takes the last one back. Call it like `Optimizer.apply`.
 
+        A gradient that is not finite never reaches the optimiser, whose averages would keep it: where there is no step to take
+        back, none is made.
+
         Args:
           loss: mean over the batch, before this step.
           error: its standard error.
           parts: what the optimiser takes.
 
         Returns:
-          whether the last step was taken back.
+          whether the last step was taken back, or none was made.
         """
-        sound = tf.math.is_finite(tf.add_n([tf.reduce_sum(part) for part in parts]))
+        sound, limit = _sound(parts), loss + _LARGEST_RISE + _SIGMAS * error
         astray = self._is_astray(loss) | (self._is_known() & ~sound)
-        tf.cond(astray, self._take_back, lambda: self._go_on(loss, error, parts))
-        return astray
+        tf.cond(astray, self._take_back, lambda: tf.cond(sound, lambda: self._go_on(limit, parts), self._leave_out))
+        return astray | ~sound
 
-    def unguarded(self, parts: Sequence[tf.Tensor]) -> None:
-        """Makes a step that the next loss does not judge, as when the two cannot be compared."""
-        self._limit.assign(_ANY)
-        self.optimizer.apply(*parts)
+    def unguarded(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Makes a step that the next loss does not judge, as when the two cannot be compared; returns whether none was made."""
+        sound = _sound(parts)
+        tf.cond(sound, lambda: self._go_on(tf.constant(_ANY, tf.float64), parts), self._leave_out)
+        return ~sound
 
     def judge(self, loss: float) -> bool:
         """Takes the last step back where it led to a loss that is too large, and returns whether it did. Call it eagerly."""
@@ -100,9 +104,14 @@ class Guarded:
         self._limit.assign(_ANY)
         return tf.constant(0)
 
-    def _go_on(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    def _leave_out(self) -> tf.Tensor:
+        self._limit.assign(_ANY)
+        self._length.assign(_SHORTER * self._length)
+        return tf.constant(0)
+
+    def _go_on(self, limit: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         self._before.assign(vectors.joined(self._weights))
-        self._limit.assign(loss + _LARGEST_RISE + _SIGMAS * error)
+        self._limit.assign(limit)
         self.optimizer.apply(*parts)
         tf.cond(self._length < 1, self._shorten, lambda: tf.constant(0))
         return tf.constant(0)
@@ -115,6 +124,10 @@ class Guarded:
     def _assign(self, joined: tf.Tensor) -> None:
         for weight, part in vectors.parts(joined, self._weights):
             weight.assign(part)
+
+
+def _sound(parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.math.is_finite(tf.add_n([tf.reduce_sum(part) for part in parts]))
 
 
 def begin_averages_anew(flow: Flow, optimizer: Guarded, state: "TrainingState", info: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
 """What a training writes into its run folder."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,17 +67,18 @@ class Records:
         if self._board:
             self._board.step(step, loss)
 
-    def show(self, state: TrainingState, evaluator: Evaluator) -> None:
-        """Shows the last evaluation, which the evaluator has made of the weights that the flow still has."""
-        if self._board:
-            self._board.evaluation(state.evaluations[-1], *evaluator.fields(len(state.evaluations) - 1))
+    def fields(self, state: TrainingState, evaluator: Evaluator) -> tuple[np.ndarray, ...]:
+        """What a board shows of the last evaluation: some of its fields and their log weights, while the flow has its weights."""
+        return evaluator.fields(len(state.evaluations) - 1) if self._board else ()
 
-    def evaluation(self, state: TrainingState) -> None:
-        """Writes the evaluations and the state after the last of them."""
+    def evaluation(self, state: TrainingState, shown: Sequence[np.ndarray]) -> None:
+        """Writes the evaluations and the state after the last of them, and then shows what `fields` has found."""
         if self._run and self._log:
             self._run.write_text(METRICS, metrics_table(state.evaluations))
             self._log.flush()  # a training that goes on from this checkpoint finds all steps before it
             self.checkpoint(state)
+        if self._board:
+            self._board.evaluation(state.evaluations[-1], *shown)
 
     def checkpoint(self, state: TrainingState) -> None:
         """Writes the state."""

@@ -49,7 +49,7 @@ class TrainingStep:
     those at different couplings of a conditioned flow cannot be compared.
 
     The batch of prior samples depends on the seed alone, and every replica transforms its share of it. So the number of devices
-    does not change the result.
+    does not change the result, but for `absolute_error`, which estimates log Z from the share of each replica.
 
     Args:
       flow: built under `strategy.scope()`.
@@ -61,7 +61,8 @@ class TrainingStep:
 
     Attributes:
       optimizer: as given, or built from the settings.
-      taken_back: whether the last call found that the step before it had led astray, and took that back.
+      taken_back: whether the last call found that the step before it had led astray, and took that back, or made no step because
+        its gradient was not finite.
 
     Raises:
       ConfigError: the batch cannot be split evenly, an unknown loss, estimator or optimiser, an averaged gradient of another loss
@@ -132,8 +133,7 @@ class TrainingStep:
             mean, square, *parts = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed, loss)))
             with strategy.scope():
                 if losses.get(loss) is not reverse_kl or flow.condition is not None or batch < _SMALLEST_GUARDED:
-                    self.optimizer.unguarded(parts)
-                    return mean, tf.constant(False)
+                    return mean, self.optimizer.unguarded(parts)
                 error = tf.sqrt(tf.maximum(square - mean**2, 0) / (batch - 1))
                 return mean, self.optimizer.apply(mean, error, parts)
 

@@ -47,8 +47,8 @@ def train(
     (`settings.init_from`, or a flow that is trained already) are judged first, and kept where no later ones are better. The summary
     judges it by fresh samples.
 
-    All random numbers follow from the seed: neither interruptions nor the number of devices change the result. A flow that is
-    trained already goes on with the batches after those that it has seen.
+    All random numbers follow from the seed: neither interruptions nor, see `TrainingStep`, the number of devices change the result.
+    A flow that is trained already goes on with the batches after those that it has seen.
 
     The step of a continuous flow is halved as soon as that matters: when it changes the log weights by a tenth of their spread or
     more, or when the loss lies below its bound `-log Z`, because training then exploits the integrator. In the second case it
@@ -204,9 +204,9 @@ class Trainer:
         state.record(row)
         if fall := fall_of_ess(state.evaluations):
             self._progress.info(f"at step {state.step}, {fall}")
-        self._records.show(state, self._evaluator)
+        shown = self._records.fields(state, self._evaluator)
         begin_averages_anew(self._flow, self._train_step.optimizer, state, self._progress.info)
-        self._records.evaluation(state)
+        self._records.evaluation(state, shown)
         if not self._progress.is_live:
             self._progress.info(f"step {state.step}: loss {row.loss:.3f}, {described(row)}, {state.seconds:.0f} s")
         state.seconds = time.perf_counter() - self._start
@@ -240,7 +240,7 @@ class Trainer:
     def _took_back(self, loss: float, taken_back: bool) -> bool:
         """Says that a step was taken back, and refuses a loss after which a training cannot go on."""
         if taken_back:
-            self._progress.info(f"at step {self._state.step}, the loss became {loss:.6g}: the last step is taken back")
+            self._progress.info(f"at step {self._state.step}, the loss became {loss:.6g}: the last step is undone, or none made")
         stopping.check_loss(loss, self._settings, self._state, self._train_step.optimizer.length if taken_back else None)
         return taken_back
 

@@ -52,6 +52,8 @@ def test_the_force_in_closed_form_is_that_of_differentiation(shape):
 
 def test_whether_an_action_is_even_is_found_by_itself():
     class WithSource(Sextic):
+        name = "with_source"
+
         def __call__(self, phi):
             return super().__call__(phi) + 0.01 * tf.reduce_sum(tf.cast(phi, tf.float64), self.lattice.axes)
 
@@ -62,3 +64,35 @@ def test_whether_an_action_is_even_is_found_by_itself():
 def test_an_action_without_local_changes_says_what_is_missing():
     with pytest.raises(NotImplementedError, match=r"which Sextic does not have: define change_at_each_site.*, or use another"):
         Sextic(Lattice((4, 4))).change_at_each_site(tf.zeros([1, 4, 4]), tf.ones([1, 4, 4]))
+
+
+def test_another_action_needs_another_name():
+    """Otherwise its results would be those of the action that it inherits from."""
+    with pytest.raises(TypeError, match="Tilted defines another action: give the class a name of its own"):
+
+        class Tilted(ScalarPhi4):
+            def __call__(self, phi):
+                return super().__call__(phi) + tf.reduce_sum(tf.cast(phi, tf.float64), self.lattice.axes)
+
+
+def test_a_parameter_that_is_not_read_in_every_call_cannot_vary():
+    class Remembering(Action):
+        name = "remembering"
+
+        def __init__(self, lattice, *, g: float = 1.0):
+            super().__init__(lattice, g=g)
+            self.twice = 2 * g
+
+        def __call__(self, phi):
+            return self.twice * tf.reduce_sum(tf.cast(phi, tf.float64) ** 2, self.lattice.axes)
+
+    with pytest.raises(ValueError, match=r"'remembering' does not change with its parameter 'g': let __call__ read it from"):
+        Remembering(Lattice((4, 4))).varied("g", tf.constant(3.0, tf.float64))
+    phi = tf.ones([1, 4, 4], tf.float64)
+    action = ScalarPhi4(Lattice((4, 4)), m2=-4.0, lam=5.0)
+    np.testing.assert_allclose(action.varied("lam", tf.constant(6.0, tf.float64))(phi), action.at(lam=6.0)(phi))
+
+
+def test_what_is_no_lattice_is_refused():
+    with pytest.raises(TypeError, match=r"lattice is \(4, 4\): give lf.Lattice\(\(4, 4\)\)"):
+        ScalarPhi4((4, 4), m2=1.0, lam=0.5)

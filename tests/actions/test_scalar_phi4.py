@@ -61,6 +61,11 @@ def test_refusals():
     lattice = Lattice((4, 4))
     with pytest.raises(ValueError, match=r"lam must not be negative, got -1.0"):
         ScalarPhi4(lattice, m2=1.0, lam=-1.0)
+    for m2, lam in ((np.nan, 1.0), (1.0, np.inf), (1.0, "5")):
+        with pytest.raises(ValueError, match="must be a finite number, got "):
+            ScalarPhi4(Lattice((4, 4)), m2=m2, lam=lam)
+    with pytest.raises(AttributeError):
+        ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=1.0).lam = 2.0  # compiled functions would not notice
     with pytest.raises(ValueError, match=r"lam = 0 needs m2 > 0, got m2 = 0.0"):
         ScalarPhi4(lattice, m2=0.0, lam=0.0)
     with pytest.raises(ValueError, match=r"phi must have the shape \[batch, \(4, 4\)\], got \(2, 4, 6\)"):
@@ -71,6 +76,8 @@ def test_refusals():
 
 def test_a_subclass_with_another_action_does_not_inherit_closed_forms():
     class WithSource(ScalarPhi4):
+        name = "with_source"
+
         def __call__(self, phi):
             return super().__call__(phi) + 0.3 * tf.reduce_sum(tf.cast(phi, tf.float64), self.lattice.axes)
 

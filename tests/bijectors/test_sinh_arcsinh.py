@@ -58,3 +58,10 @@ def test_fields_of_any_size_in_float32(scale, jit_compile):
     assert y.dtype == tf.float32 and log_det.dtype == tf.float64
     np.testing.assert_allclose(y, formula(x), rtol=2e-5, atol=1e-7)
     np.testing.assert_allclose(log_det, exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("key", ["width", "tail"])
+@pytest.mark.parametrize("value", [-1.0, 0.0, np.nan, np.inf])
+def test_impossible_numbers_at_the_start(key, value):
+    with pytest.raises(ValueError, match=rf"{key} must be positive and finite, got {value}"):
+        SinhArcsinh(2, **{key: value})

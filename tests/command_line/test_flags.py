@@ -1,8 +1,10 @@
 """What flags change in a configuration, and which values and pairs of them are refused."""
 
+import types
+
 import pytest
 
-from lattice_flows import command_line
+from lattice_flows import command_line, production
 from lattice_flows.command_line import Flag, UsageError, shared
 from lattice_flows.config import CONFIGS, ConfigError, Registry
 from lattice_flows.scripts import benchmark, reproduce, sweep, train
@@ -106,6 +108,46 @@ def test_every_excluded_flag_is_one_of_the_command():
     for script in (reproduce, benchmark):
         names = {flag.name for flag in script.FLAGS}
         assert all(set(flag.excludes) <= names and bool(flag.excludes) == bool(flag.because) for flag in script.FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--memory=1e5,abc", "flag --memory: '1e5,abc' is not a list of integers"),
+        ("--memory=1e5,10", "flag --memory has the value 10: input should be greater than or equal to 1000"),
+        ("--record_to=costs.yaml", "--record_to is for --cost and --record: nothing else is recorded"),
+    ],
+)
+def test_what_benchmark_cannot_do_is_refused_before_it_measures_anything(flag, message, capsys):
+    """The configuration of the measurement before it is missing, which is found later."""
+    assert command_line.main(["benchmark", "--step_time=nowhere", flag]) == command_line.UNUSABLE
+    assert message in capsys.readouterr().err
+
+
+def test_steps_of_trainings_stand_among_the_flags_of_trainings():
+    for script in (benchmark, reproduce, sweep, train):
+        assert {flag.group for flag in script.FLAGS if "training steps" in flag.help} == {"training"}
+
+
+@pytest.mark.parametrize("place", ["", "file/below.json"], ids=["folder", "below_a_file"])
+def test_a_result_that_cannot_be_written_is_refused_before_it_is_measured(place, tmp_path, capsys):
+    """The ensemble is missing, which is found later."""
+    (tmp_path / "file").touch()
+    out = tmp_path / place
+    assert command_line.main(["measure", str(tmp_path / "nowhere.h5"), f"--out={out}"]) == command_line.UNUSABLE
+    assert capsys.readouterr().err.startswith(f"error: cannot write {out}: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_result_is_shown_before_it_is_written(tmp_path, capsys, monkeypatch):
+    def measured(ensemble, progress):
+        (tmp_path / "out").write_text("in the way")
+        return types.SimpleNamespace(to_json=dict, passed=True)
+
+    monkeypatch.setattr(production, "measure_run", measured)
+    assert command_line.main(["measure", "e.h5", f"--out={tmp_path / 'out' / 'result.json'}"]) == command_line.UNUSABLE
+    out, said = capsys.readouterr()
+    assert "passed=True" in out and "cannot write" in said
 
 
 def test_flags_become_overrides_of_a_configuration():

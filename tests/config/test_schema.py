@@ -8,6 +8,8 @@ from lattice_flows.flows import FLOWS
 from lattice_flows.pipeline import completed
 from lattice_flows.training.optimizers import OPTIMIZERS
 
+WHOLE = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem != "base")
+
 
 def test_every_ensemble_loads_with_the_papers_parameters():
     expected = {"E1": (6, 6.975), "E2": (8, 6.008), "E3": (10, 5.550), "E4": (12, 5.276), "E5": (14, 5.113)}
@@ -127,6 +129,12 @@ def test_the_preset_of_the_affine_flow_restores_its_training(before):
     assert back.model_copy(update={"optimizer": default.optimizer}) == default
 
 
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_preset_of_the_affine_flow_fits_every_configuration(name):
+    config = completed(load(name, CONFIGS / "flows" / "affine.yaml"))
+    assert config.flow == FLOWS.completed("affine") and config.stage_configs() == []
+
+
 def test_a_component_may_be_given_by_its_name_alone(tmp_path):
     (tmp_path / "short.yaml").write_text("{lattice: {shape: [4, 4]}, action: scalar_phi4, flow: affine}")
     config = load(
@@ -191,6 +199,14 @@ def test_lattices_on_the_line_of_constant_physics_grow_from_smaller_ones(path):
     allowed = [{couplings[extent], couplings[extents[-1]]} for extent in extents]
     found = [run.action.parameters["lam"] for run in [*config.stage_configs(), config]]
     assert all(map(set.__contains__, allowed, found)) and found[-1] == couplings[extents[-1]]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_training_of_fresh_weights_learns_from_its_first_step(name):
+    """Steps that only average keep what was learned before, and nothing was."""
+    config = load(name)
+    first = next(iter(config.stage_configs()), config)
+    assert first.training.init_from is not None or first.training.optimizer.parameters["warm_up"] == 0
 
 
 def test_another_optimizer_does_not_inherit_the_options_of_the_default_one():

@@ -1,12 +1,18 @@
 """How a configuration becomes a flow; what every flow must satisfy is in test_flow_conformance.py."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from lattice_flows.bijectors import FourierScaling, MaskedCoupling, SinhArcsinh
 from lattice_flows.config import Component, ConfigError
-from lattice_flows.flows import FLOWS, affine
+from lattice_flows.flows import FLOWS, Flow, affine
+from lattice_flows.flows.construction import built_with
 from lattice_flows.lattice import Lattice
+from lattice_flows.priors import normal
+
+tfd = tfp.distributions
 
 
 def flow(layers=2, **parts):
@@ -90,3 +96,65 @@ def test_a_direct_call_is_checked_like_a_configuration(parameters, message):
 def test_products_of_float32_keep_their_bits():
     """TensorFloat-32, TensorFlow's default on newer GPUs, has 11 of 24."""
     assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+def test_no_density_is_one_of_the_past():
+    """Although TFP's bijectors remember what they have computed for a tensor."""
+    made = {"flow": flow(), "prior": flow(prior={"name": "free_field", "mean_field": 0.5})}
+    phi = tf.random.stateless_normal([3, 4, 4], [1, 2], dtype=tf.float64)
+    for each in (made["flow"].distribution, made["prior"].prior):
+        before = each.log_prob(phi)
+        for variable in each.trainable_variables:
+            variable.assign_add(0.1 * tf.ones_like(variable))
+        after = each.log_prob(phi)
+        assert np.all(np.abs(after - before) > 1e-6)
+        np.testing.assert_allclose(after, each.log_prob(phi + 0))
+
+
+def test_fields_of_another_shape_or_type_are_refused():
+    made = flow()
+    for call in (made.log_prob, made.push_forward):
+        for fields in (tf.ones([3, 4, 1]), tf.ones([2, 1, 4]), tf.ones([4, 4]), tf.ones([2, 4, 4], tf.int32)):
+            with pytest.raises(ValueError, match=r"must be float32 or float64 and have the shape \[batch, 4, 4\], got"):
+                call(fields)
+    for seed in (None, 1, [1, 2, 3]):
+        with pytest.raises(ValueError, match=r"seed must be stateless, two integers such as \[1, 2\], got"):
+            made.sample_and_log_prob(2, seed)
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (tfd.Normal(tf.zeros([4, 4], tf.float64), 1), r"got events \(\) in a batch \(4, 4\): use tfd.Independent\(.*ndims=2\)"),
+        (tfd.Independent(tfd.Normal(tf.zeros([4, 4]), 1), 2), "the prior must be float64, got <dtype: 'float32'>"),
+        (normal(Lattice((4, 6))), r"a field of the shape \(4, 4\), got events \(4, 6\)"),
+    ],
+    ids=["no event", "float32", "another lattice"],
+)
+def test_priors_that_are_none_of_the_lattice_are_refused(prior, message):
+    with pytest.raises(ValueError, match=message):
+        Flow(Lattice((4, 4)), prior, SinhArcsinh(2))
+
+
+def test_flows_built_by_hand_from_other_numbers_have_other_fingerprints():
+    def made(width):
+        return Flow(Lattice((4, 4)), normal(Lattice((4, 4)), width=width), SinhArcsinh(2))
+
+    assert made(0.3).fingerprint() == made(0.3).fingerprint() != made(0.5).fingerprint()
+    assert "0x" not in built_with(flow().distribution)  # no address, so that another process finds the same
+
+
+def test_a_tuple_is_no_lattice():
+    with pytest.raises(TypeError, match=r"lattice is \(4, 4\): give lf.Lattice\(\(4, 4\)\)"):
+        affine((4, 4))
+
+
+@pytest.mark.parametrize("outside", ["symmetrized", "marginalized"])
+def test_a_conditioned_flow_is_no_part_of_another_one(outside):
+    parameters = {"action": ACTION} if outside == "marginalized" else {}
+    inner = {"name": "conditioned", "of": CONTINUOUS if outside == "marginalized" else DENSE}
+    with pytest.raises(ConfigError, match=f"use conditioned with of: {{name: {outside}, of: ...}}"):
+        FLOWS.build(Component(name=outside, of=inner, **parameters), Lattice((4, 4)), 1)
+    twice = {"name": "marginalized", "of": {"name": "marginalized", "of": CONTINUOUS, "action": ACTION}, "action": ACTION}
+    with pytest.raises(ConfigError, match=r"the even sites of OddSites\(Lattice\(\(4, 4\)\)\) are integrated out already"):
+        FLOWS.build(twice, Lattice((4, 4)), 1)

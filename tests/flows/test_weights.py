@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lattice_flows.flows import affine, assign, continuous, load_weights, save_weights, transfer_weights
+from lattice_flows.flows import affine, assign, conditioned, continuous, load_weights, save_weights, transfer_weights
 from lattice_flows.io.arrays import CheckpointError, read_arrays, write_arrays
 from lattice_flows.lattice import Lattice
 
@@ -118,3 +118,26 @@ def test_arrays_that_do_not_fit_are_refused_and_change_nothing():
     np.testing.assert_array_equal(variables["a"], [1.0, 2.0])
     assign(variables, {"a": np.zeros(2), "b": np.ones(())})
     assert variables["b"].numpy() == 1
+
+
+def test_weights_of_another_lattice_or_condition_are_refused(tmp_path):
+    """Though their names and shapes are the same."""
+    path, turned = tmp_path / "weights.npz", ode((6, 4))
+    save_weights(path, disturbed(ode((4, 6))))
+    before = turned.fingerprint()
+    with pytest.raises(CheckpointError, match=r"belong to the lattice \(4, 6\), and the flow is on \(6, 4\): use transfer_weights"):
+        load_weights(path, turned)
+    assert turned.fingerprint() == before
+    transfer_weights(path, turned)
+
+    def between(*knots, condition="lam"):
+        return conditioned(Lattice((4, 4)), condition=condition, knots=knots, of={"name": "affine", "layers": 2})
+
+    save_weights(path, between(4.0, 5.0))
+    for give in (load_weights, transfer_weights):
+        give(path, between(4.0, 5.0))
+        for other in (between(4.0, 6.0), between(4.0, 5.0, condition="m2")):
+            with pytest.raises(
+                CheckpointError, match=r"are conditioned on lam at \[4.0, 5.0\], the flow on .*same condition and knots"
+            ):
+                give(path, other)

@@ -54,6 +54,15 @@ def test_resuming(tmp_path, small_config):
     assert not RunDirectory.start(tmp_path / "new", small_config(), resume=True).resumed
 
 
+def test_every_part_of_a_run_is_on_record(tmp_path, small_config):
+    for steps, device in ((40, "first"), (99, "second"), (99, "third")):
+        run = RunDirectory.start(tmp_path, small_config({"training": {"steps": steps}}), resume=True, devices=[device])
+        run.close()
+    found = json.loads((tmp_path / "environment.json").read_text())
+    assert [part["devices_used"] for part in [*found["earlier"], found]] == [["first"], ["second"], ["third"]]
+    assert found["changed"] == {} and found["earlier"][1]["changed"] == {"training.steps": {"before": 40, "now": 99}}
+
+
 def test_a_refused_continuation_changes_nothing(tmp_path, small_config):
     run = RunDirectory.start(tmp_path / "run", small_config())
     before = {path.name: path.read_bytes() for path in run.path.iterdir()}

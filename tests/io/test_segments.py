@@ -10,6 +10,7 @@ from growing import ATTRIBUTES, CHUNKS, content, draw, flip
 
 from lattice_flows.io import segments
 from lattice_flows.io.files import RunError, temporary, writing
+from lattice_flows.reading import UnreadableFile
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +103,41 @@ def test_the_segments_of_another_chain_are_not_removed(interrupted, undisturbed,
     assert len(list(folder.iterdir())) == 7 and not path.exists()
     assert draw(path) == CHUNKS
     np.testing.assert_equal(content(path), undisturbed)
+
+
+def out_of_reach(monkeypatch, name):
+    """Lets a file be one that cannot be opened for now."""
+    opened = h5py.File
+
+    def refused(path, *arguments, **settings):
+        if str(path).endswith(name):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return opened(path, *arguments, **settings)
+
+    monkeypatch.setattr(h5py, "File", refused)
+
+
+@pytest.mark.parametrize("attributes", [ATTRIBUTES, ATTRIBUTES | {"seed": 2}])
+def test_segments_that_cannot_be_reached_are_not_removed(interrupted, undisturbed, monkeypatch, attributes):
+    path, _ = interrupted
+    with monkeypatch.context() as patch, pytest.raises(UnreadableFile, match=r"0.h5 now: Too many open files; it is left as it is"):
+        out_of_reach(patch, "000000.h5")
+        draw(path, attributes=attributes)
+    assert draw(path) == CHUNKS - 7
+    np.testing.assert_equal(content(path), undisturbed)
+
+
+def test_a_longer_chain_that_is_not_complete_is_not_removed(tmp_path):
+    def writer(end):
+        return segments.EnsembleWriter(tmp_path / "e.h5", ATTRIBUTES, end=end)
+
+    with pytest.raises(KeyboardInterrupt), writer(120) as rows:
+        for updates in (50, 100):
+            rows.append({"phi": np.zeros((50, 1, 2, 2))}, state={"updates": updates})
+        raise KeyboardInterrupt
+    with pytest.raises(RunError, match=r"holds 100 updates of an unfinished chain, and 90 are wanted: ask for as many or more"):
+        writer(90)
+    assert writer(100).state["updates"] == 100
 
 
 def test_what_a_dead_process_left_unfinished_is_removed(tmp_path, interrupted):

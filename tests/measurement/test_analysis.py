@@ -58,6 +58,22 @@ def chain_of(n=400, length=600, thermalisation=20, weights=None):
     return writer.ensemble, phi, index, log_weight
 
 
+def chains_of(sampler, n=100):
+    """Two parallel chains of a sampler in which M is positive."""
+    phi = np.random.default_rng(2).normal(loc=1.0, scale=0.2, size=(n, 2, 4, 4))
+    attributes = {"sampler": sampler, "lattice_shape": (4, 4), "action": ACTION.component, "seed": 1}
+    attributes["diagnostics"] = {"exp_minus_dh": 1.0, "exp_minus_dh_error": 0.01}
+    with EnsembleWriter(None, attributes) as writer:
+        writer.append({"phi": phi.astype(np.float32)}, measured(phi, ACTION))
+    return writer.ensemble
+
+
+@pytest.mark.parametrize(("sampler", "advice"), [("flow_hmc", "train a flow"), ("pcn", "train a flow"), ("hmc", "tempering")])
+def test_the_advice_is_for_a_flow_where_the_sampler_needs_one(sampler, advice):
+    advices = {check.name: check.advice for check in measure(chains_of(sampler)).checks}
+    assert advice in advices["sign_flips"]
+
+
 @pytest.mark.parametrize("configurations", [2**16, 37])
 def test_an_index_counts_like_copies_and_a_weight_like_a_weight(configurations, monkeypatch):
     """Read at once or in small parts, which measure what the ensemble lacks."""

@@ -1,5 +1,7 @@
 """Binned time series against the series themselves, and errors from bins against those from every configuration."""
 
+import re
+
 import numpy as np
 import pytest
 from exact import autoregressive
@@ -48,6 +50,25 @@ def test_bins_are_means_and_all_configurations_count():
         binning = Binning(206, 1)
         binning.add({"magnetization": np.zeros((100, 1))})
         binning.finished()
+
+
+@pytest.mark.parametrize("bin_size", [-1, 0, 11])
+def test_a_bin_is_not_longer_than_a_chain(bin_size):
+    phi = np.zeros((10, 2, 4, 4))
+    message = f"bins of {bin_size} configurations do not fit a chain of 10: give a bin_size from 1 to 10"
+    with pytest.raises(ValueError, match=message):
+        Measurements.of(ACTION, phi, bin_size=bin_size)
+    with pytest.raises(ValueError, match=message):
+        Measurements.of_series(ACTION, {"magnetization": phi[..., 0, 0]}, bin_size=bin_size)
+
+
+@pytest.mark.parametrize("shape", [(10,), (10, 1), (2, 10), (9, 2), (10, 2, 1), ()])
+def test_weights_have_the_shape_of_the_series(shape):
+    phi, message = np.zeros((10, 2, 4, 4)), re.escape(f"shape [n, chains] of the series, (10, 2), got {shape}")
+    with pytest.raises(ValueError, match=message):
+        Measurements.of(ACTION, phi, np.ones(shape))
+    with pytest.raises(ValueError, match=message):
+        Measurements.of_series(ACTION, {"magnetization": phi[..., 0, 0]}, np.ones(shape))
 
 
 def non_linear(m):

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from lattice_flows.config import ConfigError
-from lattice_flows.measurement.comparison import sampler_agreement
+from lattice_flows.measurement.comparison import independent, sampler_agreement
 from lattice_flows.paper.cases import TABLES, Case
 from lattice_flows.paper.ingredients import stored
 from lattice_flows.paper.references import baselines
@@ -34,6 +34,18 @@ def test_different_physics_is_never_compared():
     ):
         with pytest.raises(ConfigError, match=message):
             sampler_agreement([hmc["E5", "hmc"], result])
+
+
+def test_results_that_share_their_random_numbers_are_not_compared():
+    affine, continuous = (stored(flow, Case("E5")) for flow in ("affine", "continuous"))
+    hmc = baselines(["E5"])["E5", "hmc"]
+    message = "two results of the sampler independence with the seed 1 share their random numbers"
+    for other in (affine, continuous):
+        assert not independent(affine, other)
+        with pytest.raises(ConfigError, match=message):
+            sampler_agreement([affine, hmc, other])
+    later = dataclasses.replace(continuous, seed=2)
+    assert independent(affine, later) and independent(affine, hmc) and sampler_agreement([affine, hmc, later]).p > 0.01
 
 
 def test_observables_without_an_error_are_left_out():

@@ -22,9 +22,9 @@ CHAIN = {"ess": 0.78, "tau_int": 0.5, "non_finite_weights": 0, "integration_erro
 TRAINING = {"ess": 0.78, "forward_ess": 0.77}
 
 
-def verdicts(phi=PHI, action=ACTION, chain=None, accepted=None, log_weight=WEIGHTS, training=TRAINING, exact=None):
+def verdicts(phi=PHI, action=ACTION, chain=None, accepted=None, log_weight=WEIGHTS, training=TRAINING, exact=None, bin_size=None):
     """Name -> verdict of a chain `[n, *shape]` or chains `[n, chains, *shape]`."""
-    measurements = Measurements.of(action, phi if phi.ndim == 4 else phi[:, np.newaxis])
+    measurements = Measurements.of(action, phi if phi.ndim == 4 else phi[:, np.newaxis], bin_size=bin_size)
     accepted = np.ones(len(phi), bool) if accepted is None else accepted
     settings = {"accepted": accepted, "log_weight": log_weight, "training": training, "exact": exact}
     return {check.name: check.verdict for check in checks_of_chain(measurements, CHAIN | (chain or {}), **settings)}
@@ -90,17 +90,19 @@ def test_what_is_not_known_is_said():
 
 
 @pytest.mark.parametrize(
-    ("chain", "log_weight", "signs", "runs"),
+    ("of_flow", "log_weight", "signs", "runs"),
     [
-        ({}, WEIGHTS, "train a flow that covers both", "Train the flow longer"),
-        ({"angle": 1.0}, None, "train a flow that covers both", "use smaller steps"),
-        ({}, None, "let HMC propose global flips", "use smaller steps"),
+        (True, WEIGHTS, "train a flow that covers both", "Train the flow longer"),
+        (True, None, "train a flow that covers both", "use smaller steps"),
+        (False, None, "let HMC propose global flips", "use smaller steps"),
     ],
     ids=["independence", "flow_hmc", "hmc"],
 )
-def test_the_advice_is_that_for_the_sampler(chain, log_weight, signs, runs):
+def test_the_advice_is_that_for_the_sampler(of_flow, log_weight, signs, runs):
     measurements = Measurements.of(ACTION, POSITIVE[STUCK][:, np.newaxis])
-    checks = checks_of_chain(measurements, CHAIN | chain, accepted=STUCK == np.arange(N), log_weight=log_weight)
+    # Diagnostics of any name say nothing about the sampler.
+    chain, accepted = CHAIN | {"angle": 1.0}, STUCK == np.arange(N)
+    checks = checks_of_chain(measurements, chain, of_flow=of_flow, accepted=accepted, log_weight=log_weight)
     advice = {check.name: check.advice for check in checks}
     assert signs in advice["sign_flips"] and runs in advice["longest_run"]
 
@@ -115,6 +117,8 @@ def test_series_of_an_action_are_checked_too():
 
 def test_only_an_even_action_has_as_many_positive_configurations_as_negative_ones():
     class WithSource(ScalarPhi4):
+        name = "with_source"
+
         def __call__(self, phi):
             return super().__call__(phi) + tf.reduce_sum(tf.cast(phi, tf.float64), self.lattice.axes)
 
@@ -140,8 +144,11 @@ def test_parallel_chains_are_compared_with_each_other():
     assert found["longest_run_squared"] == found["longest_run"] == "bad"
     assert verdicts(phi=phi[:7], log_weight=None)["r_hat"] == "unknown"
     # Short chains are doubtful where long ones are bad: their errors come from the spread between them.
-    apart = phi[:50] + np.linspace(-0.1, 0.1, 8)[:, np.newaxis, np.newaxis]
-    assert verdicts(phi=apart, log_weight=None)["r_hat"] == "doubtful"
+    apart = phi + np.linspace(-0.1, 0.1, 8)[:, np.newaxis, np.newaxis]
+    assert verdicts(phi=apart[:50], log_weight=None)["r_hat"] == "doubtful"
+    # How long a chain is, its bins do not say.
+    assert verdicts(phi=apart, log_weight=None, bin_size=4)["r_hat"] == "bad"
+    assert verdicts(phi=apart[:96], log_weight=None, bin_size=4)["r_hat"] == "doubtful"
 
 
 def test_how_often_each_configuration_stands_in_its_chain():

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from lattice_flows.config import CONFIGS
+from lattice_flows.config import CONFIGS, ConfigError
 from lattice_flows.measurement.checks import judged
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import ObservableResult
@@ -98,6 +98,12 @@ def test_ensembles_without_baselines_are_left_out_of_the_agreement(parts):
     only = {key: baseline for key, baseline in parts.baselines.items() if key[0] == "E2"}
     rows = tables.agreement_table(parts.fully_trained(), only).splitlines()[2:]
     assert len(rows) == 1 and rows[0].startswith("| E2 | affine, hmc, metropolis |")
+
+
+def test_a_flow_is_not_compared_with_a_baseline_of_its_random_numbers(parts):
+    flow = stored("continuous", Case("E2"))
+    with pytest.raises(ConfigError, match="two results of the sampler independence with the seed 1 share their random numbers"):
+        tables.agreement_table(parts.fully_trained(), parts.baselines | {("E2", "independence"): flow})
 
 
 @pytest.mark.parametrize("flow", ["affine", "continuous"])

@@ -12,7 +12,9 @@ from lattice_flows.config import Component
 from lattice_flows.flows import Flow
 from lattice_flows.fourier import convolution_matrix, nearest_neighbours
 from lattice_flows.lattice import Lattice
-from lattice_flows.priors import PRIORS
+from lattice_flows.priors import PRIORS, normal
+from lattice_flows.priors import free_field as free_field_prior
+from lattice_flows.priors.mean_field import WithShare
 
 
 def test_normal_prior():
@@ -66,3 +68,35 @@ def test_the_spectrum_is_trained_if_it_should_be(learn_spectrum):
     prior = PRIORS.build(Component(name="free_field", learn_spectrum=learn_spectrum), Lattice((4, 4)))
     names = [variable.name for variable in prior.trainable_variables]
     assert names == (["fourier_scaling/log_scale:0"] if learn_spectrum else [])
+
+
+@pytest.mark.parametrize(
+    ("prior", "wrong", "message"),
+    [
+        (free_field_prior, {"m2": -1.0}, r"m2 must be positive and finite, or the free field cannot be normalised, got -1\.0"),
+        (free_field_prior, {"m2": 0.0}, r"m2 must be positive and finite.*got 0\.0"),
+        (free_field_prior, {"m2": np.nan}, r"m2 must be positive and finite.*got nan"),
+        (free_field_prior, {"m2": np.inf}, r"m2 must be positive and finite.*got inf"),
+        (normal, {"width": -1.0}, r"width must be positive and finite, got -1\.0"),
+        (normal, {"width": 0.0, "learn_width": True}, r"width must be positive and finite, got 0\.0"),
+        (normal, {"width": np.nan}, r"width must be positive and finite, got nan"),
+        (normal, {"mean_field": 1.0, "bridge": 1.5}, r"bridge is a share.*it must be 0 or more and below 1, got 1\.5"),
+        (normal, {"mean_field": 1.0, "bridge": 1.0}, r"bridge is a share.*got 1\.0"),
+        (free_field_prior, {"mean_field": 1.0, "bridge": -0.1}, r"bridge is a share.*got -0\.1"),
+        (free_field_prior, {"mean_field": 1.0, "bridge": np.nan}, r"bridge is a share.*got nan"),
+        (normal, {"mean_field": np.inf}, r"mean_field must be finite, got inf"),
+        (free_field_prior, {"mean_field": np.nan}, r"mean_field must be finite, got nan"),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_impossible_arguments(prior, wrong, message):
+    """Of direct calls, which no configuration has checked."""
+    with pytest.raises(ValueError, match=message):
+        prior(Lattice((4, 4)), **wrong)
+
+
+@pytest.mark.parametrize("share", [-0.5, 0.0, 1.0, np.nan])
+def test_impossible_shares(share):
+    part = normal(Lattice((4, 4)))
+    with pytest.raises(ValueError, match=rf"share must be above 0 and below 1, got {share}"):
+        WithShare(part, part, share)

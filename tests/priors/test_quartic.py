@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lattice_flows.config import Component, ConfigError
 from lattice_flows.lattice import Lattice
-from lattice_flows.priors import PRIORS
+from lattice_flows.priors import PRIORS, quartic
 from lattice_flows.priors.quartic import Quartic
 
 N = 40_000
@@ -39,7 +39,16 @@ def test_normalisation(a, b):
 
 def test_normalisation_in_closed_form():
     np.testing.assert_allclose(Quartic(0.0, 1.0).log_normalisation, np.log(2 * scipy.special.gamma(1.25)), atol=1e-13)
-    np.testing.assert_allclose(Quartic(2.0, 1e-14).log_normalisation, np.log(np.pi / 2) / 2, atol=1e-12)
+    for b in (1e-14, 1e-20, 1e-200):
+        np.testing.assert_allclose(Quartic(2.0, b).log_normalisation, np.log(np.pi / 2) / 2, atol=1e-12)
+
+
+# Wells whose peaks are narrower than a four thousandth of what is between them; some that are hardly apart; nearly Gaussian.
+@pytest.mark.parametrize(("a", "b"), [(-1000.0, 0.1), (-40.0, 1e-4), (-60.0, 1e-6), (-52.0, 1.0), (-54.0, 1.0)])
+def test_the_normalisation_of_deep_wells_is_that_of_their_saddle_points(a, b):
+    """2 sqrt(2 pi / S'') exp(-S) with the first correction, for peaks of the curvature S'' = -4 a; the second is (b / a^2)^2."""
+    saddle = a**2 / (4 * b) + np.log(2) + np.log(2 * np.pi / (-4 * a)) / 2 + 3 * b / (4 * a**2)
+    np.testing.assert_allclose(Quartic(a, b).log_normalisation, saddle, rtol=1e-15, atol=1e-6)
 
 
 @couplings
@@ -83,3 +92,20 @@ def test_the_density_of_a_field_is_the_product_over_sites():
 def test_a_potential_without_a_quartic_term_is_refused():
     with pytest.raises(ConfigError, match=r"prior 'quartic': key 'b' has the value 0"):
         PRIORS.build(Component(name="quartic", b=0.0), Lattice((4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"b": -1.0}, r"b must be positive and finite, or the density cannot be normalised, got -1\.0"),
+        ({"b": 0.0}, r"b must be positive and finite.*got 0\.0"),
+        ({"b": np.nan}, r"b must be positive and finite.*got nan"),
+        ({"b": np.inf}, r"b must be positive and finite.*got inf"),
+        ({"a": np.nan}, r"a must be finite, got nan"),
+        ({"a": -np.inf}, r"a must be finite, got -inf"),
+    ],
+    ids=str,
+)
+def test_impossible_couplings(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        quartic(Lattice((4, 4)), **wrong)

@@ -123,8 +123,20 @@ def test_the_chain_has_the_exact_distribution(drawn):
     assert 0.9 < diagnostics["trajectory_acceptance"] < 1 and diagnostics["integration_error"] == {"mean": 0.0, "largest": 0.0}
 
 
+def test_integration_steps_are_those_of_the_flow_that_draws(drawn):
+    """A production run refines a copy of the flow: the flow itself may still have fewer steps."""
+    flow = lf.flows.continuous(Lattice((2, 2)), features=2, knots=2)
+    action = ScalarPhi4(flow.lattice, m2=M2, lam=0.0)
+    sampler = Annealed(WeightedSampler(flow, action, 8, seed=1).refined(), temperatures=1, panels=0)
+    steps = {name: 2 * number for name, number in flow.integration_steps.items()}
+    assert steps and sampler.diagnostics(None)["integration_steps"] == steps
+    assert "integration_steps" not in drawn[4][2].diagnostics(None)  # of an exact flow
+
+
 def test_fields_without_a_weight_have_none():
     class Forbidden(ScalarPhi4):
+        name = "forbidden"
+
         def __call__(self, phi):
             return tf.where(phi[:, 0, 0] > 0, super().__call__(phi), np.inf)
 

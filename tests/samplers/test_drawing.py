@@ -1,5 +1,8 @@
 """Chains that are put down and taken up again."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from samplers.test_independence import Stored
@@ -34,13 +37,28 @@ def test_a_chain_that_goes_on_from_any_chunk_is_the_same(sampler, monkeypatch):
     stretches = [Stretch(65)] if sampler.needs_flow else STRETCHES
     whole, chunks, _ = drawn(sampler, stretches)
     assert whole.made == 65 and len(chunks) > 4 and whole.updates_per_second > 0
-    for number in (0, len(chunks) - 2):  # the first one is of thermalisation, for parallel chains
+    for number in (0, len(chunks) - 2, len(chunks) - 1):  # the first one is of thermalisation, for parallel chains
         chunk, saved = chunks[number]
         rest, others, start = drawn(sampler, stretches, saved)
         assert start == chunk.state.updates
-        np.testing.assert_equal(joined(others), joined(chunks[number + 1 :]))
-        np.testing.assert_equal(others[-1][1], chunks[-1][1])
+        if others:
+            np.testing.assert_equal(joined(others), joined(chunks[number + 1 :]))
+        np.testing.assert_equal(arrays(rest.saved) | {"timed": None}, chunks[-1][1] | {"timed": None})
         assert rest.acceptance == whole.acceptance and rest.diagnostics == whole.diagnostics
+
+
+def test_the_rate_is_that_of_the_whole_chain(monkeypatch):
+    """Of 70 updates in batches of 8, each of which takes a second here. The first one after a beginning includes compilation."""
+    monkeypatch.setattr("lattice_flows.samplers.drawing.time", SimpleNamespace(perf_counter=itertools.count().__next__))
+
+    sampler = IndependenceMetropolis(Stored())
+    whole, chunks, _ = drawn(sampler, [Stretch(65)])
+    assert len(chunks) == 9 and whole.updates_per_second == (70 - 8) / 8
+    for number, expected in ((3, (70 - 2 * 8) / 7), (8, (70 - 8) / 8)):  # in the end, all was drawn before
+        rest, _, _ = drawn(sampler, [Stretch(65)], chunks[number][1])
+        assert rest.updates_per_second == expected
+    alone, _, _ = drawn(sampler, [Stretch(3)])
+    assert alone.updates_per_second == 8
 
 
 def joined(chunks):

@@ -140,6 +140,8 @@ def test_the_signs_of_a_symmetrized_flow_are_drawn():
     np.testing.assert_allclose(sampler._fields(after.z)[1], after.log_weight, atol=1e-4)  # networks are float32
 
     class WithSource(ScalarPhi4):
+        name = "with_source"
+
         def __call__(self, phi):
             return super().__call__(phi) + tf.reduce_sum(phi, self.lattice.axes)
 
@@ -164,6 +166,8 @@ def test_infinite_weights_are_no_weights():
     """A chain would accept such a field, and then stay there for ever."""
 
     class Bottomless(ScalarPhi4):
+        name = "bottomless"
+
         def __call__(self, phi):
             return tf.where(tf.range(len(phi)) == 0, tf.constant(-np.inf, tf.float64), super().__call__(phi))
 
@@ -187,6 +191,7 @@ def test_kicks_take_half_of_the_steps_that_the_weights_need():
     stored = state._replace(z=state.z.numpy(), log_weight=state.log_weight.numpy())
     diagnostics = ends[0].diagnostics(state)
     assert ends[0].diagnostics(stored) == diagnostics and diagnostics["kick_steps"] == 4
+    assert diagnostics["integration_steps"] == {"equivariant_ode": 5}
 
 
 @pytest.mark.parametrize(("kind", "advice"), [(FlowHMC, "use more than 3 panels"), (PCN, "train the flow longer")])
@@ -194,6 +199,8 @@ def test_trajectories_that_all_diverge_are_an_error(kind, advice):
     """A chain that never moves has errors of zero."""
 
     class Unbounded(ScalarPhi4):
+        name = "unbounded"
+
         def __call__(self, phi):
             return super().__call__(phi) * np.nan
 

@@ -31,12 +31,13 @@ def chain(request):
 
 def test_exp_minus_dh_averages_to_one_and_the_acceptance_is_as_asked(chain):
     hmc, chunks = chain
-    dh = np.concatenate([chunk.info.dh for chunk in chunks])
-    mean = estimate(primary(np.exp(-dh).T, "hmc"))
-    assert abs(mean.value - 1) < 4 * mean.error and mean.error < 0.01
-    assert abs(np.mean(np.concatenate([chunk.info.accepted for chunk in chunks])) - 0.7) < 0.02
-    series = hmc.series(chunks[0].info)["exp_minus_dh"]
-    assert hmc.exact == {"exp_minus_dh": 1.0} and series.shape == chunks[0].info.dh.shape
+    series = np.concatenate([hmc.series(chunk.info)["exp_minus_dh"] for chunk in chunks])
+    mean = estimate(primary(series.T, "hmc"))
+    assert hmc.exact == {"exp_minus_dh": 1.0} and abs(mean.value - 1) < 4 * mean.error < 0.02
+    accepted = np.concatenate([chunk.info.accepted for chunk in chunks])
+    # Lengths vary, and with them the acceptance of an update, so the adapted step still fluctuates: within three times 0.018, the
+    # standard deviation of the acceptance over 16 seeds.
+    assert series.shape == accepted.shape and abs(np.mean(accepted) - 0.7) < 0.054
     diagnostics = hmc.diagnostics(chunks[-1].state.sampler)
     assert diagnostics["trajectory_length"] == 6 * diagnostics["step_size"] > 0
 
@@ -113,6 +114,8 @@ def test_the_gradient_is_flipped_with_the_field():
 
 def test_only_an_even_action_can_be_flipped():
     class WithSource(ScalarPhi4):
+        name = "with_source"
+
         def __call__(self, phi):
             return super().__call__(phi) + tf.reduce_sum(phi, self.lattice.axes)
 

@@ -1,9 +1,13 @@
 """Independence Metropolis on proposals whose weights are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from lattice_flows import flows
 from lattice_flows.actions import ScalarPhi4
+from lattice_flows.importance import WeightedSampler
 from lattice_flows.lattice import Lattice
 from lattice_flows.samplers import IndependenceMetropolis, run_chain
 from lattice_flows.samplers.independence import State, start_at, update
@@ -42,8 +46,9 @@ def test_the_start_needs_a_finite_weight():
 
 
 class Stored:
-    """Proposals that are known beforehand, in place of a flow's."""
+    """Proposals that are known beforehand, in place of those of an exact flow."""
 
+    flow = SimpleNamespace(integration_steps={})
     batch_size, action, integration_error = 8, ScalarPhi4(Lattice((2, 2)), m2=1.0, lam=0.0), {"mean": 0.0, "largest": 0.0}
     phi = np.random.default_rng(3).normal(size=(80, 2, 2))
     log_weight = np.random.default_rng(4).normal(size=80)
@@ -79,3 +84,11 @@ def test_a_chain_is_its_definition_however_it_is_cut():
     assert first.state.updates == 41  # in the middle of a batch
     rest = run_chain(sampler, updates=29, thinning=2, seed=5, state=first.state)
     np.testing.assert_array_equal(np.concatenate([chunk.index for chunk in rest]), expected[42:69:2])
+
+
+def test_integration_steps_are_those_of_the_flow_that_draws():
+    """A production run refines a copy of the flow: the flow itself may still have fewer steps."""
+    assert IndependenceMetropolis(Stored()).diagnostics(None) == {"integration_error": {"mean": 0.0, "largest": 0.0}}
+    proposals = WeightedSampler(flows.continuous(Lattice((2, 2)), features=2, knots=2), Stored.action, 8, seed=1)
+    steps = {name: 2 * number for name, number in proposals.flow.integration_steps.items()}
+    assert steps and IndependenceMetropolis(proposals.refined()).diagnostics(None)["integration_steps"] == steps

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lattice_flows.actions import ScalarPhi4
+from lattice_flows.actions import Action, ScalarPhi4
 from lattice_flows.lattice import Lattice
 from lattice_flows.samplers import LocalMetropolis, run_chain
 
@@ -34,5 +34,18 @@ def test_a_sweep_visits_every_site():
 
 
 def test_an_odd_extent_is_refused():
-    with pytest.raises(ValueError, match=r"every extent even, but the lattice \(3, 4\) has 3"):
+    wrong = r"every extent even, but the lattice \(3, 4\) has 3: hmc, fourier_hmc and tempering take odd extents$"
+    with pytest.raises(ValueError, match=wrong):
         sampler((3, 4))
+
+
+def test_an_action_whose_change_at_a_site_is_not_known_is_refused():
+    class Gaussian(Action):
+        name = "gaussian"
+
+    action = Gaussian(Lattice((4, 4)))
+    with pytest.raises(ValueError, match="which Gaussian does not have: define change_at_each_site") as refused:
+        LocalMetropolis(action)
+    with pytest.raises(NotImplementedError) as raised:
+        action.change_at_each_site(tf.zeros([1, 4, 4]), tf.zeros([1, 4, 4]))
+    assert str(refused.value) == str(raised.value)

@@ -23,7 +23,7 @@ def test_chunks_make_the_same_estimate(monkeypatch, name, with_fisher, batch):
         return tf.cast(tf.ensure_shape(flow.prior.sample(batch, seed=[1, 2]), [batch, 2, 2]), tf.float32)
 
     estimator = ESTIMATORS.find(name)
-    monkeypatch.setattr(chunks, "_SITES", 4 * 5)  # of 12 samples, chunks of at most 5 are of 4; of 11, of 4, 4 and 3
+    monkeypatch.setattr(chunks, "SITES_AT_ONCE", 4 * 5)  # of 12 samples, chunks of at most 5 are of 4; of 11, of 4, 4 and 3
     chunked = chunks.in_chunks(estimator, batch, lattice.volume)
     assert chunked is not estimator and chunks.in_chunks(estimator, 4, lattice.volume) is estimator
     for one, other in zip(
@@ -45,5 +45,5 @@ def test_chunks_are_never_much_smaller_than_they_may_be(batch, most, size):
 
 
 def test_one_sample_is_the_smallest_chunk(monkeypatch):
-    monkeypatch.setattr(chunks, "_SITES", 1)
+    monkeypatch.setattr(chunks, "SITES_AT_ONCE", 1)
     assert chunks.in_chunks(ESTIMATORS.find("path"), 1, 16) is ESTIMATORS.find("path")

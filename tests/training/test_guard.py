@@ -21,7 +21,7 @@ SEED = np.array([1, 2], np.int32)
 class Descent:
     """Subtracts the gradient from the weights."""
 
-    needs_fisher, variables = False, ()
+    needs_fisher, averages_gradients, variables = False, False, ()
 
     def __init__(self, weights):
         self.weights, self.forgotten = weights, 0
@@ -53,6 +53,17 @@ def test_a_step_that_leads_astray_is_taken_back_and_the_next_are_shorter(astray)
     for _ in range(10):
         step(optimizer, -10.0)
     assert optimizer.length == 1.0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_gradient_that_is_no_number_never_reaches_the_optimiser(bad):
+    """Its averages would keep it: here there is no step before, which could be taken back."""
+    weights, optimizer = guarded()
+    assert step(optimizer, -10.0, gradient=(bad, 1.0)) and optimizer.length == 0.5
+    assert optimizer.unguarded([tf.constant([1.0, bad])]) and optimizer.length == 0.25
+    assert [w.numpy()[0] for w in weights] == [1.0, 2.0]
+    assert not step(optimizer, -10.0) and [w.numpy()[0] for w in weights] == [0.75, 2.25]
+    assert not optimizer.unguarded([tf.constant([1.0, -1.0])]) and weights[0].numpy()[0] == pytest.approx(0.75 - 0.275)
 
 
 def test_a_rise_within_the_noise_is_none():
@@ -107,7 +118,7 @@ WILD = {**ADAM, "learning_rate": 3.0}  # moves the logarithms of all scales by 3
 def test_a_training_survives_steps_that_are_far_too_long_and_goes_on_where_it_was_interrupted(tmp_path):
     straight, interrupted = Training(tmp_path / "straight"), Training(tmp_path / "interrupted")
     summary = straight(flow := gaussian_flow(), **WILD)
-    assert "the last step is taken back" in straight.output and summary.ess > 0.1
+    assert "the last step is undone" in straight.output and summary.ess > 0.1
     interrupted(gaussian_flow(), **WILD, max_minutes=1e-9)
     interrupted(resumed := gaussian_flow(), **WILD)
     assert "resuming at step 10" in interrupted.output
@@ -188,7 +199,7 @@ def test_a_training_goes_on_from_its_best_model_with_new_averages(tmp_path, monk
     changes = {"optimizer": optimizer, "gradient": "path", "learning_rate": 0.5}
     straight, interrupted = Training(tmp_path / "straight"), Training(tmp_path / "interrupted")
     straight(flow := gaussian_flow(), **changes)
-    assert "back to the weights of step 10, and to a new average" in straight.output and "taken back" not in straight.output
+    assert "back to the weights of step 10, and to a new average" in straight.output and "undone" not in straight.output
     first, second, *_, last = (row["kl"] for row in straight.metrics)
     assert second > 1.5 * first and last < first
     interrupted(gaussian_flow(), **changes, max_minutes=1e-9)

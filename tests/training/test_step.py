@@ -111,7 +111,7 @@ def test_an_averaged_gradient_is_that_of_reverse_kl_alone():
 
 def test_an_absolute_error_of_single_samples_is_refused(monkeypatch):
     """It is the distance of each from their mean, and has no slope."""
-    monkeypatch.setattr("lattice_flows.training.chunks._SITES", LATTICE.volume)
+    monkeypatch.setattr("lattice_flows.training.chunks.SITES_AT_ONCE", LATTICE.volume)
     step_of(gaussian_flow())
     with pytest.raises(ConfigError, match="absolute_error compares samples of a batch, which are computed one by one"):
         step_of(gaussian_flow(), initial_loss="absolute_error", initial_loss_steps=10)
