@@ -18,6 +18,7 @@ from lattice_flows.errors import UserError
 from lattice_flows.io.files import FolderInUse, RunError, write_text, writing
 from lattice_flows.io.histories import CONFIG
 from lattice_flows.io.locks import LOCK_FILES, lock_folder
+from lattice_flows.io.runs import FREE_ON_RESUME
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import completed, train_run
 from lattice_flows.progress import Progress
@@ -37,8 +38,6 @@ _FORMATS = (".0f", ".0f", ".0f", ".4f", ".4f", ".3g", ".2f")
 _GOOD, _NOT_GOOD = "good", "not trustworthy"
 _LONGEST_REASON = 100  # characters in a table
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
-# What a resumed training may change.
-_FREE = ("training", "chain", "samplers")
 
 
 class Point(NamedTuple):
@@ -236,7 +235,7 @@ def _number(cell: str) -> float | None:
 def _check_configuration(out: Path, point: Point) -> None:
     """Raises a `RunError` if a training in a folder differs from a point by more than the swept keys and what may change."""
     swept = [RENAMED.get(key, key).removesuffix(".name") for key in point.values]  # with another name, a part has other keys
-    free, config = tuple(f"{key}." for key in (*_FREE, *swept)), completed(point.config)
+    free, config = (*FREE_ON_RESUME, *(f"{key}." for key in swept)), completed(point.config)
     for file in sorted(out.glob("/".join([*(f"{key}=*" for key in point.values), CONFIG]))):
         different = completed(load(file)).differences(config)
         if other := {key: pair for key, pair in different.items() if not f"{key}.".startswith(free)}:

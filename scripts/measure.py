@@ -5,12 +5,11 @@ python scripts/measure.py runs/hmc/E1/ensemble.h5 --out result.json
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 from lattice_flows import command_line
 from lattice_flows.command_line import Flag, exit_codes
-from lattice_flows.io.files import RunError, write_json, writing
+from lattice_flows.io.files import check_file, write_json
 
 FLAGS = (
     Flag("ensemble", "what to run", "ensemble file, or the run folder that holds it", required=True, positional=True),
@@ -20,7 +19,7 @@ FLAGS = (
 
 def main(flags) -> int:
     if flags.out:
-        _check_file(Path(flags.out))
+        check_file(Path(flags.out))  # before minutes of measuring
 
     from lattice_flows.production import measure_run
     from lattice_flows.progress import Progress
@@ -31,16 +30,6 @@ def main(flags) -> int:
     if flags.out:
         write_json(Path(flags.out), result.to_json())
     return exit_codes.of(result.passed)
-
-
-def _check_file(path: Path) -> None:
-    """Raises a `RunError` where no file can be written, before minutes of measuring."""
-    with writing(path):
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            raise RunError(f"cannot write {path}: it is not a regular file; choose another name")
-        with tempfile.TemporaryFile(dir=next(folder for folder in target.parents if folder.exists())):
-            pass
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def _merged(key: str, below: Any, above: Any) -> Any:
         below = {"name": below}
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
-    if "name" in above and above["name"] != name:
+    if "name" in above and name is not None and above["name"] != name:
         return dict(above)
     return _key_by_key(below, above)
 

@@ -55,7 +55,7 @@ class Flow(tf.Module):
       lattice: the lattice.
       equivariance: the symmetries of the map, as above.
       component: what the flow was built from, if a registered constructor has built it.
-      distribution: of the fields, for everything that TFP does with one; see `priors.transformed`.
+      distribution: of the fields, a TFP distribution; see `priors.transformed`.
       condition: the parameter of the action that the weights depend on, of a `conditioned` flow; None for all others.
       trained_steps: the steps of training that its weights have had, as far as is known; None for fresh weights. A further training
         judges weights that are not fresh before its first step, and draws the batches after those.

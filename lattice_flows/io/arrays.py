@@ -1,5 +1,6 @@
 """Weights on disk: NumPy archives of plain arrays, no pickles. No TensorFlow."""
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -41,7 +42,9 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
       CheckpointError: the file is missing, damaged or foreign; an array is missing, unknown or not the one that was written.
     """
-    with reading(path, "use a copy of it, or train again", CheckpointError), path.open("rb") as file:
+    with reading(path, "use a copy of it, or train again", CheckpointError):
+        # As a whole, so that an OSError is one of the disk, and not of places in a damaged archive that are none.
+        file = io.BytesIO(path.read_bytes())
         if not zipfile.is_zipfile(file):
             raise ValueError("it is not an archive of weights, or not the whole of one")
         file.seek(0)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = [
     "FolderInUse",
     "RunError",
     "atomic_write",
+    "check_file",
     "checksum",
     "complete",
     "is_unfinished",
@@ -102,6 +104,16 @@ def _synchronise(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes or replaces a text file. Raises `RunError` if that fails."""
     atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def check_file(path: Path) -> None:
+    """Raises `RunError` where no regular file of this name can be written; nothing is left behind."""
+    with writing(path):
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise RunError(f"cannot write {path}: it is not a regular file; choose another name")
+        with tempfile.TemporaryFile(dir=next(folder for folder in target.parents if folder.exists())):
+            pass
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -17,12 +17,12 @@ from lattice_flows.io.histories import CONFIG, check_run_folder
 from lattice_flows.io.locks import LOCK_FILES, Lock, lock_folder
 from lattice_flows.reading import UnreadableFile, check_damaged, read_json
 
-__all__ = ["RunDirectory"]
+__all__ = ["FREE_ON_RESUME", "RunDirectory"]
 
 ENVIRONMENT = "environment.json"
 _PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors")
 # What a resumed run may change: how it continues, not what it samples or with which flow.
-_FREE_ON_RESUME = ("training.", "chain.", "samplers.")
+FREE_ON_RESUME = ("training.", "chain.", "samplers.")
 # Checkpoints hold the optimiser's state, which another one, or one of other weights, cannot use.
 _FIXED_ON_RESUME = ("training.optimizer.name", "training.optimizer.averaged_gradient", "training.only")
 
@@ -126,8 +126,9 @@ class RunDirectory:
         except UnreadableFile as error:
             check_damaged(error, self.path / ENVIRONMENT)
             before = {}
+        earlier = before.pop("earlier", None) or []
         changed = {key: {"before": was, "now": now} for key, (was, now) in self.changed.items()}
-        return {"earlier": [*before.pop("earlier", []), before], "changed": changed}
+        return {"earlier": [*earlier, *([before] if before else [])], "changed": changed}
 
     def write_text(self, name: str, text: str) -> None:
         """Writes or replaces a text file. Raises `RunError` if that fails."""
@@ -155,7 +156,7 @@ def _changes(path: Path, config: RunConfig, complete: Callable[[RunConfig], RunC
     """What differs from the earlier run in a folder. Raises `RunError` if that is another run."""
     earlier = load(path / CONFIG)
     changed = (complete(earlier) if complete else earlier).differences(config)
-    other = {key: pair for key, pair in changed.items() if not key.startswith(_FREE_ON_RESUME) or key in _FIXED_ON_RESUME}
+    other = {key: pair for key, pair in changed.items() if not key.startswith(FREE_ON_RESUME) or key in _FIXED_ON_RESUME}
     if other:
         listed = ", ".join(f"{key} was {was!r}, now {now!r}" for key, (was, now) in other.items())
         raise RunError(f"cannot resume {path} with another configuration: {listed}; leave that as it was, or choose another folder")

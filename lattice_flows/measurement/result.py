@@ -23,7 +23,7 @@ _DIGITS = 7
 _CURVES = ("zero_momentum_green", "effective_mass")
 # Earlier names of the diagnostics of baselines -> today's, as files of references may have them.
 _EARLIER = {
-    "hmc": {"trajectories": "updates", "save_every": "thinning"},
+    "hmc": {"trajectories": "updates", "save_every": "thinning", "trajectories_per_second": "updates_per_second"},
     "metropolis": {"sweeps_between": "thinning"},
 }
 

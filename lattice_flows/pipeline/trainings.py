@@ -125,7 +125,7 @@ def train_model(
 
 def _of_stage(before: str | None) -> tuple[str, ...]:
     """What a training began with; the folder of a stage has the same end wherever the run is."""
-    parts = Path(before or "").parts
+    parts = Path(before).resolve().parts if before else ()
     return parts[-2:] if parts[-2:-1] == ("stages",) else parts
 
 

@@ -30,7 +30,8 @@ def training_history(histories: Mapping[str, History], title: str = "") -> Figur
     ```
 
     Args:
-      histories: label of the run -> its history.
+      histories: label of the run -> its history, the columns of `metrics.csv` by name for each training: a mapping, or what
+        `np.genfromtxt(path, delimiter=",", names=True)` reads.
       title: of the figure.
     """
     figure = Figure(figsize=(5.0, 6.0))
@@ -57,7 +58,8 @@ def training_history(histories: Mapping[str, History], title: str = "") -> Figur
 def _distance(metrics: Mapping[str, Sequence[float]]) -> np.ndarray:
     loss = np.asarray(metrics["loss"], float)
     distance = loss + metrics["log_z"][int(np.argmin(np.where(np.isnan(loss), np.inf, loss)))]
-    kl = np.asarray(metrics.get("kl", np.full(len(loss), np.nan)), float)
+    names = metrics.dtype.names if isinstance(metrics, np.ndarray) else metrics
+    kl = np.asarray(metrics["kl"] if "kl" in names else np.full(len(loss), np.nan), float)
     return np.where(np.isfinite(kl), kl, distance)
 
 

@@ -40,10 +40,14 @@ def attributes_of(sampler: str, action: Action, settings: ChainConfig | SamplerC
 
 
 def settings_of(sampler: str, settings: ChainConfig | SamplerConfig) -> dict[str, Any]:
-    """All settings of a chain, defaults of its sampler written out: a chain that was begun with others is another chain."""
+    """All settings of a chain: one that was begun with others is another chain.
+
+    Defaults of samplers that use a flow are written out; files of others have never had them.
+    """
     if isinstance(settings, ChainConfig):
         return settings.model_dump(mode="json", exclude={"sampler"}) | SAMPLERS.complete(settings.sampler, ChainConfig.model_fields)
-    return settings.model_dump(mode="json") | SAMPLERS.complete(settings.component(sampler), SamplerConfig.model_fields)
+    own = SAMPLERS.complete(settings.component(sampler), SamplerConfig.model_fields) if SAMPLERS.find(sampler).needs_flow else {}
+    return settings.model_dump(mode="json") | own
 
 
 def check_continues(path: Path, sampler: str, settings: ChainConfig | SamplerConfig) -> None:
@@ -153,7 +157,7 @@ def _would_be_lost(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any
     """Whether a name of `differing` is something that was chosen otherwise: not a later training or version, nor a longer chain."""
     section, _, key = name.partition(".")
     if section != "settings":
-        return name in ("sampler", "seed", "thermalisation", "lattice_shape", "action")
+        return name in found and name in ("sampler", "seed", "thermalisation", "lattice_shape", "action")
     before, now = (each.get("settings", {}) for each in (found, wanted))
     # A setting that the file does not have is of a later version, or a default that is written out.
     return now.get(key, 0) < before[key] if name in _LONGER and key in before else key in before

@@ -120,6 +120,8 @@ def opinion(result: Result) -> tuple[str, str, str]:
 def _how_it_was_made(run: Run) -> list[Block]:
     environment = dict(run.environment or {})
     listed = environment.pop("command", None)
+    for of_earlier_parts in ("earlier", "changed"):  # of a run that was resumed; the file has them
+        environment.pop(of_earlier_parts, None)
     command = run.result.command if run.result else None
     if listed and isinstance(listed, list):
         program, *arguments = map(str, listed)

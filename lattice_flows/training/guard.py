@@ -14,7 +14,9 @@ from lattice_flows.training.optimizers import Optimizer
 if TYPE_CHECKING:
     from lattice_flows.training.state import TrainingState
 
-__all__ = ["Guarded", "begin_averages_anew"]
+__all__ = ["LEFT_OUT", "TAKEN_BACK", "Guarded", "begin_averages_anew"]
+
+TAKEN_BACK, LEFT_OUT = "the last step is taken back", "no step is made, since the gradient is not finite"
 
 # A step leads astray if the loss rises by more than this, and by more than so many standard errors of it.
 _LARGEST_RISE, _SIGMAS = 1.0, 10.0
@@ -59,7 +61,7 @@ class Guarded:
         self._limit.assign(_ANY)
         self.optimizer.forget()
 
-    def apply(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    def apply(self, loss: tf.Tensor, error: tf.Tensor, parts: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Makes a step, or takes the last one back. Call it like `Optimizer.apply`.
 
         A gradient that is not finite never reaches the optimiser, whose averages would keep it: where there is no step to take
@@ -71,12 +73,12 @@ class Guarded:
           parts: what the optimiser takes.
 
         Returns:
-          whether the last step was taken back, or none was made.
+          whether the last step was taken back, and whether none was made.
         """
         sound, limit = _sound(parts), loss + _LARGEST_RISE + _SIGMAS * error
         astray = self._is_astray(loss) | (self._is_known() & ~sound)
         tf.cond(astray, self._take_back, lambda: tf.cond(sound, lambda: self._go_on(limit, parts), self._leave_out))
-        return astray | ~sound
+        return astray, ~(astray | sound)
 
     def unguarded(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         """Makes a step that the next loss does not judge, as when the two cannot be compared; returns whether none was made."""

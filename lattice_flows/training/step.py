@@ -12,7 +12,7 @@ from lattice_flows.config import ConfigError, TrainingConfig
 from lattice_flows.flows import Flow
 from lattice_flows.progress import Progress
 from lattice_flows.training.chunks import at_once, in_chunks
-from lattice_flows.training.guard import Guarded
+from lattice_flows.training.guard import LEFT_OUT, TAKEN_BACK, Guarded
 from lattice_flows.training.objectives import ESTIMATORS, LOSSES, absolute_error, forward_kl, reverse_kl
 from lattice_flows.training.optimizers import OPTIMIZERS
 from lattice_flows.training.schedules import learning_rate_schedule
@@ -61,8 +61,8 @@ class TrainingStep:
 
     Attributes:
       optimizer: as given, or built from the settings.
-      taken_back: whether the last call found that the step before it had led astray, and took that back, or made no step because
-        its gradient was not finite.
+      undone: `TAKEN_BACK` where the last call found that the step before it had led astray, and took that back, `LEFT_OUT` where it
+        made no step, because the gradient was not finite although the loss was; None otherwise.
 
     Raises:
       ConfigError: the batch cannot be split evenly, an unknown loss, estimator or optimiser, an averaged gradient of another loss
@@ -85,7 +85,8 @@ class TrainingStep:
         losses = {name: LOSSES.find(name) for name in (settings.loss, settings.initial_loss) if name}
         estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
         forward = in_chunks(forward_kl, share, flow.lattice.volume)
-        self.loss, self.taken_back = settings.loss, False
+        self.loss = settings.loss
+        self.undone: str | None = None
         self._rate = learning_rate_schedule(settings)
         with strategy.scope(), flow.training_only(settings.only):
             weights = flow.trained
@@ -129,13 +130,13 @@ class TrainingStep:
             return estimate(seed, tf.distribute.get_replica_context().replica_id_in_sync_group, loss)
 
         @tf.function
-        def step(seed: tf.Tensor, loss: str) -> tuple[tf.Tensor, tf.Tensor]:
+        def step(seed: tf.Tensor, loss: str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             mean, square, *parts = (strategy.reduce("SUM", part, axis=None) for part in strategy.run(replica_step, (seed, loss)))
             with strategy.scope():
                 if losses.get(loss) is not reverse_kl or flow.condition is not None or batch < _SMALLEST_GUARDED:
-                    return mean, self.optimizer.unguarded(parts)
+                    return mean, tf.constant(False), self.optimizer.unguarded(parts)
                 error = tf.sqrt(tf.maximum(square - mean**2, 0) / (batch - 1))
-                return mean, self.optimizer.apply(mean, error, parts)
+                return mean, *self.optimizer.apply(mean, error, parts)
 
         self._step = step
 
@@ -165,6 +166,6 @@ class TrainingStep:
         Returns:
           the mean of `log q + S` before the step, whichever loss is used; of forward KL, over samples of the target.
         """
-        mean, taken_back = self._step(tf.constant(seed), loss or self.loss)
-        self.taken_back = bool(taken_back)
+        mean, taken_back, left_out = self._step(tf.constant(seed), loss or self.loss)
+        self.undone = TAKEN_BACK if taken_back else LEFT_OUT if left_out and math.isfinite(mean) else None
         return float(mean)

@@ -19,7 +19,7 @@ from lattice_flows.training.conditions import Conditions
 from lattice_flows.training.devices import strategy_of
 from lattice_flows.training.evaluation import Evaluator, described, evaluate, with_forward, worst
 from lattice_flows.training.forward import ForwardSamples
-from lattice_flows.training.guard import Guarded, begin_averages_anew
+from lattice_flows.training.guard import TAKEN_BACK, Guarded, begin_averages_anew
 from lattice_flows.training.judgement import conclusion, fall_of_ess
 from lattice_flows.training.records import CHECKPOINTS, Board, Records
 from lattice_flows.training.refinement import check_integration, halve_the_step
@@ -162,7 +162,7 @@ class Trainer:
                 forward = (name := loss_at(settings, state.step)) == FORWARD_KL
                 self._conditions.begin_step(state.trained_steps, own=forward)
                 loss = self._train_step(sub_seed(self._seed, "training", state.trained_steps), name)
-                unknown = self._took_back(loss, self._train_step.taken_back) or forward
+                unknown = self._undid(loss, self._train_step.undone) or forward
                 losses += [] if unknown else [loss]
                 state.step += 1
                 self._records.step(state.step, math.nan if unknown else loss, time.perf_counter() - self._start)
@@ -223,7 +223,7 @@ class Trainer:
         while True:
             log_weight, finer = self._evaluator.log_weights(len(state.evaluations))
             loss = -float(np.mean(log_weight))
-            if self._took_back(loss, self._train_step.optimizer.judge(loss)):
+            if self._undid(loss, TAKEN_BACK if self._train_step.optimizer.judge(loss) else None):
                 continue
             if finer is None:
                 return log_weight, 0.0
@@ -237,12 +237,12 @@ class Trainer:
             self._prepare()
             losses = []
 
-    def _took_back(self, loss: float, taken_back: bool) -> bool:
-        """Says that a step was taken back, and refuses a loss after which a training cannot go on."""
-        if taken_back:
-            self._progress.info(f"at step {self._state.step}, the loss became {loss:.6g}: the last step is undone, or none made")
-        stopping.check_loss(loss, self._settings, self._state, self._train_step.optimizer.length if taken_back else None)
-        return taken_back
+    def _undid(self, loss: float, undone: str | None) -> bool:
+        """Says that a step was taken back or left out, and refuses a loss after which a training cannot go on."""
+        if undone:
+            self._progress.info(f"at step {self._state.step}, the loss became {loss:.6g}: {undone}")
+        stopping.check_loss(loss, self._settings, self._state, self._train_step.optimizer.length if undone else None)
+        return undone is not None
 
     def _finish(self, stopped: str) -> Summary:
         state = self._state

@@ -12,7 +12,7 @@ from lattice_flows.flows.construction import built_with
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors import normal
 
-tfd = tfp.distributions
+tfb, tfd = tfp.bijectors, tfp.distributions
 
 
 def flow(layers=2, **parts):
@@ -141,6 +141,16 @@ def test_flows_built_by_hand_from_other_numbers_have_other_fingerprints():
         return Flow(Lattice((4, 4)), normal(Lattice((4, 4)), width=width), SinhArcsinh(2))
 
     assert made(0.3).fingerprint() == made(0.3).fingerprint() != made(0.5).fingerprint()
+
+    def splines(half_width):
+        return flow(inner={"name": "rational_quadratic_spline", "half_width": half_width}).distribution
+
+    def scaled(by):
+        return tfb.Inline(forward_fn=lambda x: by * x, forward_min_event_ndims=0)
+
+    for one, other in ((splines(3.0), splines(5.0)), (scaled(1.0), scaled(2.0))):
+        assert built_with(one) != built_with(other)
+    assert built_with(splines(3.0)) == built_with(splines(3.0))
     assert "0x" not in built_with(flow().distribution)  # no address, so that another process finds the same
 
 

@@ -1,9 +1,13 @@
 """Weights on disk."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
 from lattice_flows.io.arrays import CheckpointError, Checkpoints, read_arrays, write_arrays
+from lattice_flows.reading import UnreadableFile
 
 
 def test_arrays_and_diagnostics_are_read_back(tmp_path):
@@ -91,3 +95,30 @@ def test_what_is_no_archive_of_arrays(tmp_path):
     for name, what in (("single", "it is not an archive of weights"), ("text", "not an archive"), ("missing", "No such file")):
         with pytest.raises(CheckpointError, match=rf"cannot read .*{name}.npz: .*{what}"):
             read_arrays(tmp_path / f"{name}.npz")
+
+
+def test_an_archive_whose_places_are_none_is_damaged_and_the_one_before_counts(tmp_path):
+    """NumPy reports such places as errors of the disk, which would mean that the file may be whole."""
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(step, {"x": np.full(100, step)}, {"step": step})
+    newest = tmp_path / "step_000000002.npz"
+    whole, errors = newest.read_bytes(), set()
+    for place in range(len(whole) - 300, len(whole)):
+        newest.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        said = []
+        step = checkpoints.latest(said.append)[1]["step"]
+        assert step == 2 or "falling back to the checkpoint before" in said[0]
+        errors.add(step)
+    assert errors == {1, 2}
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    Checkpoints(tmp_path).save(1, {"x": np.zeros(3)}, {})
+
+    def refused(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(type(tmp_path), "read_bytes", refused)
+    with pytest.raises(UnreadableFile, match=r"1.npz now: Permission denied; it is left as it is"):
+        Checkpoints(tmp_path).latest(print)

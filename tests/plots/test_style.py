@@ -38,3 +38,9 @@ def test_every_figure_is_written(tmp_path):
         plots.save(figure, tmp_path / "figures", name)
         assert (tmp_path / "figures" / f"{name}.png").read_bytes()[1:4] == b"PNG"
         assert (tmp_path / "figures" / f"{name}.pdf").read_bytes()[:4] == b"%PDF"
+
+
+def test_the_history_may_be_what_numpy_reads_from_a_file():
+    read = np.genfromtxt(["step,loss,ess,acceptance,log_z,kl", "10,-1,.5,.5,2,.3", "20,-2,.6,.6,2,.2"], delimiter=",", names=True)
+    panel = plots.training_history({"run": [read]}).axes[0]
+    np.testing.assert_array_equal(panel.lines[0].get_ydata(), [0.3, 0.2])

@@ -14,6 +14,7 @@ from lattice_flows.io import ensembles, segments
 from lattice_flows.io.ensembles import Ensemble
 from lattice_flows.io.files import RunError
 from lattice_flows.production import check_continues, proposals, sample_run
+from lattice_flows.production.ensembles import settings_of
 from lattice_flows.reading import UnreadableFile
 
 
@@ -82,6 +83,13 @@ def test_an_ensemble_that_cannot_be_reached_is_not_taken_for_a_damaged_one(drawn
         with pytest.raises(RunError, match=refusal):
             sample_run(flow, action, chain, seed=2, path=path)
         assert path.read_bytes() == before
+
+
+def test_files_of_other_samplers_have_no_defaults_of_theirs(small_config):
+    """They never had them: an ensemble from before would be drawn again."""
+    settings = small_config().sampler("hmc")
+    assert settings_of("hmc", settings) == settings.model_dump(mode="json") and "flip" not in settings_of("hmc", settings)
+    assert "panels" in settings_of("flow_hmc", small_config().sampler("flow_hmc"))
 
 
 def test_a_file_of_an_earlier_layout_is_replaced(drawn, progress):

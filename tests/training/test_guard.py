@@ -11,7 +11,7 @@ from lattice_flows.flows import conditioned
 from lattice_flows.seeds import sub_seed
 from lattice_flows.training.devices import choose_strategy
 from lattice_flows.training.evaluation import Evaluation
-from lattice_flows.training.guard import Guarded, begin_averages_anew
+from lattice_flows.training.guard import TAKEN_BACK, Guarded, begin_averages_anew
 from lattice_flows.training.state import TrainingState
 from lattice_flows.training.step import TrainingStep
 
@@ -40,7 +40,10 @@ def guarded():
 
 
 def step(optimizer, loss, error=0.1, gradient=(1.0, -1.0)):
-    return bool(optimizer.apply(*(tf.constant(number, tf.float64) for number in (loss, error)), [tf.constant(gradient)]))
+    """Whether the step before was taken back, or None where none is made."""
+    numbers = (tf.constant(number, tf.float64) for number in (loss, error))
+    taken_back, left_out = map(bool, optimizer.apply(*numbers, [tf.constant(gradient)]))
+    return None if left_out else taken_back
 
 
 @pytest.mark.parametrize("astray", [-7.9, 1e30, np.inf, np.nan])
@@ -59,7 +62,7 @@ def test_a_step_that_leads_astray_is_taken_back_and_the_next_are_shorter(astray)
 def test_a_gradient_that_is_no_number_never_reaches_the_optimiser(bad):
     """Its averages would keep it: here there is no step before, which could be taken back."""
     weights, optimizer = guarded()
-    assert step(optimizer, -10.0, gradient=(bad, 1.0)) and optimizer.length == 0.5
+    assert step(optimizer, -10.0, gradient=(bad, 1.0)) is None and optimizer.length == 0.5
     assert optimizer.unguarded([tf.constant([1.0, bad])]) and optimizer.length == 0.25
     assert [w.numpy()[0] for w in weights] == [1.0, 2.0]
     assert not step(optimizer, -10.0) and [w.numpy()[0] for w in weights] == [0.75, 2.25]
@@ -118,7 +121,7 @@ WILD = {**ADAM, "learning_rate": 3.0}  # moves the logarithms of all scales by 3
 def test_a_training_survives_steps_that_are_far_too_long_and_goes_on_where_it_was_interrupted(tmp_path):
     straight, interrupted = Training(tmp_path / "straight"), Training(tmp_path / "interrupted")
     summary = straight(flow := gaussian_flow(), **WILD)
-    assert "the last step is undone" in straight.output and summary.ess > 0.1
+    assert "the last step is taken back" in straight.output and summary.ess > 0.1
     interrupted(gaussian_flow(), **WILD, max_minutes=1e-9)
     interrupted(resumed := gaussian_flow(), **WILD)
     assert "resuming at step 10" in interrupted.output
@@ -133,7 +136,7 @@ def test_steps_are_taken_back_on_two_devices():
     made = TrainingStep(flow, ACTION, settings(**WILD), strategy)
     made(SEED)
     before = weights_of(flow)
-    assert made(SEED) > 1e2 and made.taken_back and made.optimizer.length == 0.5
+    assert made(SEED) > 1e2 and made.undone == TAKEN_BACK and made.optimizer.length == 0.5
     assert made.last_rate == pytest.approx(3.0)  # of the one step that was made, at the start of the schedule
     assert all(np.all(array < before[name]) for name, array in weights_of(flow).items())
 
@@ -154,7 +157,7 @@ def any_taken_back(flow, action, **changes):
     made, found = TrainingStep(flow, action, settings(**WILD | changes), choose_strategy("cpu")), []
     for _ in range(3):
         made(SEED)
-        found.append(made.taken_back)
+        found.append(made.undone == TAKEN_BACK)
     return any(found)
 
 
@@ -199,7 +202,7 @@ def test_a_training_goes_on_from_its_best_model_with_new_averages(tmp_path, monk
     changes = {"optimizer": optimizer, "gradient": "path", "learning_rate": 0.5}
     straight, interrupted = Training(tmp_path / "straight"), Training(tmp_path / "interrupted")
     straight(flow := gaussian_flow(), **changes)
-    assert "back to the weights of step 10, and to a new average" in straight.output and "undone" not in straight.output
+    assert "back to the weights of step 10, and to a new average" in straight.output and "taken back" not in straight.output
     first, second, *_, last = (row["kl"] for row in straight.metrics)
     assert second > 1.5 * first and last < first
     interrupted(gaussian_flow(), **changes, max_minutes=1e-9)
