@@ -67,14 +67,15 @@ def test_larger_lattices_are_not_the_papers():
     assert references.published(*point) == {} and references.reference(*point).chain["acceptance"] > 0.5
 
 
-@pytest.mark.parametrize(("table", "precision"), [("L64", 0.0052), ("L128", 0.012)])
+@pytest.mark.parametrize(("table", "precision"), [("L64", 0.0052), ("L128", 0.0068)])
 def test_the_largest_lattices_have_clusters_as_their_reference(table, precision):
     clusters = references.reference(*of(Case(table).configuration()))
     susceptibility, mass = clusters.estimate("two_point_susceptibility"), clusters.estimate("pole_mass_times_l")
     assert (
         clusters.sampler == "cluster" and f"scripts/baseline.py --sampler cluster --config configs/{table}.yaml" in clusters.command
     )
-    assert susceptibility.error < precision * susceptibility.value and abs(mass.value - 4) < 0.08
+    # The fit of the mass begins too early on 128 x 128, see paper/README.md.
+    assert susceptibility.error < precision * susceptibility.value and abs(mass.value - 4) < {"L64": 0.08, "L128": 0.2}[table]
     assert abs(pull(clusters.estimate("schwinger_dyson"), Estimate(1.0, 0.0))) < 3
 
 
