@@ -206,7 +206,11 @@ class Action:
         Raises:
           NotImplementedError: the action does not have it.
         """
-        raise NotImplementedError(
+        raise NotImplementedError(self.without_local_changes())
+
+    def without_local_changes(self) -> str:
+        """What there is to say where local updates are asked for, and the action does not define `change_at_each_site`."""
+        return (
             f"local updates need the change of the action at each site, which {type(self).__name__} does not have: "
             "define change_at_each_site(phi, proposal), or use another sampler, such as hmc"
         )

@@ -13,10 +13,22 @@ from typing import NamedTuple
 from lattice_flows.io.files import RunError, write_text, writing
 from lattice_flows.reading import read_csv, reading
 
-__all__ = ["CONFIG", "METRICS", "STEPS", "WEIGHTS", "Curve", "StepLog", "check_run_folder", "curves", "stage_folders"]
+__all__ = [
+    "CONFIG",
+    "ENVIRONMENT",
+    "METRICS",
+    "STEPS",
+    "WEIGHTS",
+    "Curve",
+    "StepLog",
+    "check_run_folder",
+    "curves",
+    "stage_folders",
+]
 
-# The files of a training.
-CONFIG, METRICS, STEPS, WEIGHTS = "config.yaml", "metrics.csv", "steps.csv", "weights.npz"
+# The files of a run, and of a training.
+CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+METRICS, STEPS, WEIGHTS = "metrics.csv", "steps.csv", "weights.npz"
 _COLUMNS = ("step", "loss", "seconds")
 _SECONDS = 2.0  # from one writing of steps to the next
 _STAGES = "stages"

@@ -13,13 +13,12 @@ from typing import Any
 from lattice_flows import __version__
 from lattice_flows.config import RunConfig, load
 from lattice_flows.io.files import FolderInUse, RunError, is_unfinished, remove_unfinished, write_json, write_text, writing
-from lattice_flows.io.histories import CONFIG, check_run_folder
+from lattice_flows.io.histories import CONFIG, ENVIRONMENT, check_run_folder
 from lattice_flows.io.locks import LOCK_FILES, Lock, lock_folder
 from lattice_flows.reading import UnreadableFile, check_damaged, read_json
 
 __all__ = ["FREE_ON_RESUME", "RunDirectory"]
 
-ENVIRONMENT = "environment.json"
 _PACKAGES = ("tensorflow", "tensorflow_probability", "tf_keras", "numpy", "scipy", "h5py", "pyerrors")
 # What a resumed run may change: how it continues, not what it samples or with which flow.
 FREE_ON_RESUME = ("training.", "chain.", "samplers.")

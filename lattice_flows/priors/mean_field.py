@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from pydantic import Field
 
+from lattice_flows.priors.derived import Derived
 from lattice_flows.priors.transformed import Transformed
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -49,7 +50,7 @@ def around(mean_field: float | None, bridge: float, prior: tfd.Distribution) -> 
     return WithShare(shifted, prior, bridge) if bridge else shifted
 
 
-class WithShare(tfd.Distribution):
+class WithShare(Derived):
     """A mixture of two distributions, `(1 - w) first + w second`.
 
     Unlike those of `tfd.Mixture`, its samples have gradients.
@@ -79,20 +80,7 @@ class WithShare(tfd.Distribution):
         if not 0 < share < 1:
             raise ValueError(f"share must be above 0 and below 1, got {share}")
         self._first, self._second, self._share = first, second, share
-        super().__init__(
-            dtype=first.dtype,
-            reparameterization_type=first.reparameterization_type,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return self._first.batch_shape
-
-    def _event_shape(self) -> tf.TensorShape:
-        return self._first.event_shape
+        super().__init__(first, parameters, name)
 
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         of_sample, of_choice = tfp.random.split_seed(seed, n=2)

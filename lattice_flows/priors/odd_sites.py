@@ -8,6 +8,7 @@ import tensorflow_probability as tfp
 
 from lattice_flows.bijectors.odd_sites import OnOddSites, joined, split
 from lattice_flows.lattice import Lattice
+from lattice_flows.priors.derived import Derived
 from lattice_flows.priors.whitening import whitening
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -15,7 +16,7 @@ tfb, tfd = tfp.bijectors, tfp.distributions
 __all__ = ["NormalEvenSites"]
 
 
-class NormalEvenSites(tfd.Distribution):
+class NormalEvenSites(Derived):
     """A distribution of fields on odd sites as one of fields on the whole lattice, with independent unit normal even sites.
 
     Example:
@@ -36,14 +37,7 @@ class NormalEvenSites(tfd.Distribution):
         self._odd, self._d = odd, len(odd.event_shape)
         even = tfd.Normal(tf.zeros(odd.event_shape, odd.dtype), 1)
         self._even = tfd.Independent(even, reinterpreted_batch_ndims=self._d)
-        super().__init__(
-            dtype=odd.dtype,
-            reparameterization_type=odd.reparameterization_type,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(odd, parameters, name)
 
     @property
     def odd(self) -> tfd.Distribution:
@@ -53,9 +47,6 @@ class NormalEvenSites(tfd.Distribution):
     def whitening(self) -> tfb.Bijector:
         """The map that makes samples of unit normal numbers: that of the odd sites; the even ones are such numbers."""
         return OnOddSites(Lattice(tuple(self.event_shape)), whitening(self._odd))
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return self._odd.batch_shape
 
     def _event_shape(self) -> tf.TensorShape:
         *rows, last = self._odd.event_shape

@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from lattice_flows.priors.derived import Derived
+
 tfd = tfp.distributions
 
 __all__ = ["SignSymmetric"]
 
 
-class SignSymmetric(tfd.Distribution):
+class SignSymmetric(Derived):
     """Samples of a distribution with random signs, one for each sample.
 
     Gradients go through samples if they do in the given distribution. The sum of the two densities is taken in logarithms.
@@ -42,25 +44,12 @@ class SignSymmetric(tfd.Distribution):
     def __init__(self, distribution: tfd.Distribution, name: str = "sign_symmetric"):
         parameters = dict(locals())
         self._distribution = distribution
-        super().__init__(
-            dtype=distribution.dtype,
-            reparameterization_type=distribution.reparameterization_type,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(distribution, parameters, name)
 
     @property
     def distribution(self) -> tfd.Distribution:
         """The distribution that knows one sign."""
         return self._distribution
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return self.distribution.batch_shape
-
-    def _event_shape(self) -> tf.TensorShape:
-        return self.distribution.event_shape
 
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         of_sample, of_sign = tfp.random.split_seed(seed, n=2)

@@ -5,12 +5,14 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from lattice_flows.priors.derived import Derived
+
 tfb, tfd = tfp.bijectors, tfp.distributions
 
 __all__ = ["Transformed"]
 
 
-class Transformed(tfd.Distribution):
+class Transformed(Derived):
     """A `tfd.TransformedDistribution` of fields, whose density never is one of the past.
 
     TFP's bijectors remember what they have computed for a tensor, even if their weights change. Here every call of `log_prob` and
@@ -35,14 +37,7 @@ class Transformed(tfd.Distribution):
     def __init__(self, distribution: tfd.Distribution, bijector: tfb.Bijector, name: str = "transformed"):
         parameters = dict(locals())
         self._distribution, self._bijector = distribution, bijector
-        super().__init__(
-            dtype=distribution.dtype,
-            reparameterization_type=distribution.reparameterization_type,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(distribution, parameters, name)
 
     @property
     def distribution(self) -> tfd.Distribution:
@@ -53,12 +48,6 @@ class Transformed(tfd.Distribution):
     def bijector(self) -> tfb.Bijector:
         """The map."""
         return self._bijector
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return self.distribution.batch_shape
-
-    def _event_shape(self) -> tf.TensorShape:
-        return self.distribution.event_shape
 
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         return self.bijector.forward(self.distribution.sample(n, seed=seed))

@@ -12,7 +12,7 @@ from lattice_flows.config import RunConfig, load
 from lattice_flows.errors import UserError
 from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
-from lattice_flows.io.histories import CONFIG, METRICS, WEIGHTS, check_run_folder, stage_folders
+from lattice_flows.io.histories import CONFIG, ENVIRONMENT, METRICS, WEIGHTS, check_run_folder, stage_folders
 from lattice_flows.io.locks import is_locked
 from lattice_flows.io.segment_files import segments_folder
 from lattice_flows.measurement.result import Result
@@ -21,7 +21,7 @@ from lattice_flows.reading import read_csv, read_json, reading
 
 __all__ = ["NOISE_TO_FIELD", "Excerpt", "Run", "read_run", "read_runs", "sampler_name", "unique_names"]
 
-_RESULT, _ENVIRONMENT = "result.json", "environment.json"
+_RESULT = "result.json"
 NOISE_TO_FIELD = "noise_to_field.npz"  # the frames that `films` leaves
 _COLUMNS = ("step", "loss", "log_z", "acceptance", "ess")
 _PROPOSALS = 1500  # that are drawn as points
@@ -183,7 +183,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
         result=result,
         history=[metrics for metrics in history if metrics["step"]],
         config=read(CONFIG, load),
-        environment=read(_ENVIRONMENT, read_json, "No environment.json: versions, machine and command are not known."),
+        environment=read(ENVIRONMENT, read_json, "No environment.json: versions, machine and command are not known."),
         excerpt=excerpt,
         film=read(NOISE_TO_FIELD, _film),
         has_flow=any(begun) or (path / WEIGHTS).exists(),

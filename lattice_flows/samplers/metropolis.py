@@ -53,10 +53,7 @@ class LocalMetropolis(Sampler):
     def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7):
         super().__init__(action, chains=chains, target_acceptance=target_acceptance)
         if type(action).change_at_each_site is Action.change_at_each_site:
-            raise ValueError(
-                f"local updates need the change of the action at each site, which {type(action).__name__} does not have: "
-                "define change_at_each_site(phi, proposal), or use another sampler, such as hmc"
-            )
+            raise ValueError(action.without_local_changes())
         try:
             self._parity = action.lattice.parity()
         except ValueError as error:
