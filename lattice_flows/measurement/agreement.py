@@ -7,7 +7,7 @@ import numpy as np
 import pyerrors as pe
 from scipy import stats
 
-from lattice_flows.measurement.errors import Estimate
+from lattice_flows.measurement.errors import Estimate, gamma_error, systematic_covariance
 
 __all__ = ["Agreement", "Sampled", "agreement", "correlation"]
 
@@ -25,7 +25,8 @@ def correlation(observables: Sequence[pe.Obs], tau_int: float) -> tuple[np.ndarr
     """Correlation matrix of the means of observables that were measured on one ensemble.
 
     At equal times observables are correlated in another way than their means, if their autocorrelations differ. So the correlation
-    is that of means over bins: 1000 at most, 20 `tau_int` long if there are enough of them then.
+    is that of means over bins: 1000 at most, 20 `tau_int` long if there are enough of them then. Systematic errors are correlated
+    with nothing but those from the same source.
 
     Args:
       observables: n of them.
@@ -36,7 +37,7 @@ def correlation(observables: Sequence[pe.Obs], tau_int: float) -> tuple[np.ndarr
     """
     if not observables:
         return np.empty((0, 0)), 0
-    chains = observables[0].names
+    chains = sorted(observables[0].deltas)
     shortest = min(observables[0].shape.values())
     wanted = np.clip(len(chains) * shortest / (_LENGTH * tau_int), _FEWEST, _MOST) / len(chains)
     size = max(int(shortest // max(wanted, 2)), 1)
@@ -49,7 +50,11 @@ def correlation(observables: Sequence[pe.Obs], tau_int: float) -> tuple[np.ndarr
         product, bins = product + means @ means.T, bins + number - 1
     norms = np.sqrt(np.diag(product))
     norms[norms == 0] = 1
-    return product / np.outer(norms, norms), bins
+    statistical = np.array([gamma_error(observable) for observable in observables])
+    covariance = product * np.outer(statistical / norms, statistical / norms) + systematic_covariance(observables)
+    errors = np.sqrt(np.diag(covariance))
+    errors[errors == 0] = 1
+    return covariance / np.outer(errors, errors), bins
 
 
 class Sampled(NamedTuple):

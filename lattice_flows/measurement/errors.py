@@ -20,6 +20,8 @@ __all__ = [
     "primary",
     "pull",
     "share",
+    "systematic_covariance",
+    "with_systematic_error",
 ]
 
 
@@ -65,23 +67,49 @@ def analysed(observable: pe.Obs) -> pe.Obs:
 
 
 def gamma_error(observable: pe.Obs) -> float:
-    """The error by the Gamma method of an observable of one ensemble of R chains.
+    """The statistical error by the Gamma method of an observable of one ensemble of R chains.
 
     Fluctuations around the means of the chains, instead of the mean of all, are too small: their squares by a share of
     R (2 W + 1) / N, for a window W and N bins of all chains. pyerrors corrects for that of one chain (hep-lat/0306017, eq. 49).
     """
-    (ensemble,) = analysed(observable).e_names
+    (ensemble,) = analysed(observable).mc_names
     missing = (2 * observable.e_windowsize[ensemble] + 1) / sum(observable.shape.values())
-    return float(observable.dvalue * np.sqrt((1 + len(observable.names) * missing) / (1 + missing)))
+    scale = (1 + len(observable.deltas) * missing) / (1 + missing)
+    return float(observable.e_dvalue[ensemble] * np.sqrt(scale))
+
+
+def with_systematic_error(observable: pe.Obs, error: float, name: str) -> pe.Obs:
+    """The same with an error beside that of its fluctuations, which is independent of them.
+
+    Args:
+      observable: of one ensemble.
+      error: its systematic error.
+      name: of the source; what has the same source is correlated through it.
+    """
+    return observable + pe.cov_Obs(0.0, error**2, name) if error > 0 else observable
+
+
+def systematic_covariance(observables: Sequence[pe.Obs]) -> np.ndarray:
+    """The covariance matrix `[n, n]` of the systematic errors of n observables."""
+    covariance = np.zeros((len(observables), len(observables)))
+    for name in {name for observable in observables for name in observable.cov_names}:
+        parts = [observable.covobs.get(name) for observable in observables]
+        errors = [0.0 if part is None else part.grad.item() * np.sqrt(part.cov.item()) for part in parts]
+        covariance += np.outer(errors, errors)
+    return covariance
+
+
+def _total(observable: pe.Obs, statistical: float) -> float:
+    return float(np.sqrt(statistical**2 + systematic_covariance([observable]).item()))
 
 
 def estimate(observable: pe.Obs) -> Estimate:
     """Value, error and integrated autocorrelation time of an observable of one ensemble, whose fluctuations are not binned."""
-    (ensemble,) = analysed(observable).e_names
+    (ensemble,) = analysed(observable).mc_names
     tau_int, tau_int_error = observable.e_tauint[ensemble], observable.e_dtauint[ensemble]
-    error = gamma_error(observable)
-    scale = (error / observable.dvalue) ** 2 if error else 1.0
-    return Estimate(float(observable.value), error, float(scale * tau_int), float(scale * tau_int_error))
+    statistical = gamma_error(observable)
+    scale = (statistical / observable.e_dvalue[ensemble]) ** 2 if statistical else 1.0
+    return Estimate(float(observable.value), _total(observable, statistical), float(scale * tau_int), float(scale * tau_int_error))
 
 
 def estimate_from_bins(
@@ -91,20 +119,21 @@ def estimate_from_bins(
 
         tau_int = N error^2 / (2 variance)
 
-    and its error is that of Wolff's window, hep-lat/0306017, eq. 42, in configurations.
+    of the statistical error, and the error of tau_int is that of Wolff's window, hep-lat/0306017, eq. 42, in configurations.
 
     Args:
       observable: of one ensemble.
       bin_size: configurations in a bin.
       configurations: their number N.
       variance: of the observable on single configurations.
-      at_least: the smallest error that it can have, from what the Gamma method cannot see.
+      at_least: the smallest statistical error that it can have, from what the Gamma method cannot see.
     """
-    (ensemble,) = analysed(observable).e_names
-    error = max(gamma_error(observable), at_least)
+    (ensemble,) = analysed(observable).mc_names
+    statistical = max(gamma_error(observable), at_least)
+    error = _total(observable, statistical)
     if not variance:
         return Estimate(float(observable.value), error, 0.5, 0.0)
-    tau_int, bins = configurations * error**2 / (2 * variance), sum(observable.shape.values())
+    tau_int, bins = configurations * statistical**2 / (2 * variance), sum(observable.shape.values())
     window = observable.e_windowsize[ensemble] + 0.5 - tau_int / bin_size
     return Estimate(float(observable.value), error, tau_int, float(2 * tau_int * np.sqrt(abs(window) / bins)))
 

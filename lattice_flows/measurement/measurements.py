@@ -220,7 +220,7 @@ class Measurements:
             raise ValueError(f"the value is {observable.value}")
         if self._binned.stuck:
             raise ValueError("no chain holds more than one distinct configuration")
-        fluctuations = np.concatenate([observable.deltas[chain] for chain in observable.names])
+        fluctuations = np.concatenate([observable.deltas[chain] for chain in sorted(observable.deltas)])
         variance, spread = self._binned.variance_and_spread(fluctuations)
         at_least = np.sqrt(variance) * self.longest_stay / self.configurations
         # The spread has an error itself, of 1 / sqrt(2 (chains - 1)) of it.

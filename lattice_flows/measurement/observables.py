@@ -3,21 +3,14 @@
 Equation numbers are those of that paper. What an observable is, `measurement.measurements` says.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
-import autograd.numpy as anp
 import numpy as np
 import pyerrors as pe
-from scipy import stats
 
+from lattice_flows.measurement.cosh_fits import FEWEST_TIMES, cosh_mass
 from lattice_flows.measurement.errors import analysed
 from lattice_flows.measurement.measurements import OBSERVABLES, Measurements, observable
 
 __all__ = ["OBSERVABLES", "Measurements", "observable"]
-
-# Of a fit to a correlator: times, independent configurations for each of them, and the probability below which it is no fit.
-_FEWEST_TIMES, _CONFIGURATIONS_OF_A_TIME, _SMALLEST_P = 3, 20, 1e-3
 
 
 @observable
@@ -84,43 +77,24 @@ def second_moment_correlation_length(m: Measurements) -> pe.Obs:
 
 @observable
 def pole_mass(m: Measurements) -> pe.Obs:
-    """`m_p` of the fit `Gt(0, t) = A cosh(m_p (t - T/2))` with correlated errors; eq. 24.
+    """`m_p` of `Gt(0, t) = A cosh(m_p (t - T/2))`, averaged over the beginnings of the fit (`measurement.cosh_fits`); eq. 24.
 
-    The fit begins at t = 2: at t = 1, three-particle states are seen at the level of 0.3 % (E3, E5). For T = 6 it has to begin at
-    t = 1. Where that does not describe the correlator it begins later, and ends before T/2 where there are too few configurations
-    for the correlation of so many points.
+    The fits begin at t = 2 or later: at t = 1, three-particle states are seen at the level of 0.3 % (E3, E5). For T = 6 the fit
+    has to begin at t = 1.
 
     Raises:
       ValueError: T < 6, where nothing tells heavier states apart; a correlator that is too noisy, or that no cosh describes; or a
         correlation length beyond T, as in the broken phase, where the lightest state is the odd combination of the two minima.
     """
-    half = max(m.lattice.shape) / 2
-    green = m.zero_momentum_green
-    masses = [mass.value for mass in m.effective_mass if mass is not None]
-    if len(green) < _FEWEST_TIMES + 1 or not masses or min(g.value for g in green) <= 0:
+    half, green = max(m.lattice.shape) / 2, m.zero_momentum_green
+    if len(green) < FEWEST_TIMES + 1 or min(g.value for g in green) <= 0:
         raise ValueError("no cosh can be fitted to the correlator: more configurations or a longer lattice are needed")
     tau_int = max(max(analysed(point).e_tauint.values()) for point in green)
     independent = sum(green[0].shape.values()) * m.share_of_weights / (2 * tau_int)
-    first = 2 if half >= 4 else 1
-    times = int(max(independent / _CONFIGURATIONS_OF_A_TIME, _FEWEST_TIMES))
-
-    def cosh(parameters: Sequence[Any], t: Any) -> Any:
-        return parameters[0] * anp.cosh(parameters[1] * (t - half))
-
-    for begin in range(first, len(green) - _FEWEST_TIMES + 1):
-        points = green[begin : begin + times]
-        at, start = np.arange(begin, begin + len(points)), [points[-1].value, masses[0]]
-        try:
-            fit = pe.fits.least_squares(at, points, cosh, initial_guess=start, correlated_fit=True, silent=True)
-        except Exception as error:  # pyerrors raises no other class
-            raise ValueError(f"the cosh fit to the correlator failed: {error}") from error
-        # Hotelling's T^2, of a covariance from so many independent configurations.
-        left = max(independent - fit.dof, 1.0)
-        if stats.f.sf(left / (fit.dof * max(independent - 1, 1.0)) * fit.chisquare, fit.dof, left) >= _SMALLEST_P:
-            if abs(fit.fit_parameters[1].value) * 2 * half < 1:
-                raise ValueError("the correlation length exceeds the lattice: the correlator does not know the mass of a particle")
-            return fit.fit_parameters[1]
-    raise ValueError("no cosh describes the correlator, so it is not that of a single particle")
+    mass = cosh_mass(green, half, 2 if half >= 4 else 1, independent)
+    if mass.value * 2 * half < 1:
+        raise ValueError("the correlation length exceeds the lattice: the correlator does not know the mass of a particle")
+    return mass
 
 
 @observable

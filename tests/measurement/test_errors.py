@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from exact import autoregressive
 
+from lattice_flows.measurement.agreement import correlation
 from lattice_flows.measurement.errors import (
     Estimate,
     analysed,
@@ -13,6 +14,7 @@ from lattice_flows.measurement.errors import (
     power_law,
     primary,
     pull,
+    with_systematic_error,
 )
 
 
@@ -54,6 +56,22 @@ def test_errors_propagate_through_formulas():
 )
 def test_format(number, text):
     assert format_estimate(number) == text == str(number)
+
+
+def test_a_systematic_error_is_independent_of_the_fluctuations():
+    """It adds in squares, leaves tau_int alone, and correlates only what has the same source."""
+    x, y = (primary(autoregressive(np.random.default_rng(seed), 4000, 2, 0.6).T, "chain") for seed in (1, 2))
+    both = x + y
+    alone, noise = estimate(both), estimate(both).error
+    shifted = with_systematic_error(both, 2 * noise, "choice")
+    assert estimate(shifted).error == pytest.approx(np.sqrt(5) * noise) and estimate(shifted).tau_int == alone.tau_int
+    binned = estimate_from_bins(shifted, 1, configurations=8000, variance=1.0)
+    assert binned.error == pytest.approx(np.sqrt(5) * noise)
+    assert binned.tau_int == pytest.approx(estimate_from_bins(both, 1, configurations=8000, variance=1.0).tau_int)
+    found, _ = correlation([both, shifted, -3 * shifted, with_systematic_error(both, 2 * noise, "another")], alone.tau_int)
+    np.testing.assert_allclose(np.diag(found), 1)
+    np.testing.assert_allclose(found[0, 1:3], [1 / np.sqrt(5), -1 / np.sqrt(5)])
+    np.testing.assert_allclose([found[1, 2], found[1, 3]], [-1, 1 / 5])
 
 
 def test_power_law_with_its_errors():
