@@ -135,6 +135,14 @@ def test_the_preset_of_the_affine_flow_fits_every_configuration(name):
     assert config.flow == FLOWS.completed("affine") and config.stage_configs() == []
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "flows").glob("*.yaml")))
+def test_every_preset_fits_every_configuration_with_stages(name):
+    staged = [whole for whole in WHOLE if load(whole).stages]
+    assert len(staged) > 8
+    for whole in staged:
+        completed(load(whole, CONFIGS / "flows" / f"{name}.yaml"))
+
+
 def test_a_component_may_be_given_by_its_name_alone(tmp_path):
     (tmp_path / "short.yaml").write_text("{lattice: {shape: [4, 4]}, action: scalar_phi4, flow: affine}")
     config = load(
