@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lattice_flows.actions import ACTIONS
 from lattice_flows.config import ConfigError, RunConfig, on_top
-from lattice_flows.config.keys import described, tree
+from lattice_flows.config.keys import described, trees
 from lattice_flows.flows import Flow
 from lattice_flows.importance import BrokenFlow, WeightedSampler
 from lattice_flows.measurement.errors import Estimate, format_estimate, independent_mean, share
@@ -141,8 +141,8 @@ def _grown(config: RunConfig, added: Sequence[Mapping[str, Any]], file: Path) ->
 def _begun(config: RunConfig, keys: Mapping[str, Any], file: Path) -> Flow:
     """The flow of a configuration with other values of some keys, which has the weights of a file."""
     content = config.model_dump(mode="json")
-    for key, value in keys.items():
-        content = on_top(content, tree(key, value))
+    for above in trees(keys):
+        content = on_top(content, above)
     flow, _ = build_model(RunConfig.checked(content, described(keys) or str(file)))
     begin_with(flow, str(file))
     return flow

@@ -13,7 +13,7 @@ import tensorflow as tf
 from lattice_flows import plots
 from lattice_flows.config import ConfigError, RunConfig, load
 from lattice_flows.config.aliases import RENAMED
-from lattice_flows.config.keys import as_text, described, given, tree
+from lattice_flows.config.keys import as_text, described, given, trees
 from lattice_flows.errors import UserError
 from lattice_flows.io.files import FolderInUse, RunError, write_text, writing
 from lattice_flows.io.histories import CONFIG
@@ -115,9 +115,7 @@ def points(
         values, folder = dict(zip(over, combination, strict=True)), Path(out)
         for key, value in values.items():
             folder /= f"{key}={_in_a_path(value)}"
-        # A name would replace the options of its part that came before it.
-        names_first = sorted(values, key=lambda key: (key.count("."), not key.endswith(".name")))
-        config = load(path, *overrides, *(tree(key, values[key]) for key in names_first))
+        config = load(path, *overrides, *trees(values))
         completed(config)
         found.append(Point(values, config, folder))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from lattice_flows.config.errors import ConfigError
 from lattice_flows.reading import parse_yaml, reading
 
-__all__ = ["as_text", "described", "given", "one_of_each", "tree"]
+__all__ = ["as_text", "described", "given", "one_of_each", "tree", "trees"]
 
 _EXAMPLE = "give a key and values between commas, such as flow.layers=1,2,4 or flow.network.hidden=[8,8],[16,16]"
 
@@ -46,14 +46,22 @@ def one_of_each(texts: Sequence[str], flag: str, sections: Sequence[str]) -> lis
     Raises:
       ConfigError: as for `given`, a key with several values, or one of another section.
     """
-    trees = []
-    for key, values in given(texts, flag).items():
+    found = given(texts, flag)
+    for key, values in found.items():
         if key.split(".")[0] not in sections:
             raise ConfigError(f"{flag} has the key {key}: here it may be one of {', '.join(sections)}")
         if len(values) != 1:
             raise ConfigError(f"{flag} has {len(values)} values for {key}: give one")
-        trees.append(tree(key, values[0]))
-    return trees
+    return trees({key: value for key, (value,) in found.items()})
+
+
+def trees(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trees of dotted keys, in the order in which they go on top of a configuration.
+
+    Names come first: one would replace the options of its part that came before it.
+    """
+    ordered = sorted(values, key=lambda key: (key.count("."), not key.endswith(".name")))
+    return [tree(key, values[key]) for key in ordered]
 
 
 def tree(key: str, value: Any) -> Any:
