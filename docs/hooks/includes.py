@@ -34,14 +34,32 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Puts the documents in the place of their markers."""
+    """Puts the documents in the place of their markers, and sends links to them to their pages."""
 
     def included(match):
         name, heading = match.groups()
         text = (_ROOT / name).read_text()
         return linked(text if heading is None else section(text, heading), name, page.file.src_uri)
 
-    return _MARKER.sub(included, markdown)
+    return _MARKER.sub(included, to_pages(markdown, page.file.src_uri))
+
+
+def to_pages(markdown: str, page: str) -> str:
+    """A page whose links to documents of the repository, as readers of the files follow them, go to the pages of these.
+
+    Args:
+      markdown: of the page.
+      page: its path in `docs`.
+    """
+    here = posixpath.dirname(page)
+
+    def link(match):
+        image, words, target = match.groups()
+        path, separator, anchor = target.partition("#")
+        path = posixpath.normpath(posixpath.join("docs", here, path))
+        return f"{image}[{words}]({posixpath.relpath(PAGES[path], here or '.')}{separator}{anchor})" if path in PAGES else match[0]
+
+    return _LINK.sub(link, markdown)
 
 
 def section(text: str, heading: str) -> str:

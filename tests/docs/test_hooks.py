@@ -119,6 +119,19 @@ def test_links_go_to_pages_pictures_come_along_and_others_become_text():
     assert "[here](../results.md#first)" in includes.linked(DOCUMENT, "paper/README.md", "api/index.md")
 
 
+def test_links_of_pages_to_documents_that_are_pages_go_there():
+    text = "[numbers](../paper/README.md#cost), [flows](flows.md#two), [own](../CONTRIBUTING.md)"
+    assert includes.to_pages(text, "limits.md") == "[numbers](results.md#cost), [flows](flows.md#two), [own](extending.md)"
+    assert includes.to_pages("[here](../../README.md)", "api/index.md") == "[here](../index.md)"
+
+
+def test_no_page_sends_readers_of_the_files_to_an_include():
+    """There they would find its marker alone."""
+    included = "|".join(page.removesuffix(".md") for page in includes.PAGES.values())
+    for page in HOOKS.parent.rglob("*.md"):
+        assert not re.findall(rf"\]\((?:\.\./)*(?:{included})\.md", page.read_text()), page
+
+
 def test_formulas_become_mathml():
     heading = SimpleNamespace(title=r"The action and \(-\log q\)", children=[])
     page = SimpleNamespace(toc=[heading])
