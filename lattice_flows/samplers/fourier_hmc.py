@@ -26,11 +26,12 @@ from lattice_flows.fourier import hartley
 from lattice_flows.lattice import Lattice
 from lattice_flows.samplers.adaptation import gain, mean_acceptance, scaled
 from lattice_flows.samplers.decisions import accepts, chosen
-from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
+from lattice_flows.samplers.hamiltonian import Hamiltonian, Info, varied
 from lattice_flows.samplers.settings import check_at_least
 
 __all__ = ["FourierHMC", "State"]
 
+_LENGTH = 2  # folded into the seed of an update
 _QUARTER_TURN = np.pi / 2
 _SMALLEST_M2 = 0.1  # in units of the smallest phat^2 above zero
 # Along the last axes, as many as there are.
@@ -61,9 +62,10 @@ class State(NamedTuple):
 class FourierHMC(Hamiltonian):
     """Leapfrog trajectories with a mass for each momentum, and a Metropolis test.
 
-    Trajectories are at most a quarter of a turn, `pi / 2`, long: that takes a Gaussian field to an independent one, and twice as
-    much would only change its sign. In the broken phase `<|phi_0|^2>` is that of both peaks, and the propagator's M no mass of
-    fluctuations: a tenth of the smallest phat^2 is then its limit. Chains do not tunnel: see the flips of `HMC`.
+    Trajectories are at most a quarter of a turn, `pi / 2`, long on average: that takes a Gaussian field to an independent one, and
+    twice as much would only change its sign. Their lengths vary as those of `HMC` do. In the broken phase `<|phi_0|^2>` is that of
+    both peaks, and the propagator's M no mass of fluctuations: a tenth of the smallest phat^2 is then its limit. Chains do not
+    tunnel: see the flips of `HMC`.
 
     ```python
     hmc = lf.samplers.FourierHMC(lf.ScalarPhi4(lf.Lattice((4, 4)), m2=-4.0, lam=8.0), chains=8, leapfrog_steps=4)
@@ -113,7 +115,8 @@ class FourierHMC(Hamiltonian):
         """One trajectory of every chain."""
         masses = self._masses(state.spectrum)
         normal = tf.random.stateless_normal(state.phi.shape, tf.random.fold_in(seed, 0), dtype=tf.float64)
-        (phi, action, force), momenta = self._trajectory(state, self._filtered(normal, tf.sqrt(masses)), masses)
+        varying = state._replace(step_size=varied(state.step_size, tf.random.fold_in(seed, _LENGTH)))
+        (phi, action, force), momenta = self._trajectory(varying, self._filtered(normal, tf.sqrt(masses)), masses)
         kinetic = momenta * self._filtered(momenta, 1 / masses) - normal * normal
         dh = action - state.action + tf.reduce_sum(kinetic, self.action.lattice.axes) / 2
         accepted = accepts(dh, tf.random.fold_in(seed, 1))
@@ -128,7 +131,7 @@ class FourierHMC(Hamiltonian):
         return state._replace(step_size=step_size, adaptations=state.adaptations + 1, spectrum=spectrum)
 
     def diagnostics(self, state: State) -> dict[str, float]:
-        """Step size and length of the trajectories, and M^2 of the masses."""
+        """Mean step size and length of the trajectories, and M^2 of the masses."""
         step_size, (_, m2) = float(state.step_size), self._propagator(tf.constant(state.spectrum))
         return {"step_size": step_size, "trajectory_length": step_size * self._leapfrog_steps, "momentum_m2": float(m2)}
 

@@ -36,7 +36,7 @@ def test_a_trajectory_forgets_the_slowest_mode(free):
     _, chunks = free
     magnetization = np.concatenate([chunk.phi for chunk in chunks]).sum(axis=(2, 3))
     squared = estimate(primary((magnetization**2).T, "chains"))
-    assert squared.tau_int < 0.6
+    assert squared.tau_int < 0.7
     assert abs(squared.value - 24 / (2 * M2)) < 4 * squared.error < 0.1 * squared.value
 
 

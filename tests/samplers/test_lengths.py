@@ -9,7 +9,7 @@ from scipy import stats
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.errors import estimate, primary
-from lattice_flows.samplers import HMC, ChainState, Tempering, run_chain
+from lattice_flows.samplers import HMC, ChainState, FourierHMC, Tempering, run_chain
 from lattice_flows.samplers.hamiltonian import varied
 
 SMALL, M2, CHAINS = Lattice((2, 2)), 3.0, 20000
@@ -33,12 +33,12 @@ def test_factors_are_uniform_about_one():
     np.testing.assert_allclose(several, [0.5 * factors[7], 2 * factors[7]])
 
 
-@pytest.mark.parametrize("kind", [HMC, Tempering])
+@pytest.mark.parametrize("kind", [HMC, FourierHMC, Tempering])
 def test_one_factor_serves_all_chains_and_replicas(kind, monkeypatch):
     """Steps are so short that fields move along their momenta, and all replicas begin alike, so that exchanges are accepted."""
     sampler = kind(ScalarPhi4(SMALL, m2=M2, lam=0.0), chains=5, leapfrog_steps=2)
     start = sampler.init(1)
-    sizes = "step_size" if kind is HMC else "step_sizes"
+    sizes = "step_sizes" if kind is Tempering else "step_size"
     start = start._replace(**{sizes: 1e-7 * getattr(start, sizes)})
 
     def moved(seed):
@@ -97,6 +97,17 @@ def test_a_mode_on_resonance_finds_its_distribution():
     found = measured(run_chain(hmc, updates=600, seed=1, state=start), m_squared, first=100)
     exact = free_field(lattice, m2)["two_point_susceptibility"]
     assert abs(found.value - exact) < 4 * found.error < 0.15 * exact
+
+
+def test_a_mass_that_puts_the_zero_mode_on_resonance_does_no_harm():
+    """Of the free field at frequency 2, where a quarter of a turn is half a period: with one length, chi_2 was 0.45034(20).
+
+    Within four standard deviations of 1 / (2 m2).
+    """
+    action = ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.0)
+    hmc = FourierHMC(action, chains=128, leapfrog_steps=10, mass_squared=2 / 11)
+    found = measured(run_chain(hmc, updates=600, thermalisation=300, seed=1), m_squared)
+    assert abs(found.value - 0.5) < 4 * found.error < 0.06
 
 
 @pytest.mark.parametrize("steps", [7, 8])
