@@ -39,6 +39,7 @@ ENSEMBLE = "ensemble.h5"  # in a run folder
 LAYOUT = 2
 _ADVICE = "draw the ensemble again (the same seed gives the same chain)"
 _KINDS = {"sampler": str, "lattice_shape": list, "action": dict, "seed": int, "thermalisation": int, "diagnostics": dict}
+_LATER = ("action_of_test_field",)  # attributes that files of before do not have
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of HDF5
 
@@ -48,10 +49,13 @@ class EnsembleError(UserError, ValueError):
 
 
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """The names of wanted attributes that are others, or missing, in a file; those of settings are dotted."""
+    """The names of wanted attributes that are others, or missing, in a file; those of settings are dotted.
+
+    Attributes that files of earlier versions do not have may be missing.
+    """
     names = []
     for name, value in json.loads(json.dumps(dict(wanted))).items():
-        there = found.get(name)
+        there = found.get(name, value if name in _LATER else None)
         if name == "settings" and isinstance(there, dict):
             keys = there.keys() | value.keys()
             names += [f"{name}.{key}" for key in keys if there.get(key, ...) != value.get(key, ...)]

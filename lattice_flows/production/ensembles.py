@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from lattice_flows import __version__
 from lattice_flows.actions import Action
@@ -24,6 +25,7 @@ from lattice_flows.samplers import SAMPLERS
 __all__ = ["attributes_of", "check_continues", "drawn", "settings_of", "size_of"]
 
 _LONGER = ("settings.length", "settings.updates")
+_CHOSEN = ("sampler", "seed", "thermalisation", "lattice_shape", "action", "action_of_test_field")
 
 
 def attributes_of(sampler: str, action: Action, settings: ChainConfig | SamplerConfig, seed: int) -> dict[str, Any]:
@@ -33,10 +35,17 @@ def attributes_of(sampler: str, action: Action, settings: ChainConfig | SamplerC
         "settings": settings_of(sampler, settings),
         "lattice_shape": action.lattice.shape,
         "action": action.component,
+        "action_of_test_field": _of_test_field(action),
         "seed": seed,
         "thermalisation": settings.thermalisation,
         "lattice_flows": __version__,
     }
+
+
+def _of_test_field(action: Action) -> str:
+    """S of a field that is always the same. Another value shows what parameters do not tell: the code of the action has changed."""
+    phi = np.random.default_rng(0).normal(size=(1, *action.lattice.shape))
+    return f"{float(action(tf.constant(phi))[0]):.6g}"
 
 
 def settings_of(sampler: str, settings: ChainConfig | SamplerConfig) -> dict[str, Any]:
@@ -157,7 +166,7 @@ def _would_be_lost(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any
     """Whether a name of `differing` is something that was chosen otherwise: not a later training or version, nor a longer chain."""
     section, _, key = name.partition(".")
     if section != "settings":
-        return name in found and name in ("sampler", "seed", "thermalisation", "lattice_shape", "action")
+        return name in found and name in _CHOSEN
     before, now = (each.get("settings", {}) for each in (found, wanted))
     # A setting that the file does not have is of a later version, or a default that is written out.
     return now.get(key, 0) < before[key] if name in _LONGER and key in before else key in before

@@ -7,6 +7,7 @@ import os
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import lattice_flows as lf
 from lattice_flows.errors import UserError
@@ -83,6 +84,28 @@ def test_an_ensemble_that_cannot_be_reached_is_not_taken_for_a_damaged_one(drawn
         with pytest.raises(RunError, match=refusal):
             sample_run(flow, action, chain, seed=2, path=path)
         assert path.read_bytes() == before
+
+
+def test_an_ensemble_is_not_taken_for_that_of_an_action_whose_code_has_changed(tmp_path):
+    """Name and parameters are the same. A file of before, which does not tell, counts as that of the present code."""
+
+    def sample(power):
+        class Wells(lf.ScalarPhi4):
+            name = "wells"
+
+            def __call__(self, phi):
+                return super().__call__(phi) + 0.1 * tf.reduce_sum(phi**power, self.lattice.axes)
+
+        action = Wells(lf.Lattice((2, 2)), m2=1.0, lam=0.5)
+        return lf.baseline(action, "hmc", chains=2, updates=20, thermalisation=10, successive=10, path=path, progress=False)
+
+    path = tmp_path / "ensemble.h5"
+    for _ in range(2):
+        sample(6).close()
+    with pytest.raises(RunError, match=r"ensemble\.h5 holds an ensemble that was drawn with other values of action_of_test_field"):
+        sample(8)
+    assert ensembles.differing({"seed": 1}, {"seed": 1, "action_of_test_field": "2.5"}) == []
+    assert ensembles.differing({"action_of_test_field": "2.4"}, {"action_of_test_field": "2.5"}) == ["action_of_test_field"]
 
 
 def test_files_of_other_samplers_have_no_defaults_of_theirs(small_config):
