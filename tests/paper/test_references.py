@@ -74,7 +74,7 @@ def test_the_largest_lattices_have_clusters_as_their_reference(table, precision)
     assert (
         clusters.sampler == "cluster" and f"scripts/baseline.py --sampler cluster --config configs/{table}.yaml" in clusters.command
     )
-    # The fit of the mass begins too early on 128 x 128, see paper/README.md.
+    # The coupling of 128 x 128 was chosen by a mass that was too large, see paper/README.md.
     assert susceptibility.error < precision * susceptibility.value and abs(mass.value - 4) < {"L64": 0.08, "L128": 0.2}[table]
     assert abs(pull(clusters.estimate("schwinger_dyson"), Estimate(1.0, 0.0))) < 3
 
@@ -105,7 +105,7 @@ def test_references_are_found_by_their_physics():
 @pytest.mark.parametrize("sampler", ["hmc", "metropolis"])
 def test_baselines_are_those_of_the_paper(table, sampler):
     found = references.baselines([table])[table, sampler]
-    assert abs(found.chain["acceptance"] - 0.7) < 0.01 and abs(found.chain["thermalisation_pull"]) < 4
+    assert abs(found.chain["acceptance"] - 0.7) < {"hmc": 0.03, "metropolis": 0.01}[sampler] and abs(found.chain["thermalisation_pull"]) < 4
     assert found.errors["configurations"][-1] >= 10**6
     assert f"scripts/baseline.py --sampler {sampler} --config configs/{table}.yaml" in found.command
     first, last = (found.errors["ising_energy"][at] for at in (0, -1))
