@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pydantic
 
-from lattice_flows.actions import Action
+from lattice_flows.actions import Action, check_action
 from lattice_flows.config import (
     ChainConfig,
     ConfigError,
@@ -179,6 +180,7 @@ def baseline(
     """
     chosen, seed = _checked(SamplerConfig, settings, "baseline"), _seed(seed, "baseline")
     path = path if path is None else _path(path, "baseline")
+    check_action(action)
     return baseline_run(sampler, action, chosen, seed=seed, path=path, progress=_progress(progress))
 
 
@@ -204,6 +206,13 @@ def measure(ensemble: Ensemble | str | Path, action: Action | None = None) -> Re
       EnsembleError: the file is damaged or foreign.
       ConfigError: the ensemble's action is not registered, and none is given.
     """
+    if isinstance(ensemble, np.ndarray):
+        raise ConfigError(
+            f"measure: an array of the shape {ensemble.shape} does not say how it was drawn: use "
+            "lattice_flows.measurement.observables.Measurements.of(action, phi).estimates(), with phi [n, chains, *lattice.shape]"
+        )
+    if action is not None:
+        check_action(action)
     return measure_run(ensemble if isinstance(ensemble, Ensemble) else _path(ensemble, "measure"), action)
 
 
@@ -264,9 +273,9 @@ def _path(source: Any, call: str) -> Path:
 
 
 def _check_lattices(flow: Flow, action: Action) -> None:
-    for name, part in (("flow", flow), ("action", action)):
-        if not hasattr(part, "lattice"):
-            raise ConfigError(f"the {name} is {shown(part)}: build one on a lattice, such as lf.Lattice((8, 8))")
+    if not hasattr(flow, "lattice"):
+        raise ConfigError(f"the flow is {shown(flow)}: build one on a lattice, such as lf.Lattice((8, 8))")
+    check_action(action)
     here, there = tuple(flow.lattice.shape), tuple(action.lattice.shape)
     if here != there:
         raise ConfigError(f"the flow is on the lattice {here}, the action on {there}: build both on the same one")

@@ -218,6 +218,10 @@ def test_progress_may_be_shown_elsewhere(trained):
         (lambda: lf.sample(small_flow(), ACTION, 1e6), r"sample: key 'length' has the value 1000000.0: .* integer"),
         (lambda: lf.sample(small_flow(), ACTION, seed="1"), r"sample: seed has the value '1': .* integer"),
         (lambda: lf.measure(3), r"measure: 3 is not a path: give a file or a run folder"),
+        (
+            lambda: lf.measure(np.zeros((5, 2, 4, 4)), ACTION),
+            r"array of the shape \(5, 2, 4, 4\) does not say .*: use .*Measurements.of",
+        ),
         (lambda: lf.measure("nowhere"), r"there is no ensemble at nowhere"),
         (lambda: lf.load(None), r"load: None is not a path"),
         (lambda: lf.load("x" * 5000), r"File name too long"),

@@ -16,7 +16,7 @@ from lattice_flows.command_line.exit_codes import BUG, INTERRUPTED, UNUSABLE
 from lattice_flows.command_line.flags import Flag, UsageError
 from lattice_flows.command_line.interruptions import Interrupted, discard_output, interruptible
 from lattice_flows.command_line.parser import parse
-from lattice_flows.errors import UserError, nearest
+from lattice_flows.errors import UserError, nearest, users_line
 from lattice_flows.io.files import FolderInUse
 
 __all__ = ["COMMANDS", "command", "main", "run"]
@@ -83,6 +83,10 @@ def run(
         if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
             return _failed(UNUSABLE, f"error: not enough memory: {_smaller(flags)} ({_first_line(error)})")
         traceback.print_exception(error)
+        if line := users_line(error):
+            return _failed(
+                BUG, f"error: this comes from {line}, which is not of lattice_flows: the lines above say what is wrong there"
+            )
         version = lattice_flows.__version__
         return _failed(BUG, f"error: this is a bug in lattice_flows {version}: please report the command and the lines above")
 

@@ -13,7 +13,7 @@ MEANING = {
     NOT_TRUSTWORTHY: "finished, but a number disagrees with its reference or cannot be trusted",
     UNUSABLE: "an input or a file cannot be used; one line on standard error says why",
     INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; what was done is saved where the command has --resume",
-    BUG: "a bug in lattice_flows",
+    BUG: "a bug in lattice_flows, or in a part of your own",
 }
 
 

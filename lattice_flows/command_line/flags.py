@@ -186,18 +186,17 @@ def _check(flag: Flag, key: str, value: Any) -> None:
         raise UsageError(str(error)) from None
 
 
-def configuration(path: str | Path, flags: SimpleNamespace, *above: Mapping[str, Any]) -> RunConfig:
+def configuration(path: str | Path, flags: SimpleNamespace) -> RunConfig:
     """A configuration file with the flags that were given on top of it.
 
     Args:
       path: the file.
       flags: the parsed flags.
-      above: trees of keys that come on top of these.
 
     Raises:
       ConfigError: a file or a flag that cannot be used.
     """
-    return load(path, *overrides(flags, dimensions=len(load(path).lattice.shape)), *above)
+    return load(path, *overrides(flags, dimensions=len(load(path).lattice.shape)))
 
 
 def board(flags: SimpleNamespace) -> "OpensBoard | None":

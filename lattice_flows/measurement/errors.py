@@ -169,8 +169,10 @@ def format_estimate(number: Estimate | None) -> str:
     return str(shown)
 
 
-def format_percent(share: Estimate) -> str:
-    """A share of a whole: 17.91(62) %."""
+def format_percent(share: Estimate | None) -> str:
+    """A share of a whole: 17.91(62) %. "not determined" for None."""
+    if share is None:
+        return "not determined"
     return f"{format_estimate(Estimate(100 * share.value, 100 * share.error))} %"
 
 

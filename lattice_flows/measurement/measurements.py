@@ -16,7 +16,9 @@ import numpy as np
 import pyerrors as pe
 
 from lattice_flows.actions import Action
-from lattice_flows.config import Registry
+from lattice_flows.config import ConfigError, Registry
+from lattice_flows.config.errors import shown
+from lattice_flows.errors import users_code
 from lattice_flows.importance import effective_sample_size
 from lattice_flows.measurement.binning import WEIGHT, Binned, Binning
 from lattice_flows.measurement.errors import Estimate, estimate_from_bins, gamma_error, primary
@@ -44,7 +46,8 @@ def observable(function: Callable[["Measurements"], pe.Obs]) -> Callable[["Measu
     del OBSERVABLES["variance_of_magnetization"]
     ```
 
-    It raises `ValueError` where an ensemble does not determine its value; results then hold None.
+    It raises `ValueError` where an ensemble does not determine its value; results then hold None. Other errors are mistakes in it,
+    which end the measurement.
     """
     return OBSERVABLES.register(function.__name__)(function)
 
@@ -150,13 +153,25 @@ class Measurements:
         return [*OBSERVABLES, *self._own]
 
     def series(self, name: str) -> np.ndarray:
-        """Means of a series over the bins, `[bins, chains]`, or `[bins, chains, times]`; of the series times the weight, if any."""
+        """Means of a series over the bins, `[bins, chains]`, or `[bins, chains, times]`; of the series times the weight, if any.
+
+        Raises:
+          ConfigError: no series has this name.
+        """
+        if name not in self._binned.columns:
+            raise ConfigError(f"unknown series {name!r}: choose one of {', '.join(sorted(self._binned.columns))}")
         return self._binned.series(name)
 
     def mean(self, name: str) -> pe.Obs:
-        """The (weighted) mean of a scalar time series."""
+        """The (weighted) mean of a scalar time series.
+
+        Raises:
+          ConfigError: no series has this name, or it has a number for each time.
+        """
         if name not in self._means:
-            self._means[name] = self._mean(self.series(name))
+            if (series := self.series(name)).ndim > 2:
+                raise ConfigError(f"the series {name!r} has a number for each time: use its means, m.{name}[t]")
+            self._means[name] = self._mean(series)
         return self._means[name]
 
     def _mean(self, series: np.ndarray) -> pe.Obs:
@@ -200,12 +215,23 @@ class Measurements:
         """An observable with its fluctuations, evaluated once.
 
         Raises:
-          ConfigError: no observable has this name.
+          ConfigError: no observable has this name, or there is a mistake in its function.
           ValueError: the ensemble does not determine it.
         """
         if name not in self._evaluated:
-            self._evaluated[name] = self.mean(name) if name in self._own else OBSERVABLES.find(name)(self)
+            self._evaluated[name] = self.mean(name) if name in self._own else self._evaluate(name)
         return self._evaluated[name]
+
+    def _evaluate(self, name: str) -> pe.Obs:
+        function = OBSERVABLES.find(name)
+        with users_code(f"observable {name!r}", ConfigError, passing=(ValueError,)):
+            value = function(self)
+        if not isinstance(value, pe.Obs):
+            raise ConfigError(
+                f"observable {name!r} returned {shown(value)}, expected a pyerrors.Obs: compute it from means, such as "
+                "m.mean('phi_2')"
+            )
+        return value
 
     def number(self, observable: pe.Obs) -> Estimate:
         """The number, with its error, of anything that is computed from the means of the series.
@@ -235,10 +261,16 @@ class Measurements:
         return self.number(self.observable(name))
 
     def known(self, name: str) -> Estimate | None:
-        """An observable, or the mean of a series, as a number with its error; None where the ensemble does not determine it."""
+        """An observable, or the mean of a series, as a number with its error; None where the ensemble does not determine it.
+
+        Raises:
+          ConfigError: as `observable` does.
+        """
         is_series = name in self._binned.columns and name not in self.observables
         try:
             return None if self._binned.stuck else self.number(self.mean(name) if is_series else self.observable(name))
+        except ConfigError:  # which says nothing about the ensemble
+            raise
         except ValueError:
             return None
 

@@ -23,6 +23,9 @@ _FEWEST = 1000  # proposals
 _FEWEST_OF_A_CLASS = 20  # proposals for each class of momenta
 _OUTERMOST = 0.01  # of the proposals
 _LARGEST = 1e100  # sums of squares of larger numbers overflow
+# A share lies between 0 and 1. Its error is not known, nor the share, where it is further below zero than by so many errors and so
+# much, and where the error exceeds 1: a few proposals far out then decide.
+_SIGMAS, _BELOW_ZERO = 4, 0.01
 _COLLINEAR = 1e-9  # relative to the largest singular value
 
 
@@ -35,7 +38,7 @@ class WeightVariance(NamedTuple):
     `spectra` (the sums of |phi_k|^2 over every class of momenta). They are not independent of each other, so a group explains more
     alone than beyond the others; beyond the spectra, which hold all that is quadratic, these have their higher powers alone. What
     none explains is noise of the weights in many directions, or interactions at distances between. A share may fall below zero by
-    its error.
+    its error; it is None where the proposals do not determine it.
 
     Attributes:
       proposals: number of finite log weights that all this is taken from.
@@ -48,13 +51,13 @@ class WeightVariance(NamedTuple):
 
     proposals: int
     variance: Estimate
-    alone: Mapping[str, Estimate]
-    beyond_the_others: Mapping[str, Estimate]
-    together: Estimate
+    alone: Mapping[str, Estimate | None]
+    beyond_the_others: Mapping[str, Estimate | None]
+    together: Estimate | None
     tails: float
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `result.json`: numbers are [value, error]."""
+        """The content of `result.json`: numbers are [value, error], or None."""
         return {
             name: _mapped(value, lambda number: [float(f"{x:.4g}") for x in number[:2]]) for name, value in self._asdict().items()
         }
@@ -119,11 +122,17 @@ def weight_variance(series: Mapping[str, np.ndarray], log_weight: np.ndarray, ex
     return WeightVariance(
         proposals=len(w),
         variance=independent_mean(deviation),
-        alone={name: share(total - squares, total) for name, squares in zip(GROUPS, of_each, strict=True)},
-        beyond_the_others={name: share(squares - of_all, total) for name, squares in zip(GROUPS, without, strict=True)},
-        together=share(total - of_all, total),
+        alone={name: _known_share(total - squares, total) for name, squares in zip(GROUPS, of_each, strict=True)},
+        beyond_the_others={name: _known_share(squares - of_all, total) for name, squares in zip(GROUPS, without, strict=True)},
+        together=_known_share(total - of_all, total),
         tails=float(outermost.sum() / deviation.sum()),
     )
+
+
+def _known_share(part: np.ndarray, total: np.ndarray) -> Estimate | None:
+    """The share with its error; None where it is not determined."""
+    found = share(part, total)
+    return found if found.error <= 1 and found.value >= -_SIGMAS * found.error - _BELOW_ZERO else None
 
 
 def _functions(series: Mapping[str, np.ndarray], extent: int) -> dict[str, np.ndarray]:
@@ -170,5 +179,5 @@ def _errors(w: np.ndarray, functions: Mapping[str, np.ndarray], fits: list[list[
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     """The same with every number that has an error changed."""
     if isinstance(value, Mapping):
-        return {name: change(number) for name, number in value.items()}
+        return {name: _mapped(number, change) for name, number in value.items()}
     return change(value) if isinstance(value, Estimate | list) else value

@@ -33,7 +33,8 @@ class Conditions:
       action: the target at the flow's present coupling.
 
     Raises:
-      ConfigError: the action does not have the parameter that the flow is conditioned on, or its value is out of the flow's range.
+      ConfigError: the action does not have the parameter that the flow is conditioned on, its value is out of the flow's range, or
+        the action refuses the value at a knot.
     """
 
     def __init__(self, flow: Flow, action: Action, seed: int):
@@ -45,6 +46,13 @@ class Conditions:
                 flow.set_coupling(self.own)
             except ValueError as error:
                 raise ConfigError(str(error)) from None
+            for knot in map(float, flow.knots):
+                try:
+                    action.at(**{flow.condition: knot})
+                except ValueError as error:
+                    raise ConfigError(
+                        f"the flow has the knot {flow.condition} = {knot:g}, where there is no action: {error}"
+                    ) from None
             self._offset = generator(seed, "conditions").uniform()
 
     def begin_step(self, step: int, *, own: bool = False) -> None:

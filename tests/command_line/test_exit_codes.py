@@ -1,6 +1,7 @@
 """How commands end, and what their exit codes say."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from lattice_flows import command_line
-from lattice_flows.command_line import AGREED, BUG, INTERRUPTED, NOT_TRUSTWORTHY, UNUSABLE, Interrupted, UsageError, shared
+from lattice_flows.command_line import AGREED, BUG, INTERRUPTED, NOT_TRUSTWORTHY, UNUSABLE, Interrupted, UsageError, entry, shared
 from lattice_flows.command_line.exit_codes import MEANING
 from lattice_flows.errors import UserError
 
@@ -39,11 +40,21 @@ def test_what_the_user_can_correct(capsys):
     assert ended(capsys, UsageError("unknown flag")) == (UNUSABLE, "error: unknown flag (p --help lists all flags)\n")
 
 
-def test_a_bug_has_a_traceback_and_says_that_it_is_one(capsys):
+def test_a_bug_has_a_traceback_and_says_that_it_is_one(capsys, monkeypatch):
+    """By an error in the code of the package; one in a part of the user's own, such as this file, says where it is."""
+    monkeypatch.setattr(entry, "parse", None)
+    assert command_line.run(lambda flags: 0, (), "", [], "p") == BUG
+    *above, last = capsys.readouterr().err.splitlines()
+    assert above[0].startswith("Traceback") and above[-1] == "TypeError: 'NoneType' object is not callable"
+    assert last.startswith("error: this is a bug in lattice_flows ") and "please report" in last
+
+
+def test_an_error_in_the_users_own_code_says_where_it_is(capsys):
     code, said = ended(capsys, ZeroDivisionError("division by zero"))
     *above, last = said.splitlines()
     assert code == BUG and above[0].startswith("Traceback") and above[-1] == "ZeroDivisionError: division by zero"
-    assert last.startswith("error: this is a bug in lattice_flows ") and "please report" in last
+    assert re.match(rf"error: this comes from {re.escape(__file__)}, line \d+, which is not of lattice_flows", last)
+    assert "report" not in last
 
 
 def test_too_little_memory_is_no_bug(capsys):

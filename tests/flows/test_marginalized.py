@@ -130,6 +130,9 @@ def test_what_cannot_be_integrated_out(shape, parameters, message, monkeypatch):
     class Coupled(Action):
         name = "coupled"
 
+        def __call__(self, phi):
+            return tf.reduce_sum(tf.cast(phi, tf.float64) ** 2, self.lattice.axes)
+
     monkeypatch.setitem(ACTIONS, "coupled", Coupled)
     with pytest.raises(ConfigError, match=message):
         FLOWS.build(Component(name="marginalized", of=SMALL, **parameters), Lattice(shape), 1)

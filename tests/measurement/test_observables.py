@@ -188,3 +188,49 @@ def test_a_part_is_the_measurement_of_its_configurations_alone():
     found, expected = part.estimate("two_point_susceptibility"), alone.estimate("two_point_susceptibility")
     # The variance of single configurations is that of the whole.
     assert found[:2] == pytest.approx(expected[:2]) and found.tau_int == pytest.approx(expected.tau_int, rel=0.2)
+
+
+def unknown_series(m):
+    return m.mean("phi_3")
+
+
+def no_number(m):
+    return m.mean("phi_2") / 0
+
+
+def plain_number(m):
+    return 3.0
+
+
+def unknown_observable(m):
+    return m.observable("phi_square")
+
+
+def times_as_one(m):
+    return m.mean("zero_momentum_green")
+
+
+def not_called(m):
+    return m.mean
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (unknown_series, r"unknown series 'phi_3': choose one of .*phi_2, phi_4"),
+        (no_number, r"observable 'no_number' fails with ZeroDivisionError, .* \(.*test_observables.py, line \d+\)"),
+        (plain_number, r"observable 'plain_number' returned 3.0, expected a pyerrors.Obs: compute it from means, such as m.mean"),
+        (unknown_observable, r"unknown observable 'phi_square': did you mean 'phi_squared'"),
+        (times_as_one, r"the series 'zero_momentum_green' has a number for each time: use its means, m.zero_momentum_green\[t\]"),
+        (not_called, r"observable 'not_called' returned <bound method .*, expected a pyerrors.Obs"),
+    ],
+)
+def test_a_mistake_in_an_observable_is_said(function, message):
+    """Instead of a None, which would mean that the ensemble does not determine it."""
+    measurements = Measurements.of(ScalarPhi4(Lattice((4, 4)), m2=1.0, lam=0.8), correlated_fields((4, 4)))
+    observable(function)
+    try:
+        with pytest.raises(ConfigError, match=message):
+            measurements.estimates()
+    finally:
+        del OBSERVABLES[function.__name__]

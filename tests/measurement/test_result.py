@@ -79,7 +79,7 @@ def test_it_prints_as_a_table_with_errors():
     )
     assert len({len(line) for line in lines if line.startswith("|")}) == 1
     baseline = str(Result.from_entry("hmc", ENTRIES["E1"]["hmc"]))
-    assert "reweighted" not in baseline and "exp_minus_dh: 1" in baseline
+    assert "reweighted" not in baseline and "exp_minus_dh: " in baseline
 
 
 def test_where_the_variance_of_log_weights_sits_is_kept_and_shown():

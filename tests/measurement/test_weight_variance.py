@@ -110,6 +110,17 @@ def test_tails(series):
     assert weight_variance(series, outlier, EXTENT).tails > 0.9
 
 
+def test_shares_that_are_not_determined_are_none(series):
+    """A few fields far out, which the other half of the proposals does not know, decide the fit."""
+    far = {name: values.copy() for name, values in series.items()}
+    far["magnetization_2"][7] *= 1e4
+    found = weight_variance(far, NOISE, EXTENT)
+    assert found.alone["zero_mode"] is None and found.together is None and found.alone["spectra"] is not None
+    assert "zero mode not determined, low modes" in str(found) and "together not determined;" in str(found)
+    content = json.loads(json.dumps(found.to_json()))
+    assert content["alone"]["zero_mode"] is None and WeightVariance.from_json(content).to_json() == content
+
+
 def test_proposals_that_are_not_finite_are_left_out(series):
     broken = {name: values.copy() for name, values in series.items()}
     broken["phi_4"][3] = np.inf

@@ -105,7 +105,9 @@ def test_references_are_found_by_their_physics():
 @pytest.mark.parametrize("sampler", ["hmc", "metropolis"])
 def test_baselines_are_those_of_the_paper(table, sampler):
     found = references.baselines([table])[table, sampler]
-    assert abs(found.chain["acceptance"] - 0.7) < {"hmc": 0.03, "metropolis": 0.01}[sampler] and abs(found.chain["thermalisation_pull"]) < 4
+    # That of HMC fluctuates with the lengths of the trajectories while it is adapted.
+    assert abs(found.chain["acceptance"] - 0.7) < {"hmc": 0.03, "metropolis": 0.01}[sampler]
+    assert abs(found.chain["thermalisation_pull"]) < 4
     assert found.errors["configurations"][-1] >= 10**6
     assert f"scripts/baseline.py --sampler {sampler} --config configs/{table}.yaml" in found.command
     first, last = (found.errors["ising_energy"][at] for at in (0, -1))

@@ -61,6 +61,12 @@ def test_actions_that_do_not_fit_are_refused():
         Trainer(other, DOUBLE_WELL, settings())
 
 
+def test_knots_where_there_is_no_action_are_refused():
+    below = conditioned(LATTICE, knots=(-4.0, 5.0), of=DENSE)
+    with pytest.raises(ConfigError, match=r"the flow has the knot lam = -4, .*: lam must not be negative, got -4.0"):
+        Trainer(below, ScalarPhi4(LATTICE, m2=-4.0, lam=4.0), settings())
+
+
 @pytest.mark.slow
 def test_a_training_that_is_resumed_goes_on_as_if_it_had_not_stopped(tmp_path):
     """And improves the flow at every coupling of the range."""
