@@ -67,7 +67,7 @@ def watch(runs: Sequence[Path], items: Sequence[str], *, once: bool = False, sta
     """Draws curves of trainings until all of them have ended, or Ctrl-C.
 
     Args:
-      runs: their folders, which need not exist yet.
+      runs: their folders; on a terminal they need not exist yet.
       items: what to draw, of `ITEMS`.
       once: print one chart and return, as always where the output is no terminal.
       stay: go on after the trainings have ended, for those that are resumed later.

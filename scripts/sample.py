@@ -40,7 +40,7 @@ def main(flags) -> int:
     run, _ = RunDirectory.open(flags.run)
     chosen = [{"chain": {"sampler": {"name": flags.sampler}}}] if weighted and flags.sampler else []
     chosen += one_of_each(flags.set, "--set", ("chain", "samplers"))
-    config = command_line.configuration(run.path / "config.yaml", flags, *chosen)
+    config = command_line.configuration(run.path / "config.yaml", flags).changed("--set", *chosen)
 
     progress = Progress()
     with progress.meanwhile("loading TensorFlow"):

@@ -16,7 +16,7 @@ from lattice_flows.watch import ITEMS, watch
 
 _OVER = {"excludes": ("once",), "because": "one leaves at once and the other never"}
 FLAGS = (
-    Flag("run", "what to run", "run folders; they need not exist yet", required=True, positional=True, several=True),
+    Flag("run", "what to run", "run folders; on a terminal they need not exist yet", required=True, positional=True, several=True),
     Flag(
         "item", "output", f"what to draw: {', '.join(ITEMS)}; or some of these", list, ["loss", "acceptance"], choices=tuple(ITEMS)
     ),

@@ -212,6 +212,8 @@ def test_weights_of_flux_are_not_loaded_and_the_note_says_so(converted):
         (toml(lr_scheduler="Step(0.1, 1.5, [10])"), "key 'training.schedule.factor' has the value 1.5"),
         (toml(M2="nan"), "key 'physical.M2' has the value nan: it must be a finite number"),
         ("a: 1", "it is not valid TOML"),
+        (toml().replace("device_id", "device"), "theirs.toml: unknown key 'device.device': did you mean 'device_id'?"),
+        (toml().replace("version", "versoin"), "unknown key 'config.versoin': did you mean 'version'?"),
     ],
 )
 def test_what_has_no_counterpart_is_refused_in_one_line(text, message, converted):

@@ -143,6 +143,7 @@ def test_train_then_sample(command, tmp_path, small_config):
     for key, message in (
         ("flow.layers=3", "here it may be one of chain, samplers"),
         ("chain.length=1,2", "2 values for chain.length"),
+        ("chain.batchsize=3", "error: --set: unknown key 'chain.batchsize': did you mean 'batch_size'?"),
     ):
         code, text = command("sample", "--run", tmp_path / "run", "--out", tmp_path / "sample", f"--set={key}")
         assert code == 2 and message in text and not (tmp_path / "sample").exists()

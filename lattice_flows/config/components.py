@@ -10,7 +10,18 @@ from pydantic_core import PydanticCustomError
 
 from lattice_flows.config.errors import OUT_OF_RANGE, shown
 
-__all__ = ["BELOW", "Checked", "Component", "NonNegativeInt", "Numbers", "PositiveInt", "Probability", "Sizes", "check_numbers"]
+__all__ = [
+    "BELOW",
+    "Checked",
+    "Component",
+    "NonEmptyStr",
+    "NonNegativeInt",
+    "Numbers",
+    "PositiveInt",
+    "Probability",
+    "Sizes",
+    "check_numbers",
+]
 
 # Larger numbers overflow in TensorFlow and NumPy.
 BELOW = 2**31
@@ -19,6 +30,7 @@ NonNegativeInt = Annotated[int, Field(ge=0, lt=BELOW)]
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML has lists, a checked configuration has tuples
 Numbers = Annotated[tuple[PositiveFloat, ...], Field(strict=False)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
+NonEmptyStr = Annotated[str, Field(min_length=1)]  # an empty path would be the present folder
 
 
 class Checked(BaseModel):

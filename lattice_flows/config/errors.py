@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pydantic
 
@@ -13,6 +13,7 @@ __all__ = ["OUT_OF_RANGE", "ConfigError", "explain", "shown", "worded"]
 # The type of pydantic's complaints about numbers inside of a component.
 OUT_OF_RANGE = "out_of_range"
 _LONGEST_VALUE = 100
+_NO_KEYS = "there are no keys here; those of a part are its keyword-only parameters, after *"
 
 
 class ConfigError(UserError, ValueError):
@@ -22,11 +23,15 @@ class ConfigError(UserError, ValueError):
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel], others: Iterable[str] = ()) -> str:
     """One line for every complaint: the dotted key, the value, what would be right."""
     lines = []
-    for complaint in error.errors():
+    complaints = error.errors()
+    for complaint in complaints:
         key = ".".join(str(part) for part in complaint["loc"])
         if complaint["type"] == "extra_forbidden":
-            known = [*_fields(model, complaint["loc"][:-1]), *others]
-            lines.append(f"unknown key {key!r}: {nearest(str(complaint['loc'][-1]), dict.fromkeys(known))}")
+            known = dict.fromkeys([*_fields(model, complaint["loc"][:-1]), *others])
+            advice = nearest(str(complaint["loc"][-1]), known) if known else _NO_KEYS
+            lines.append(f"unknown key {key!r}: {advice}")
+        elif complaint["type"] == "too_short" and any(_is_below(other["loc"], complaint["loc"]) for other in complaints):
+            continue  # entries that are refused themselves do not count in a list
         elif complaint["type"] == "missing":
             lines.append(f"missing key {key!r}")
         elif complaint["type"] == OUT_OF_RANGE:  # somewhere inside of a component
@@ -48,6 +53,7 @@ def worded(complaint: str) -> str:
     complaint = re.sub(
         r"(?:tuple|list) should have at most (\d+) items? after validation.*", r"it should have \1 entries or fewer", complaint
     )
+    complaint = complaint.replace("string should have at least 1 character", "it should not be empty")
     return complaint.replace("a valid tuple", "a list, in brackets").replace("tuple", "list")
 
 
@@ -61,8 +67,13 @@ def shown(value: Any) -> str:
 
 
 def _fields(model: type[pydantic.BaseModel], location: Sequence[Any]) -> list[str]:
-    """The keys known at a place in the tree of models."""
+    """The keys known at a place in the tree of models, some of which may be left out, `X | None`."""
     for part in location:
-        inner: Any = model.model_fields[part].annotation
-        model = inner
+        if part in model.model_fields:  # others are places in lists
+            annotation: Any = model.model_fields[part].annotation
+            model = next((each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields")), model)
     return list(model.model_fields)
+
+
+def _is_below(location: Sequence[Any], above: Sequence[Any]) -> bool:
+    return len(location) > len(above) and location[: len(above)] == above

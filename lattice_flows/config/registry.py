@@ -12,7 +12,7 @@ import pydantic
 
 from lattice_flows.config.components import Checked, Component
 from lattice_flows.config.errors import ConfigError, explain
-from lattice_flows.errors import nearest
+from lattice_flows.errors import closest, nearest
 
 __all__ = ["Registry"]
 
@@ -80,7 +80,8 @@ class Registry(dict[str, Any]):
           ConfigError: nothing is; the message has the nearest name.
         """
         if name not in self:
-            raise ConfigError(f"unknown {self.kind} {name!r}: {nearest(name, self)}")
+            own = "" if closest(name, self) else "; one of your own needs a program that imports it (CONTRIBUTING.md)"
+            raise ConfigError(f"unknown {self.kind} {name!r}: {nearest(name, self)}{own}")
         return self[name]
 
     def complete(self, component: Component | Mapping[str, Any] | str, others: Iterable[str] = ()) -> dict[str, Any]:

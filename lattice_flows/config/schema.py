@@ -7,6 +7,7 @@ parameters of the registered constructor. A `Registry` checks them against the c
 second description here.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from lattice_flows.config.components import (
     BELOW,
     Checked,
     Component,
+    NonEmptyStr,
     NonNegativeInt,
     PositiveInt,
     Probability,
@@ -73,9 +75,9 @@ class TrainingConfig(Checked):
     evaluation_samples: Annotated[int, Field(ge=8192, lt=BELOW)] = 8192
     target_acceptance: Probability | None = None
     max_minutes: PositiveFloat | None = None
-    init_from: str | None = None
+    init_from: NonEmptyStr | None = None
     only: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
-    forward_samples: str | None = None
+    forward_samples: NonEmptyStr | None = None
     forward_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @pydantic.field_validator("initial_loss_steps")
@@ -90,7 +92,7 @@ class TrainingConfig(Checked):
     @classmethod
     def _has_samples(cls, share: float, info: pydantic.ValidationInfo) -> float:
         if share and info.data.get("forward_samples") is None:
-            raise ValueError(f"forward_share is {share}: steps of forward KL need samples of the target, give forward_samples too")
+            raise ValueError("steps of forward KL need samples of the target, give forward_samples too")
         return share
 
     @pydantic.field_validator("optimizer", mode="before")
@@ -188,6 +190,10 @@ class RunConfig(Checked):
         except pydantic.ValidationError as error:
             raise ConfigError(f"{where}: {explain(error, cls)}") from None
 
+    def changed(self, where: str, *trees: Mapping[str, Any]) -> "RunConfig":
+        """This configuration with trees of keys on top of it. Raises `ConfigError`, whose message begins with `where`."""
+        return RunConfig.checked(functools.reduce(on_top, trees, self.model_dump(mode="json")), where)
+
     def stage_configs(self) -> "list[RunConfig]":
         """The runs to train before this one: each is this one with the entries of one of its `stages`.
 
@@ -195,8 +201,7 @@ class RunConfig(Checked):
           ConfigError: an entry that cannot be used.
         """
         without = {"training": {"forward_samples": None, "forward_share": 0.0, "only": None}}  # which are of this training alone
-        tree = on_top(self.model_dump(mode="json") | {"stages": []}, without)
-        found = [RunConfig.checked(on_top(tree, entries), f"stage {index}") for index, entries in enumerate(self.stages, 1)]
+        found = [self.changed(f"stage {index}", {"stages": []}, without, entries) for index, entries in enumerate(self.stages, 1)]
         for index, stage in enumerate(found, 1):
             if len(stage.lattice.shape) != len(self.lattice.shape):
                 there, here = stage.lattice.shape, self.lattice.shape

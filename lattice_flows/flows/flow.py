@@ -9,14 +9,13 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from lattice_flows.config import Component, ConfigError
+from lattice_flows.config import Component, ConfigError, nearest
 from lattice_flows.flows.construction import built_with, check_prior
 from lattice_flows.flows.integration import integrated_parts, with_integration_steps
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors.transformed import Transformed
 
 tfb, tfd = tfp.bijectors, tfp.distributions
-
 _TYPES = (tf.float32, tf.float64)
 
 __all__ = ["Flow"]
@@ -268,10 +267,11 @@ class Flow(tf.Module):
         Raises:
           ConfigError: a name that no trainable weight belongs to.
         """
-        trainable = [variable.name.split(":")[0] for variable in self.trainable_variables]
+        weights = [variable.name.split(":")[0] for variable in self.trainable_variables]
         for name in names or ():
-            if not any(_is_below(own, [name]) for own in trainable):
-                raise ConfigError(f"training.only: no weight belongs to {name!r}; the flow has {', '.join(trainable)}")
+            if not any(_is_below(own, [name]) for own in weights):
+                near = [own for own in weights if _is_below(own, [name.split("/")[0]])] or {own.split("/")[0] for own in weights}
+                raise ConfigError(f"training.only: no weight belongs to {name!r}, perhaps of another flow: {nearest(name, near)}")
         before, self._only = self._only, names
         try:
             yield

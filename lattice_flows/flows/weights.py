@@ -1,12 +1,13 @@
 """The weights of flows in files, together with the integration steps that make their density accurate."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from lattice_flows.config.errors import shown
 from lattice_flows.flows.flow import Flow
 from lattice_flows.io.arrays import CheckpointError, read_arrays, write_arrays
 from lattice_flows.lattice import Lattice
@@ -16,32 +17,55 @@ __all__ = ["assign", "check_transfer", "load_weights", "save_weights", "transfer
 
 _STEPS, _SHAPE, _CONDITION = "integration_steps", "lattice_shape", "conditioned_on"
 _ADVICE = "take the weights of another training"
+_LISTED = 3  # names in a message
 
 
-def assign(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray]) -> None:
+def assign(
+    variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray], foreign: str = "the weights belong to another flow"
+) -> None:
     """Sets every variable to the array of its name.
 
     Args:
       variables: the variables by name.
       arrays: arrays of the same names and shapes.
+      foreign: how a message begins where names or shapes differ.
 
     Raises:
       CheckpointError: names or shapes differ, or a number is not finite. No variable has changed then.
     """
-    _check(variables, arrays)
+    _check(variables, arrays, foreign)
     for name, variable in variables.items():
         variable.assign(arrays[name])
 
 
-def _check(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray]) -> None:
-    missing, unknown = sorted(variables.keys() - arrays.keys()), sorted(arrays.keys() - variables.keys())
+def _check(variables: Mapping[str, tf.Variable], arrays: Mapping[str, np.ndarray], foreign: str) -> None:
+    missing, unknown = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
     if missing or unknown:
-        raise CheckpointError(f"the weights belong to another flow: missing {missing[:3]}, unknown {unknown[:3]}")
+        raise CheckpointError(f"{foreign}: missing {_some(missing)}, unknown {_some(unknown)}")
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
-            raise CheckpointError(f"{name!r} has the shape {tuple(variable.shape)}, the weights {arrays[name].shape}")
+            raise CheckpointError(f"{foreign}: {name!r} has the shape {tuple(variable.shape)}, the weights {arrays[name].shape}")
         if arrays[name].dtype.kind not in "fiu" or not np.isfinite(arrays[name]).all():
             raise CheckpointError(f"the weights {name!r} are not finite numbers: take those of another training")
+
+
+def _some(names: Collection[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{sorted(names)[:_LISTED]}{more}"
+
+
+def _foreign(weights: str, there: Any, flow: Flow) -> str:
+    """How a message begins where weights are not those of a flow.
+
+    Args:
+      weights: which ones.
+      there: the name of the flow that they belong to; None where it is not known.
+      flow: the flow that does not take them.
+    """
+    here = flow.component.name if flow.component else None
+    kinds = f", {shown(there)}, and this one is {shown(here)}" if None not in (here, there) and here != there else ""
+    return f"{weights} belong to another flow{kinds}"
 
 
 def save_weights(path: str | Path, flow: Flow, diagnostics: Mapping[str, Any] | None = None) -> None:
@@ -105,7 +129,8 @@ def transfer_weights(path: str | Path, flow: Flow) -> dict[str, Any]:
                 "weights can be transferred between lattices of the same number of dimensions"
             )
         _check_condition(path, diagnostics, flow)
-        _give(flow, path, diagnostics, lambda: flow.transferred(arrays, lattice))
+        advice = " (training.init_from: null begins with fresh ones)"
+        _give(flow, path, diagnostics, lambda: flow.transferred(arrays, lattice), advice)
     return diagnostics
 
 
@@ -113,16 +138,23 @@ def check_transfer(before: Flow, flow: Flow) -> None:
     """Raises `CheckpointError` if a flow could not take the weights of another one by `transfer_weights`."""
     weights = {name: variable.numpy() for name, variable in before.named_variables().items()}
     with reading("the weights of another flow", "train flows of one kind", CheckpointError):
-        _check(flow.named_variables(), flow.transferred(weights, before.lattice))
+        foreign = _foreign("the weights", before.component and before.component.name, flow)
+        _check(flow.named_variables(), flow.transferred(weights, before.lattice), foreign)
 
 
-def _shape(path: str | Path, diagnostics: Mapping[str, Any]) -> list[int]:
-    if _SHAPE in diagnostics:
-        return diagnostics[_SHAPE]
-    try:
-        return diagnostics["config"]["lattice"]["shape"]
-    except (KeyError, TypeError):
-        raise CheckpointError(f"{path} does not say which lattice its weights belong to; save them by `save_weights`") from None
+def _shape(path: str | Path, diagnostics: Mapping[str, Any]) -> Any:
+    shape = diagnostics.get(_SHAPE, _recorded(diagnostics, "lattice", "shape"))
+    if shape is None:
+        raise CheckpointError(f"{path} does not say which lattice its weights belong to; save them by `save_weights`")
+    return shape
+
+
+def _recorded(diagnostics: Mapping[str, Any], *keys: str) -> Any:
+    """A value of the configuration that the weights were trained with, None where it is not known."""
+    found = diagnostics.get("config")
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def _check_same(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -> None:
@@ -145,23 +177,33 @@ def _check_condition(path: str | Path, diagnostics: Mapping[str, Any], flow: Flo
         )
 
 
-def _check_steps(path: str | Path, diagnostics: Mapping[str, Any], flow: Flow) -> None:
+def _check_steps(diagnostics: Mapping[str, Any], flow: Flow, foreign: str) -> None:
     there, here = diagnostics.get(_STEPS), flow.integration_steps
     if there is not None and there.keys() != here.keys():
-        raise CheckpointError(
-            f"the weights in {path} belong to another flow: they come with integration steps of {sorted(there)}, "
-            f"the flow integrates {sorted(here)}"
-        )
+        raise CheckpointError(f"{foreign}: they come with integration steps of {sorted(there)}, the flow integrates {sorted(here)}")
     if there is not None and not all(isinstance(steps, int) and 0 < steps < 2**31 for steps in there.values()):
         raise ValueError(f"its integration steps are {there}")
 
 
-def _give(flow: Flow, path: str | Path, diagnostics: Mapping[str, Any], translated: Callable[[], Mapping[str, np.ndarray]]) -> None:
-    """Gives a flow the weights of a file, and what its diagnostics say about them; everything is checked before."""
-    _check_steps(path, diagnostics, flow)
+def _give(
+    flow: Flow,
+    path: str | Path,
+    diagnostics: Mapping[str, Any],
+    translated: Callable[[], Mapping[str, np.ndarray]],
+    advice: str = "",
+) -> None:
+    """Gives a flow the weights of a file, and what its diagnostics say about them; everything is checked before.
+
+    Args:
+      flow, path, diagnostics: the flow, the file, and what is stored there beside the weights.
+      translated: gives the weights in the form that the flow has.
+      advice: for a message that they are those of another flow.
+    """
+    foreign = _foreign(f"the weights in {path}", _recorded(diagnostics, "flow", "name"), flow) + advice
+    _check_steps(diagnostics, flow, foreign)
     summary = diagnostics.get("summary") or {}
     trained_steps = int(summary.get("steps", 0)) + int(summary.get("earlier_steps", 0))
-    assign(flow.named_variables(), translated())
+    assign(flow.named_variables(), translated(), foreign)
     if diagnostics.get(_STEPS) is not None:
         flow.set_integration_steps(diagnostics[_STEPS])
     flow.trained_steps = trained_steps

@@ -30,10 +30,12 @@ def choose_strategy(device: str) -> tf.distribute.Strategy:
     if device == "all":
         names = sorted(name for name in available if name.startswith("gpu")) or ["cpu:0"]
     else:
-        names = [name if ":" in name else f"{name}:0" for name in device.split(",")]
+        names = device.split(",")
+        for name in names:
+            if not re.fullmatch(r"(cpu|gpu)(:\d+)?", name):
+                raise DeviceError(f"unknown device {name!r}: write cpu, gpu, gpu:1, a list such as gpu:0,gpu:1, or all")
+        names = [name if ":" in name else f"{name}:0" for name in names]
     for name in names:
-        if not re.fullmatch(r"(cpu|gpu):\d+", name):
-            raise DeviceError(f"unknown device {name!r}: write cpu, gpu, gpu:1, a list such as gpu:0,gpu:1, or all")
         if name not in available:
             raise DeviceError(f"device {name!r} is not available; choose from {', '.join(sorted(available))}")
     if len(set(names)) < len(names):

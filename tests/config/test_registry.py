@@ -20,10 +20,11 @@ from lattice_flows.training.optimizers import OPTIMIZERS
         ({"network": {"name": "convolutional", "kernel_size": 4}}, r"network 'convolutional': kernel_size must be odd .* got 4"),
         ({"network": {"name": "dense", "hidden": [8], "activation": "relu6"}}, r"'activation' has the value 'relu6': .* 'tanh'"),
         ({"prior": {"name": "normal", "width": -1.0}}, r"prior 'normal': key 'width' has the value -1.0: .* greater than 0"),
-        ({"prior": {"name": "gauss"}}, r"unknown prior 'gauss': known: free_field, normal"),
+        ({"prior": {"name": "gauss"}}, r"unknown prior 'gauss': known: free_field, normal.*; one of your own needs a program"),
         ({"prior": {"name": "free_field", "m2": -4.0}}, r"prior 'free_field': key 'm2' has the value -4.0: .* greater than 0"),
         ({"prior": {"name": "free_field", "width": 1.0}}, r"prior 'free_field': unknown key 'width': known: "),
         ({"partitions": ["chequerboard"]}, r"'partitions.0' has the value 'chequerboard': .* 'checkerboard' or 'stripes'"),
+        ({"partitions": ["chess"]}, r"'partitions.0' has the value 'chess': [^;]*$"),
         ({"partitions": []}, r"flow 'affine': key 'partitions' has the value \[\]: it should have 1 or more entries"),
         ({"element_wise_maps": "yes"}, r"flow 'affine': key 'element_wise_maps' has the value 'yes': .* boolean"),
         ({"fourier_scalin": True}, r"flow 'affine': unknown key 'fourier_scalin': did you mean 'fourier_scaling'\?"),
@@ -68,6 +69,11 @@ def test_build_passes_checked_parameters_with_their_defaults():
     assert things.build(Component(name="it", size=3), "first") == ("first", 3, 2.0)
     with pytest.raises(ConfigError, match=r"thing 'it': missing key 'size'"):
         things.build("it", "first")
+    things["positional"] = lambda positional, size=1: size
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'size': there are no keys here; those .* keyword-only parameters, after \*"
+    ):
+        things.build({"name": "positional", "size": 3}, "first")
 
 
 NORMAL = Component(name="normal")

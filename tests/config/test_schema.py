@@ -61,7 +61,9 @@ def test_numbers_in_the_notation_of_physicists(tmp_path):
         ({"training": {"gradient": 1}}, r"'training.gradient' has the value 1: input should be a valid string"),
         ({"training": {"initial_loss_steps": 5}}, r"'training.initial_loss_steps' has the value 5: .*initial_loss is None"),
         ({"training": {"initial_loss": "absolute_error"}}, r"initial_loss_steps' has the value 0: .*or neither"),
-        ({"training": {"forward_share": 0.5}}, r"'training.forward_share' has the value 0.5: .*give forward_samples too"),
+        ({"training": {"forward_share": 0.5}}, r"'training.forward_share' has the value 0.5: steps .*give forward_samples too"),
+        ({"training": {"init_from": ""}}, r"'training.init_from' has the value '': it should not be empty"),
+        ({"training": {"forward_samples": ""}}, r"'training.forward_samples' has the value '': it should not be empty"),
         ({"training": {"initial_loss_steps": -1}}, r"'training.initial_loss_steps' has the value -1: .* equal to 0"),
         ({"samplers": {"hmc": {"chains": 0}}}, r"'samplers.hmc.chains' has the value 0: input should be greater than 0"),
         (

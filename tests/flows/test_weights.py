@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lattice_flows.flows import affine, assign, conditioned, continuous, load_weights, save_weights, transfer_weights
+from lattice_flows.flows import (
+    affine,
+    assign,
+    check_transfer,
+    conditioned,
+    continuous,
+    load_weights,
+    save_weights,
+    transfer_weights,
+)
 from lattice_flows.io.arrays import CheckpointError, read_arrays, write_arrays
 from lattice_flows.lattice import Lattice
 
@@ -102,6 +111,29 @@ def test_weights_of_another_kind_of_flow_are_refused(tmp_path):
         load_weights(tmp_path / "weights.npz", flow)
     for variable, array in zip(flow.variables, before, strict=True):
         np.testing.assert_array_equal(variable, array)
+
+
+def test_the_message_names_the_file_and_both_flows(tmp_path):
+    path = tmp_path / "weights.npz"
+    small, large = affine(Lattice((4, 4)), layers=2), affine(Lattice((4, 4)), layers=4)
+    save_weights(path, large, {"config": {"flow": {"name": "affine"}}})
+    with pytest.raises(
+        CheckpointError, match=r"weights in \S+weights.npz belong to another flow: missing \[\], unknown .* and \d+ more$"
+    ):
+        load_weights(path, small)
+    with pytest.raises(CheckpointError, match=r"another flow \(training.init_from: null begins with fresh ones\): missing"):
+        transfer_weights(path, small)
+    for give in (load_weights, transfer_weights):
+        with pytest.raises(CheckpointError, match=r"weights.npz belong to another flow, 'affine', and this one is 'continuous'"):
+            give(path, ode())
+    with pytest.raises(
+        CheckpointError, match=r"the weights belong to another flow, 'affine', and this one is 'continuous': missing"
+    ):
+        check_transfer(large, ode())
+    for config in (None, [], {"flow": "affine"}, {"flow": {"name": 3}}):
+        save_weights(path, large, {"config": config})
+        with pytest.raises(CheckpointError, match=r"weights.npz belong to another flow"):
+            load_weights(path, small)
 
 
 def test_the_lattice_and_the_steps_are_in_the_file(tmp_path):

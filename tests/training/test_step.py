@@ -69,8 +69,14 @@ def test_only_the_weights_that_were_chosen_change(optimizer):
 
 
 def test_a_chosen_weight_that_does_not_exist_is_refused():
-    with pytest.raises(ConfigError, match=r"only: no weight belongs to 'equi'; the flow has .*equivariant_ode/weights, prior/"):
-        step_of(coarse_flow(), only=["prior", "equi"])
+    for name, advice in (
+        ("coupling_0", "known: equivariant_ode, prior$"),
+        ("prior/no_such_thing", r"known: prior/\S+$"),
+        ("equivariant", "did you mean 'equivariant_ode'"),
+        ("equivariant_ode/weight", "did you mean 'equivariant_ode/weights'"),
+    ):
+        with pytest.raises(ConfigError, match=f"only: no weight belongs to '{name}', perhaps of another flow: {advice}"):
+            step_of(coarse_flow(), only=["prior", name])
 
 
 def test_a_step_of_forward_kl_takes_samples_of_the_target():
