@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pydantic
+import tensorflow as tf
 
 from lattice_flows.actions import Action, check_action
 from lattice_flows.config import (
@@ -275,7 +276,7 @@ def _path(source: Any, call: str) -> Path:
 def _check_lattices(flow: Flow, action: Action) -> None:
     if not hasattr(flow, "lattice"):
         raise ConfigError(f"the flow is {shown(flow)}: build one on a lattice, such as lf.Lattice((8, 8))")
-    check_action(action)
+    check_action(action, tf.float32)
     here, there = tuple(flow.lattice.shape), tuple(action.lattice.shape)
     if here != there:
         raise ConfigError(f"the flow is on the lattice {here}, the action on {there}: build both on the same one")

@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).parent
 # Of the package, which in a clone has two folders beside it, and of Python.
 _NOT_THE_USERS = (_PACKAGE, *(_PACKAGE.parent / name for name in ("scripts", "paper")), Path(sysconfig.get_path("stdlib")))
 _INSTALLED = {"site-packages", "dist-packages"}
-_GENERATED = re.compile(r"<(frozen|string|__array)|.*__autograph_generated_file")
+_GENERATED = re.compile(r"<(?!stdin|string|ipython)|.*__autograph_generated_file")
 # How TensorFlow's errors name the lines of functions that it compiles.
 _COMPILED = re.compile(r'File "(.+)", line (\d+), in .*  \*\n')
 

@@ -32,7 +32,8 @@ class _Fit(NamedTuple):
 
 
 def cosh_mass(green: Sequence[pe.Obs], half: float, first: int, independent: float) -> pe.Obs:
-    """The mass m of `Gt(t) = A cosh(m (t - T/2))`, from correlated fits to all times from a beginning on.
+    """The mass m of `Gt(t) = A cosh(m (t - T/2))`, from correlated fits to evenly spread times, all if they can
+    be, from a beginning on.
 
     The average over the beginnings is weighted with `exp(-(chi^2 + 2 c) / 2)`, c the number of times that are left out. Its
     variance is the average of the variances of the fits and of their squared deviations from it; what of that is not statistical
@@ -61,15 +62,16 @@ def cosh_mass(green: Sequence[pe.Obs], half: float, first: int, independent: flo
     for begin in range(len(at) - FEWEST_TIMES + 1):
         if fits and 2 * begin > min(fit.criterion for fit in fits) + _NEGLIGIBLE:
             break
-        cholesky = pe.obs.invert_corr_cov_cholesky(correlation[begin:, begin:], inverse_errors[begin:, begin:])
-        how: dict[str, Any] = {"correlated_fit": True, "inv_chol_cov_matrix": [cholesky, [""]], "silent": True}
+        how: dict[str, Any] = {"correlated_fit": True, "initial_guess": guess, "silent": True}
         try:
-            fit = pe.fits.least_squares(at[begin:], points[begin:], cosh, initial_guess=guess, **how)
+            cholesky = pe.obs.invert_corr_cov_cholesky(correlation[begin:, begin:], inverse_errors[begin:, begin:])
+            fit = pe.fits.least_squares(at[begin:], points[begin:], cosh, inv_chol_cov_matrix=[cholesky, [""]], **how)
         except Exception:  # pyerrors raises no other class, where these times do not determine a mass
             continue
         # Hotelling's T^2, of a covariance from so many independent configurations.
         left = max(independent - fit.dof, 1.0)
         if stats.f.sf(left / (fit.dof * max(independent - 1, 1.0)) * fit.chisquare, fit.dof, left) >= _SMALLEST_P:
+            guess = [parameter.value for parameter in fit.fit_parameters]
             fits.append(_Fit(fit.chisquare + 2 * begin, abs(fit.fit_parameters[1])))
     if not fits:
         raise ValueError("no cosh describes the correlator: it is too noisy, or not that of a single particle")

@@ -86,7 +86,7 @@ def with_systematic_error(observable: pe.Obs, error: float, name: str) -> pe.Obs
       error: its systematic error.
       name: of the source; what has the same source is correlated through it.
     """
-    return observable + pe.cov_Obs(0.0, error**2, name) if error > 0 else observable
+    return observable + error * pe.cov_Obs(0.0, 1.0, name) if error > 0 else observable
 
 
 def systematic_covariance(observables: Sequence[pe.Obs]) -> np.ndarray:

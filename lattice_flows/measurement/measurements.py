@@ -159,7 +159,7 @@ class Measurements:
           ConfigError: no series has this name.
         """
         if name not in self._binned.columns:
-            raise ConfigError(f"unknown series {name!r}: choose one of {', '.join(sorted(self._binned.columns))}")
+            raise ConfigError(f"unknown series {name!r}: choose one of {', '.join(sorted(self._binned.columns.keys() - {WEIGHT}))}")
         return self._binned.series(name)
 
     def mean(self, name: str) -> pe.Obs:
@@ -170,7 +170,7 @@ class Measurements:
         """
         if name not in self._means:
             if (series := self.series(name)).ndim > 2:
-                raise ConfigError(f"the series {name!r} has a number for each time: use its means, m.{name}[t]")
+                raise ConfigError(f"the series {name!r} has a number for each time: use the connected means, m.{name}[t]")
             self._means[name] = self._mean(series)
         return self._means[name]
 

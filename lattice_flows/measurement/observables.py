@@ -86,8 +86,8 @@ def pole_mass(m: Measurements) -> pe.Obs:
     at t = 1.
 
     This is the mass of a cosh on this lattice, as in the paper. A cosh stands for one particle in the vacuum; where others go
-    around the lattice meanwhile, with a weight of about exp(-m_p T), the mass is larger than that of a particle by a share of up to
-    a third of that: 0.6 % at m_p T = 4.
+    around the lattice meanwhile, with a weight of about exp(-m_p T), the mass is larger than that of a particle by a share of
+    a third to a half of that: on lines 0.6 % at m_p T = 4.
 
     Raises:
       ValueError: T < 6, where nothing tells heavier states apart; a correlator that is too noisy, or that no cosh describes; or

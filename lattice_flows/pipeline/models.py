@@ -5,7 +5,7 @@ import contextlib
 import pydantic
 import tensorflow as tf
 
-from lattice_flows.actions import ACTIONS, Action
+from lattice_flows.actions import ACTIONS, Action, check_action
 from lattice_flows.config import CONFIGS, Component, ConfigError, RunConfig, SamplerConfig, load
 from lattice_flows.flows import FLOWS, Flow, for_action
 from lattice_flows.lattice import Lattice
@@ -57,7 +57,12 @@ def build_model(config: RunConfig, strategy: tf.distribute.Strategy | None = Non
     lattice = Lattice(config.lattice.shape)
     check_memory(lattice_bytes(lattice.shape), f"the lattice {lattice.shape}", "use a smaller lattice")
     with strategy.scope() if strategy else contextlib.nullcontext():
-        return FLOWS.build(for_action(config.flow, config.action), lattice, config.seed), ACTIONS.build(config.action, lattice)
+        flow, action = (
+            FLOWS.build(for_action(config.flow, config.action), lattice, config.seed),
+            ACTIONS.build(config.action, lattice),
+        )
+    check_action(action, tf.float32)
+    return flow, action
 
 
 def _check_flow(flow: Component) -> None:

@@ -81,8 +81,35 @@ WRONG = {
 @pytest.mark.parametrize("action", WRONG)
 def test_what_is_wrong_is_said(action):
     with pytest.raises(ConfigError, match=f"action {WRONG[action]}") as told:
-        check_action(action(Lattice((4, 4))))
+        check_action(action(Lattice((4, 4))), tf.float32)
     assert "\n" not in str(told.value)
+
+
+class InFloat64(Action):
+    name = "in_float64"
+
+    def __call__(self, phi):
+        return tf.reduce_sum(phi**2 * tf.constant(2.0, tf.float64), self.lattice.axes)
+
+
+class OfUnknownShape(Action):
+    name = "of_unknown_shape"
+
+    def __call__(self, phi):
+        return tf.numpy_function(lambda phi: np.sum(phi.astype(np.float64) ** 2, axis=(1, 2)), [phi], tf.float64)
+
+
+def test_what_works_without_a_flow_is_not_refused_there():
+    for action in (InFloat32, InFloat64, OfUnknownShape):
+        check_action(action(Lattice((4, 4))))
+    with pytest.raises(ConfigError, match="'in_float64' fails"):
+        check_action(InFloat64(Lattice((4, 4))), tf.float32)
+
+
+def test_a_flow_is_no_action():
+    flow = lf.flows.affine(Lattice((4, 4)), layers=2)
+    with pytest.raises(ConfigError, match=r"the action is .*: build one on a lattice"):
+        lf.train(flow, flow, progress=False)
 
 
 def test_a_sum_over_the_wrong_axis_shows_on_every_lattice():
