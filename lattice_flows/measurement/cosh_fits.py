@@ -32,8 +32,7 @@ class _Fit(NamedTuple):
 
 
 def cosh_mass(green: Sequence[pe.Obs], half: float, first: int, independent: float) -> pe.Obs:
-    """The mass m of `Gt(t) = A cosh(m (t - T/2))`, from correlated fits to evenly spread times, all if they can
-    be, from a beginning on.
+    """The mass m of `Gt(t) = A cosh(m (t - T/2))`, from correlated fits to the times from a beginning on.
 
     The average over the beginnings is weighted with `exp(-(chi^2 + 2 c) / 2)`, c the number of times that are left out. Its
     variance is the average of the variances of the fits and of their squared deviations from it; what of that is not statistical
@@ -71,7 +70,6 @@ def cosh_mass(green: Sequence[pe.Obs], half: float, first: int, independent: flo
         # Hotelling's T^2, of a covariance from so many independent configurations.
         left = max(independent - fit.dof, 1.0)
         if stats.f.sf(left / (fit.dof * max(independent - 1, 1.0)) * fit.chisquare, fit.dof, left) >= _SMALLEST_P:
-            guess = [parameter.value for parameter in fit.fit_parameters]
             fits.append(_Fit(fit.chisquare + 2 * begin, abs(fit.fit_parameters[1])))
     if not fits:
         raise ValueError("no cosh describes the correlator: it is too noisy, or not that of a single particle")
