@@ -148,13 +148,16 @@ ON_SHAPES = [
 
 @pytest.mark.parametrize(("name", "shape"), ON_SHAPES)
 def test_weights_of_every_flow(name, shape):
-    """Reweighted proposals of a flow that is disturbed away from the free field know log Z and `<phi^2>` of the latter."""
+    """Reweighted proposals of a flow that is disturbed away from the free field know log Z and `<phi^2>` of the latter.
+
+    Twice as much, and the weights of `affine_deep` had tails (k-hat .6 to .8) whose errors are not known.
+    """
     lattice = Lattice(shape)
     flow = flows.FLOWS.build(on_the_free_field(shallow(COMPONENTS[name], 2)), lattice, 11)
     flow.set_integration_steps(dict.fromkeys(flow.integration_steps, INTEGRATION_STEPS))
     rng = np.random.default_rng(11)
     for variable in flow.trainable_variables:
-        size = 0.1 / lattice.d / np.sqrt(variable.shape[:-1].num_elements() or 1)
+        size = 0.05 / lattice.d / np.sqrt(variable.shape[:-1].num_elements() or 1)
         variable.assign_add(rng.uniform(-size, size, variable.shape))
     phi, log_q = flow.sample_and_log_prob(8192, tf.constant([1, 2]))
     log_weight = (-ScalarPhi4(lattice, m2=M2, lam=0.0)(phi) - log_q).numpy()
