@@ -51,13 +51,11 @@ def to_pages(markdown: str, page: str) -> str:
       markdown: of the page.
       page: its path in `docs`.
     """
-    here = posixpath.dirname(page)
 
     def link(match):
         image, words, target = match.groups()
-        path, separator, anchor = target.partition("#")
-        path = posixpath.normpath(posixpath.join("docs", here, path))
-        return f"{image}[{words}]({posixpath.relpath(PAGES[path], here or '.')}{separator}{anchor})" if path in PAGES else match[0]
+        path, anchor = _target(target, f"docs/{page}")
+        return f"{image}[{words}]({_from(page, path)}{anchor})" if path in PAGES else match[0]
 
     return _LINK.sub(link, markdown)
 
@@ -78,17 +76,26 @@ def linked(text: str, document: str, page: str) -> str:
       document: its path in the repository.
       page: the path of the page in `docs`.
     """
-    here = posixpath.dirname(page)
 
     def link(match):
         image, words, target = match.groups()
         if re.match(r"\w+:", target):
             return match[0]
-        path, _, anchor = target.partition("#")
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(document), path)) if path else document
+        path, anchor = _target(target, document)
         if not image and path not in PAGES:
             return words
-        to = posixpath.relpath(PAGES.get(path, path), here or ".")
-        return f"{image}[{words}]({to}{'#' if anchor else ''}{anchor})"
+        return f"{image}[{words}]({_from(page, path)}{anchor})"
 
     return _LINK.sub(link, text)
+
+
+def _target(link: str, document: str) -> tuple[str, str]:
+    """The path in the repository that a link of a document leads to, and the anchor there with its sign, if any."""
+    path, _, anchor = link.partition("#")
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(document), path)) if path else document
+    return path, f"#{anchor}" if anchor else ""
+
+
+def _from(page: str, path: str) -> str:
+    """How a page links to the page of a document, or to a picture."""
+    return posixpath.relpath(PAGES.get(path, path), posixpath.dirname(page) or ".")

@@ -31,7 +31,7 @@ def check_action(action: Action, compiled_for: tf.DType = tf.float64) -> None:
     if not callable(action) or not hasattr(action, "lattice"):
         raise ConfigError(f"the action is {shown(action)}: build one on a lattice, such as lf.Lattice((8, 8))")
     if type(action).__call__ is Action.__call__:
-        raise ConfigError(f"action {action.name!r} has no value: define __call__(phi) in {type(action).__name__}")
+        raise ConfigError(f"action {_name(action)!r} has no value: define __call__(phi) in {type(action).__name__}")
     # No extent of the lattice, so that a sum over the wrong axes shows.
     batch = next(number for number in count(2) if number not in action.lattice.shape)
     shape = [batch, *action.lattice.shape]

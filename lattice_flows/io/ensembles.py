@@ -33,14 +33,24 @@ from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.rows import check_rows, data_sets, read_attributes
 from lattice_flows.reading import file_or_in_folder, reading
 
-__all__ = ["ENSEMBLE", "LAYOUT", "Ensemble", "EnsembleError", "attributes_left", "check_replaceable", "differing", "ensemble_file"]
+__all__ = [
+    "ENSEMBLE",
+    "LAYOUT",
+    "TEST_FIELD",
+    "Ensemble",
+    "EnsembleError",
+    "attributes_left",
+    "check_replaceable",
+    "differing",
+    "ensemble_file",
+]
 
 ENSEMBLE = "ensemble.h5"  # in a run folder
 LAYOUT = 2
 _ADVICE = "draw the ensemble again (the same seed gives the same chain)"
 _KINDS = {"sampler": str, "lattice_shape": list, "action": dict, "seed": int, "thermalisation": int, "diagnostics": dict}
 # An attribute that files of before do not have, and by how much it may differ between devices, relatively.
-_TEST, _ROUNDING = "action_of_test_field", 1e-4
+TEST_FIELD, _ROUNDING = "action_of_test_field", 1e-4
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of HDF5
 
@@ -57,7 +67,7 @@ def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     names = []
     for name, value in json.loads(json.dumps(dict(wanted))).items():
         there = found.get(name)
-        if name == _TEST and (there is None or np.isclose(there, value, rtol=_ROUNDING, equal_nan=True)):
+        if name == TEST_FIELD and (there is None or np.isclose(there, value, rtol=_ROUNDING, equal_nan=True)):
             continue
         if name == "settings" and isinstance(there, dict):
             keys = there.keys() | value.keys()

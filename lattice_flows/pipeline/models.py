@@ -57,10 +57,8 @@ def build_model(config: RunConfig, strategy: tf.distribute.Strategy | None = Non
     lattice = Lattice(config.lattice.shape)
     check_memory(lattice_bytes(lattice.shape), f"the lattice {lattice.shape}", "use a smaller lattice")
     with strategy.scope() if strategy else contextlib.nullcontext():
-        flow, action = (
-            FLOWS.build(for_action(config.flow, config.action), lattice, config.seed),
-            ACTIONS.build(config.action, lattice),
-        )
+        flow = FLOWS.build(for_action(config.flow, config.action), lattice, config.seed)
+        action = ACTIONS.build(config.action, lattice)
     check_action(action, tf.float32)
     return flow, action
 

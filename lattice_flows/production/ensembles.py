@@ -11,7 +11,7 @@ import tensorflow as tf
 from lattice_flows import __version__
 from lattice_flows.actions import Action
 from lattice_flows.config import ChainConfig, SamplerConfig
-from lattice_flows.io.ensembles import LAYOUT, Ensemble, EnsembleError, attributes_left, check_replaceable, differing
+from lattice_flows.io.ensembles import LAYOUT, TEST_FIELD, Ensemble, EnsembleError, attributes_left, check_replaceable, differing
 from lattice_flows.io.files import RunError, writing
 from lattice_flows.io.locks import lock_file
 from lattice_flows.io.segment_files import drawn_bytes, remove_segments
@@ -25,7 +25,7 @@ from lattice_flows.samplers import SAMPLERS
 __all__ = ["attributes_of", "check_continues", "drawn", "settings_of", "size_of"]
 
 _LONGER = ("settings.length", "settings.updates")
-_CHOSEN = ("sampler", "seed", "thermalisation", "lattice_shape", "action", "action_of_test_field")
+_CHOSEN = ("sampler", "seed", "thermalisation", "lattice_shape", "action", TEST_FIELD)
 
 
 def attributes_of(sampler: str, action: Action, settings: ChainConfig | SamplerConfig, seed: int) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def attributes_of(sampler: str, action: Action, settings: ChainConfig | SamplerC
         "settings": settings_of(sampler, settings),
         "lattice_shape": action.lattice.shape,
         "action": action.component,
-        "action_of_test_field": _of_test_field(action),
+        TEST_FIELD: _of_test_field(action),
         "seed": seed,
         "thermalisation": settings.thermalisation,
         "lattice_flows": __version__,
