@@ -70,6 +70,7 @@ class Sampler:
       name: the registered name; random numbers of different names are independent.
       needs_flow: whether it is built from the weighted proposals of a flow, instead of an action.
       weighted: whether it draws one chain of independent proposals with importance weights, instead of moving parallel chains.
+      jit_compile: whether XLA compiles blocks of updates; a sampler whose updates leave TensorFlow compiles what it can by itself.
       exact: the exact means of some `series`, as a test of the sampler itself.
       action: as given.
       chains: as given.
@@ -82,6 +83,7 @@ class Sampler:
     name: ClassVar[str]
     needs_flow: ClassVar[bool] = False
     weighted: ClassVar[bool] = False
+    jit_compile: ClassVar[bool] = True
     exact: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, action: Action, *, chains: int = 256, target_acceptance: float = 0.7):
@@ -100,7 +102,7 @@ class Sampler:
         raise NotImplementedError
 
     def step(self, state: Any, seed: tf.Tensor) -> tuple[Any, Any]:
-        """One update of every chain, in TensorFlow alone.
+        """One update of every chain, in TensorFlow alone if `jit_compile` is True.
 
         Args:
           state: of all chains.
@@ -172,7 +174,7 @@ class Sampler:
     def _block(self) -> tf.types.experimental.PolymorphicFunction:
         """Compiled once for chunks of all lengths, with and without thinning, in thermalisation and after it."""
 
-        @tf.function(jit_compile=True, autograph=False)
+        @tf.function(jit_compile=self.jit_compile, autograph=False)
         def block(
             state: Any, seed: Any, first: Any, rows: Any, thinning: Any, adapting: Any, row_capacity: int, capacity: int
         ) -> Any:

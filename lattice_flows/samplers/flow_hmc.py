@@ -7,13 +7,16 @@ is that of independent oscillators. An update draws momenta p, unit normal too, 
 
     H = |z|^2 / 2 + |p|^2 / 2 - w(z)
 
-for a quarter of a turn, or less, in `panels` equal parts. Each turns (z, p) by theta / 2, kicks p by `theta dw/dz` and turns again:
+for a quarter of a turn on average, or less, in `panels` equal parts. Each turns (z, p) by theta / 2, kicks p by `theta dw/dz` and
+turns again:
 
-    turn by a:    z' = z cos a + p sin a,    p' = p cos a - z sin a,    theta = pi / (2 panels) or less
+    turn by a:    z' = z cos a + p sin a,    p' = p cos a - z sin a,    theta = pi / (2 panels) or less on average
 
-The end is accepted with probability `min(1, exp(-dH))`. Turns are exact for the Gaussian part of H, so that kicks, and errors, are
-those of w alone (A. Beskos et al., Stoch. Proc. Appl. 121 (2011) 2201, have this splitting). The gradient of any function of z may
-kick: the map stays reversible and keeps volumes. Kicks therefore integrate a continuous flow in few steps; dH needs w itself.
+The angle varies from one update to the next, as the lengths of other trajectories do: where the flow is twice as wide as the
+target, a quarter of a turn takes z to -z. The end is accepted with probability `min(1, exp(-dH))`. Turns are exact for the Gaussian
+part of H, so that kicks, and errors, are those of w alone (A. Beskos et al., Stoch. Proc. Appl. 121 (2011) 2201, have this
+splitting). The gradient of any function of z may kick: the map stays reversible and keeps volumes. Kicks therefore integrate a
+continuous flow in few steps; dH needs w itself.
 
 Without kicks, z' = p after a quarter of a turn and `dH = w - w'`: independence Metropolis. Without kicks and by a smaller angle, it
 is the preconditioned Crank-Nicolson proposal (pCN; S. L. Cotter et al., Stat. Sci. 28 (2013) 424), which needs no gradient.
@@ -34,13 +37,14 @@ from lattice_flows.importance import WeightedSampler, integration_error
 from lattice_flows.priors.whitening import whitening
 from lattice_flows.samplers.adaptation import mean_acceptance, scaled
 from lattice_flows.samplers.decisions import accepts, chosen
-from lattice_flows.samplers.hamiltonian import Hamiltonian, Info
+from lattice_flows.samplers.hamiltonian import Hamiltonian, Info, varied
 from lattice_flows.samplers.settings import check_at_least
 from lattice_flows.seeds import generator
 
 __all__ = ["PCN", "FlowHMC", "State"]
 
 _QUARTER_TURN = np.pi / 2
+_SIGN, _LENGTH = 2, 3  # folded into the seed of an update
 _FEWEST = 4  # kick steps, unless told
 _CANDIDATES = 9  # for the start of a chain
 
@@ -52,7 +56,7 @@ class State(NamedTuple):
       phi: configurations `[chains, *shape]`.
       z: the numbers that they are made of, of the same shape.
       log_weight: w, `[chains]`.
-      angle: by which an update turns (z, p), a scalar.
+      angle: by which an update turns (z, p); of an update with kicks, the mean. A scalar.
       adaptations: of the angle so far, a scalar.
     """
 
@@ -80,8 +84,8 @@ class FlowHMC(Hamiltonian):
     Args:
       proposals: knows the flow, with the integration steps that its weights need, and the action.
       chains: how many chains run at once.
-      target_acceptance: where a quarter of a turn has a smaller one, updates turn by less: the angle is adapted to it during
-        thermalisation, unless there are no panels. Far from the flow, where w is steep, long kicks are never accepted.
+      target_acceptance: where a quarter of a turn on average has a smaller one, updates turn by less: the angle is adapted to it
+        during thermalisation, unless there are no panels. Far from the flow, where w is steep, long kicks are never accepted.
       panels: kicks of an update; 0 for independence Metropolis.
       kick_steps: of the integration that kicks use, of a continuous flow, but no more than its weights need; None for half of
         these, and at least four. With too few, the change of H is large or not a number, and nothing is accepted.
@@ -134,7 +138,7 @@ class FlowHMC(Hamiltonian):
         return State(*leaves)
 
     def start(self, z: tf.Tensor) -> State:
-        """The state at these numbers `[chains, *shape]`, with updates of a quarter of a turn."""
+        """The state at these numbers `[chains, *shape]`, with updates of a quarter of a turn on average."""
         phi, log_weight = self._fields(z)
         return State(phi, z, log_weight, tf.constant(_QUARTER_TURN, tf.float64), tf.constant(0))
 
@@ -158,14 +162,15 @@ class FlowHMC(Hamiltonian):
           share: above 0, float64.
         """
         before = tf.random.stateless_normal(state.z.shape, tf.random.fold_in(seed, 0), dtype=state.z.dtype)
-        z, after = self._trajectory(state.z, before, state.angle, share)
+        angle = varied(state.angle, tf.random.fold_in(seed, _LENGTH)) if self._panels else state.angle
+        z, after = self._trajectory(state.z, before, angle, share)
         phi, log_weight = self._fields(z)
         energy = tf.reduce_sum(z * z - state.z * state.z + after * after - before * before, self.action.lattice.axes) / 2
         dh = energy - share * (log_weight - state.log_weight)
         accepted = accepts(dh, tf.random.fold_in(seed, 1))
         phi, z, log_weight = chosen(accepted, (phi, z, log_weight), (state.phi, state.z, state.log_weight))
         state = state._replace(phi=phi, z=z, log_weight=log_weight)
-        return self.with_signs(state, tf.random.fold_in(seed, 2)), Info(accepted, dh)
+        return self.with_signs(state, tf.random.fold_in(seed, _SIGN)), Info(accepted, dh)
 
     def with_signs(self, state: State, seed: tf.Tensor) -> State:
         """The state with a random sign of every field, if the flow has both: z says nothing about it."""
