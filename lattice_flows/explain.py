@@ -12,8 +12,8 @@ from lattice_flows.config import ConfigError, RunConfig, on_top
 from lattice_flows.config.keys import described, trees
 from lattice_flows.flows import Flow
 from lattice_flows.importance import BrokenFlow, WeightedSampler
-from lattice_flows.measurement.errors import Estimate, format_estimate, independent_mean, share
-from lattice_flows.measurement.score_fit import score_fit
+from lattice_flows.measurement.errors import Estimate, format_estimate, independent_mean
+from lattice_flows.measurement.score_fit import explained_share, score_fit
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.pipeline import build_model, recorded_config
 from lattice_flows.progress import Progress
@@ -113,11 +113,12 @@ def explain(
         raise ConfigError(f"the log weights of {file} are all equal: there is nothing to explain")
     log_q, score = _scores(own, phi, _OWN, progress)
     total, explained = score_fit(log_weight, score, DAMPINGS)
-    rows = {_OWN: (numbers.pop(_OWN), [share(each, total) for each in explained])}
+    rows = {_OWN: (numbers.pop(_OWN), [explained_share(each, total) for each in explained])}
     for name, number in numbers.items():
         new_log_q, score = _scores(flows[name], phi, name, progress)
         _check_addition(name, np.abs(new_log_q - log_q).max(), np.sqrt(variance.value))
-        rows[name] = number, [share(each, total) for each in score_fit(log_weight, score, DAMPINGS)[1] - explained]
+        beyond = score_fit(log_weight, score, DAMPINGS)[1] - explained
+        rows[name] = number, [explained_share(each, total) for each in beyond]
     return Explanation(len(log_weight), variance, rows)
 
 

@@ -245,8 +245,11 @@ def _check_configuration(out: Path, point: Point) -> None:
 
 
 def _row(point: Point) -> _Row:
-    """The line of a point that has ended."""
-    return _Row(_texts(point), tuple(getattr(point.summary, name, None) for name in _OF_SUMMARY), point.verdict or "")
+    """The line of a point that has ended, with the steps and the time of all trainings that its weights have had."""
+    whole = point.summary
+    if whole is not None:
+        whole = whole._replace(steps=whole.earlier_steps + whole.steps, seconds=whole.earlier_seconds + whole.seconds)
+    return _Row(_texts(point), tuple(getattr(whole, name, None) for name in _OF_SUMMARY), point.verdict or "")
 
 
 def _texts(point: Point) -> tuple[str, ...]:
@@ -267,13 +270,14 @@ def _write(out: Path, planned: Sequence[Point], rows: Mapping[tuple[str, ...], _
     writer.writerows([*row.values, *row.numbers, row.verdict] for row in ordered)
     write_text(out / f"{_NAME}.csv", text.getvalue())
     write_text(out / f"{_NAME}.md", _table(keys, ordered) + "\n")
-    lines: dict[str, list[tuple[float | str, float, float]]] = {}
+    lines: dict[str, list[tuple[float | str, float, float, bool]]] = {}
     for row in ordered:
         first, *others = row.values
         acceptance, ess = (row.numbers[_OF_SUMMARY.index(name)] for name in ("acceptance", "ess"))
         if acceptance is not None and ess is not None:
             label = described(dict(zip(keys[1:], others, strict=True)))
-            lines.setdefault(label, []).append((float(first) if _NUMBER.fullmatch(first) else first, acceptance, ess))
+            value = float(first) if _NUMBER.fullmatch(first) else first
+            lines.setdefault(label, []).append((value, acceptance, ess, row.verdict == _GOOD))
     if lines:
         plots.save(plots.quality_against(keys[0], lines), out, _NAME)
 

@@ -46,8 +46,8 @@ def _mass(parts: Ingredients) -> Captioned:
     flow = parts.flows[Case("E5")]
     pole_masses = {f"{flow.flow} flow": flow.estimate("pole_mass")}
     caption = (
-        "Effective mass (eq. 28) on E5 from the three samplers, and the pole mass of the correlated cosh fit to the flow's Green's "
-        f"function as a band ({parts.seeds(['E5'])})."
+        "Effective mass (eq. 28) on E5 from the three samplers, and the pole mass, averaged over the beginnings of correlated cosh "
+        f"fits to the flow's Green's function, as a band ({parts.seeds(['E5'])})."
     )
     return Captioned(plots.effective_mass(curves, pole_masses, "E5"), caption)
 
@@ -61,7 +61,7 @@ def _observables(parts: Ingredients) -> Captioned:
                 of_sampler[max(result.lattice_shape)] = result.estimate(name)
     caption = (
         "Two-point susceptibility (eq. 25) and Ising energy (eq. 26) on E1 to E5 from the three samplers; below, their distance "
-        f"from the mean of the three ({parts.seeds(TABLES)})."
+        f"from the mean of the three, with the error of that distance ({parts.seeds(TABLES)})."
     )
     return Captioned(plots.observables_against_extent(values, "E1 to E5"), caption)
 

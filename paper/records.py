@@ -9,7 +9,7 @@ import yaml
 from lattice_flows.io.files import RunError, write_text
 from lattice_flows.reading import read_yaml
 
-__all__ = ["COST", "REFERENCES", "RUNS", "cost_of_independent", "read_record", "record_file", "write_record"]
+__all__ = ["COST", "REFERENCES", "RUNS", "read_record", "record_file", "write_record"]
 
 _HERE = Path(__file__).parent
 REFERENCES = _HERE / "references.yaml"
@@ -41,11 +41,6 @@ def record_file(default: Path, path: str | Path | None = None) -> Path:
 def read_record(path: Path) -> dict[str, Any]:
     """The content of a record, empty where there is no file yet. Raises `UnreadableFile` if it is damaged."""
     return read_yaml(path, limit=_LARGEST) if path.exists() else {}
-
-
-def cost_of_independent(row: Mapping[str, float]) -> float:
-    """Milliseconds for an independent configuration, `2 tau_int` updates, of a row of `COST`; training is not counted."""
-    return 2 * row["tau_int"] * row["milliseconds_per_update"]
 
 
 def write_record(path: Path, head: str, content: Mapping[str, Any], **style: Any) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 from lattice_flows.io.files import RunError, temporary, writing
 from lattice_flows.io.locks import lock_file
+from lattice_flows.measurement.checks import BAD
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper.records import REFERENCES, read_record, record_file, write_record
 from lattice_flows.reading import read_yaml, reading
 
 __all__ = [
+    "NotTrusted",
     "baselines",
     "checked",
     "common_network",
@@ -27,6 +29,10 @@ __all__ = [
 _PUBLISHED = Path(__file__).with_name("published.yaml")
 _WAIT = 60.0  # seconds, for other baselines that are being recorded
 _HEAD = "Baselines, each with the command that made it: [value, error, tau_int in measured configurations, its error]."
+
+
+class NotTrusted(RunError):
+    """A baseline that cannot be a reference, for its errors cannot be trusted."""
 
 
 def published(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> dict[str, Estimate]:
@@ -66,13 +72,17 @@ def reference(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> Result
 
 
 def samplers(lattice_shape: Sequence[int], action: Mapping[str, Any]) -> dict[str, Result]:
-    """Sampler -> result, of all baselines for a lattice and an action, under whatever name. Arguments as for `published`."""
+    """Sampler -> result, of all baselines for a lattice and an action, under whatever name. Arguments as for `published`.
+
+    Of several with one sampler, that of the most configurations.
+    """
     found: dict[str, Result] = {}
     with reading(REFERENCES):
         for entries in _references().values():
             for sampler, entry in entries.items():
                 if _physics(entry) == (tuple(lattice_shape), dict(action)):
-                    found.setdefault(sampler, Result.from_entry(sampler, entry))
+                    result = Result.from_entry(sampler, entry)
+                    found[sampler] = max(found.get(sampler, result), result, key=lambda one: one.errors["configurations"][-1])
     return found
 
 
@@ -123,8 +133,11 @@ def record(result: Result, name: str, path: Path | None = None) -> Path:
       the file.
 
     Raises:
+      NotTrusted: a check calls the result bad.
       RunError: the file cannot be read or written, or has other physics under that name.
     """
+    if bad := [check.name for check in result.checks if check.verdict == BAD]:
+        raise NotTrusted(f"not recorded as a reference, for its errors cannot be trusted: {', '.join(bad)} bad")
     path = record_file(REFERENCES, path)
     with lock_file(path, wait=_WAIT):
         entries = read_record(path)

@@ -7,15 +7,16 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lattice_flows.measurement.agreement import Agreement
-from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, Check, checks_table
+from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, Check, checks_table, worst
 from lattice_flows.measurement.comparison import sampler_agreement
 from lattice_flows.measurement.errors import Estimate, format_estimate
 from lattice_flows.measurement.result import LONG_AND_SHORT, Result
 from lattice_flows.measurement.tables import text_table
 from lattice_flows.paper import scaling
+from lattice_flows.paper.cost_record import costs
 from lattice_flows.paper.ingredients import Ingredients
 from lattice_flows.paper.recorded_runs import MARKS
-from lattice_flows.paper.records import COST, RUNS, cost_of_independent, read_record
+from lattice_flows.paper.records import COST, RUNS, read_record
 from lattice_flows.paper.references import common_network
 
 if TYPE_CHECKING:  # tables are printed without TensorFlow
@@ -99,7 +100,7 @@ def _shape(result: Result) -> str:
 
 def _seconds(result: Result) -> str:
     """The training time, that of the runs whose weights it began with included."""
-    return f"{result.training['seconds'] + result.training.get('earlier_seconds', 0.0):.0f}"
+    return f"{result.training_seconds:.0f}"
 
 
 def dimensions_table(results: Sequence[Result]) -> str:
@@ -130,10 +131,10 @@ def volume_table(results: Sequence[Result]) -> str:
 
 def _worst(checks: Sequence[Check]) -> str:
     """The worst verdict among checks, and which they are where it is not a good one."""
-    for verdict in _WRONG:
-        if names := [check.name for check in checks if check.verdict == verdict]:
-            return f"{verdict}: {', '.join(names)}"
-    return GOOD if checks else ""
+    verdict = worst(checks)
+    if verdict in (GOOD, None):
+        return verdict or ""
+    return f"{verdict}: {', '.join(check.name for check in checks if check.verdict == verdict)}"
 
 
 def case_table(result: Result) -> str:
@@ -273,13 +274,10 @@ def cost_table(path: Path = COST) -> str:
     """The cost of an independent configuration, `2 tau_int` updates; training is spread over 10^6 of them."""
     columns = "ensemble, sampler, ms an update, tau_int of chi_2, ms an independent configuration"
     rows = []
-    for table, samplers in read_record(path)["ensembles"].items():
-        for sampler, row in samplers.items():
-            update = row["milliseconds_per_update"]
-            independent = cost_of_independent(row)
-            with_training = independent + 1e3 * row["training_seconds"] / _INDEPENDENT
-            tau_int = f"{row['tau_int']:.2f}"
-            rows.append([table, sampler, f"{update:.3g}", tau_int, f"{independent:.3g}", f"{with_training:.3g}"])
+    for cost in costs(path):
+        with_training = cost.independent + 1e3 * cost.training_seconds / _INDEPENDENT
+        update, tau_int = f"{cost.milliseconds_per_update:.3g}", f"{cost.tau_int:.2f}"
+        rows.append([cost.table, cost.sampler, update, tau_int, f"{cost.independent:.3g}", f"{with_training:.3g}"])
     return text_table([*columns.split(", "), "with training, for 10^6"], rows, compact=True)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from lattice_flows import plots
 from lattice_flows.io.files import write_text
 from lattice_flows.measurement.result import Result
-from lattice_flows.paper import cost
+from lattice_flows.paper import cost_record
 from lattice_flows.paper.cases import LARGER, TABLES
+from lattice_flows.paper.comparison import compared
 from lattice_flows.paper.ingredients import stored_flows
 from lattice_flows.paper.references import published_ess
 from lattice_flows.paper.tables import volume_table
@@ -47,9 +48,9 @@ def draw(flows: Sequence[Result]) -> Captioned:
         "two-point susceptibility takes on two cores without training (right), on the line of constant physics, m_p L = 4."
     )
     title = r"$m_\mathrm{p} L \approx 4$"
-    return Captioned(plots.reach(ess, published_ess(), cost.curves(), TEX[cost.OBSERVABLE], title), caption)
+    return Captioned(plots.reach(ess, published_ess(), cost_record.curves(), TEX[cost_record.OBSERVABLE], title), caption)
 
 
 def stored_results() -> list[Result]:
-    """The results in `paper/results` of all flows on the line of constant physics."""
-    return [result for table in (*TABLES, *LARGER) for result in stored_flows(table)]
+    """The results in `paper/results` of all flows on the line of constant physics, beside the references of today."""
+    return [compared(result) for table in (*TABLES, *LARGER) for result in stored_flows(table)]

@@ -44,7 +44,7 @@ def main(flags) -> int:
     for length in flags.memory:  # before the others take their minutes
         checked_field(ChainConfig, "length", length, "flag --memory")
 
-    from lattice_flows.paper import ablations, calibration, cost, memory, recorded_runs, records, step_times
+    from lattice_flows.paper import ablations, calibration, cost, cost_record, memory, recorded_runs, records, step_times
     from lattice_flows.paper import tables as text
     from lattice_flows.progress import Progress
 
@@ -57,7 +57,7 @@ def main(flags) -> int:
     if tables:
         progress.info(text.ablations_table(ablations.run_all(tables, flags.seconds, progress)))
     if flags.cost:
-        cost.record({table: cost.measure(table, flags.rounds, progress) for table in flags.cost}, record_to)
+        cost_record.record({table: cost.measure(table, flags.rounds, progress) for table in flags.cost}, record_to)
         progress.info(text.cost_table(record_to))
     if flags.memory:
         progress.info(memory.table(memory.measure("E1", flags.memory, progress)))

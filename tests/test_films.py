@@ -1,14 +1,19 @@
 """Films of runs: of flows from noise to field, of other samplers along their chain."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from lattice_flows import command_line, films, plots
 from lattice_flows.config import CONFIGS, Component, load
-from lattice_flows.flows import FLOWS
+from lattice_flows.flows import FLOWS, affine, save_weights
+from lattice_flows.io.arrays import read_arrays
 from lattice_flows.io.files import RunError
 from lattice_flows.io.segments import EnsembleWriter
 from lattice_flows.lattice import Lattice
+from lattice_flows.production.proposals import of_flow
+from lattice_flows.report.runs import NOISE_TO_FIELD
 
 
 def ensemble(data, **attributes):
@@ -48,6 +53,19 @@ def test_a_run_with_neither_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text(load(CONFIGS / "E1.yaml").dump())
     with pytest.raises(RunError, match=r"holds neither a trained flow nor an ensemble: name a run that does"):
         films.film(tmp_path)
+
+
+def test_a_film_says_of_which_weights_it_is(tmp_path, monkeypatch):
+    """By the fingerprint that ensembles of the same flow have."""
+    flow = affine(Lattice((4, 4)), layers=2)
+    (tmp_path / "config.yaml").write_text(load(CONFIGS / "E1.yaml").dump())
+    save_weights(tmp_path / "weights.npz", flow)
+    drawn = plots.Film(["noise"], np.zeros((1, 4, 4)))
+    monkeypatch.setattr(films, "open_trained", lambda folder: SimpleNamespace(flow=flow))
+    monkeypatch.setattr(films, "of_a_flow", lambda flow, seed: (drawn, drawn))
+    films.film(tmp_path)
+    described = read_arrays(tmp_path / NOISE_TO_FIELD)[1]
+    assert described["labels"] == ["noise"] and described["weights"] == of_flow(flow)["weights"]
 
 
 def test_runs_of_one_name_are_all_in_the_animation(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -9,8 +10,9 @@ import re
 import pytest
 import yaml
 
-from lattice_flows import command_line
+from lattice_flows import command_line, production
 from lattice_flows.io.ensembles import Ensemble
+from lattice_flows.measurement.result import Result
 
 TINY = ("--steps=20", "--max_minutes=0.5")
 
@@ -164,7 +166,7 @@ def test_sampling_needs_a_run_folder(command, tmp_path):
     assert code == 2 and f"there is no run folder {tmp_path / 'nope'}" in said and not (tmp_path / "out").exists()
 
 
-def test_baseline(command, tmp_path):
+def test_baseline(command, tmp_path, monkeypatch):
     flags = ("--sampler=hmc", "--config=E1", "--lattice_size=4", "--chains=16", "--trajectories=200")
     code, text = command("baseline", *flags, "--out", tmp_path / "hmc", "--references", tmp_path / "references.yaml")
     assert code == 0 and "exp_minus_dh: " in text and "| schwinger_dyson " in text
@@ -176,6 +178,12 @@ def test_baseline(command, tmp_path):
     code, text = command("baseline", *flags, "--chains=8", "--resume", "--out", tmp_path / "hmc")
     assert code == 2 and "other values of settings.chains: use the same ones" in text
     assert all(path.read_bytes() == content for path, content in before.items())
+    measured = Result.from_json(json.loads((tmp_path / "hmc" / "result.json").read_text()))
+    bad = measured.checks[0]._replace(name="halves", verdict="bad")
+    monkeypatch.setattr(production, "measure_run", lambda *_: dataclasses.replace(measured, checks=[bad]))
+    code, text = command("baseline", *flags, "--resume", "--out", tmp_path / "hmc", "--references", tmp_path / "others.yaml")
+    assert code == 1 and "| schwinger_dyson " in text and "not recorded as a reference" in text and "halves bad" in text
+    assert not (tmp_path / "others.yaml").exists() and not json.loads((tmp_path / "hmc" / "result.json").read_text())["trusted"]
 
 
 def test_unknown_samplers_and_results_that_cannot_be_recorded(command, tmp_path):

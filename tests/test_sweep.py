@@ -22,8 +22,8 @@ def table(folder):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Takes the place of trainings: the folders that were trained in, and an error to raise at the next one of four layers."""
-    seen = types.SimpleNamespace(folders=[], error=None)
+    """Takes the place of trainings: the folders that were trained in, an error for the next one of four layers, and the figure."""
+    seen = types.SimpleNamespace(folders=[], error=None, figure=None)
 
     def train_run(config, folder, strategy, progress, *, resume, board):
         seen.folders.append(folder)
@@ -32,11 +32,16 @@ def trainings(monkeypatch):
             error, seen.error = seen.error, None
             raise error
         k_hat = 0.9 if layers == 4 else 0.1
-        summary = Summary(40, 1.5, 2.5, 100, 0.2 * layers, 0.1 * layers, "", kl=0.25, kl_error=0.01, k_hat=k_hat, k_hat_error=0.05)
+        summary = Summary(40, 1.5, 2.5, 100, 0.2 * layers, 0.1 * layers, "", earlier_seconds=2.5, earlier_steps=20)
+        summary = summary._replace(kl=0.25, kl_error=0.01, k_hat=k_hat, k_hat_error=0.05)
         return types.SimpleNamespace(summary=summary, run=types.SimpleNamespace(close=lambda: None))
 
+    def save(figure, folder, name):
+        seen.figure = figure
+        (folder / f"{name}.png").touch()
+
     monkeypatch.setattr(sweep, "train_run", train_run)
-    monkeypatch.setattr(sweep.plots, "save", lambda _, folder, name: (folder / f"{name}.png").touch())
+    monkeypatch.setattr(sweep.plots, "save", save)
     return seen
 
 
@@ -97,11 +102,22 @@ def test_a_training_that_fails_is_a_row_and_the_others_go_on(tmp_path, trainings
     assert rows[1]["flow.network.hidden"] == "[4, 4]" and rows[1]["acceptance"] == "0.4" and rows[2]["acceptance"] == ""
     lines = (out / "sweep.md").read_text().splitlines()
     assert lines[0].endswith("| parameters | steps | seconds | acceptance | ESS | KL | k-hat | judged |")
-    assert lines[2] == "| 2 | [4] | 100 | 40 | 2 | 0.4000 | 0.2000 | 0.25 | 0.10 | good |"
+    assert lines[2] == "| 2 | [4] | 100 | 60 | 4 | 0.4000 | 0.2000 | 0.25 | 0.10 | good |"
     assert len({line.count("|") for line in lines}) == 1
     assert {path.name for path in out.glob("sweep.*")} == {"sweep.md", "sweep.csv", "sweep.png"}
     sweep.sweep(planned(out), out, resume=True)  # the one that failed has its turn again
     assert [row["judged"] for row in table(out)] == ["good", "good", "not trustworthy", "not trustworthy"]
+
+
+def test_flows_that_cannot_be_trusted_are_open_marks(tmp_path, trainings):
+    sweep.sweep(planned(tmp_path / "out", {"flow.layers": [2, 3, 4]}), tmp_path / "out")
+    for axes in trainings.figure.axes:
+        line, marks, *_ = axes.get_lines()
+        assert list(line.get_xdata()) == [2, 3] and list(marks.get_xdata()) == [4]
+        assert (marks.get_linestyle(), marks.get_fillstyle(), marks.get_color()) == ("None", "none", line.get_color())
+    assert [text.get_text() for text in trainings.figure.axes[1].get_legend().get_texts()] == ["not trustworthy"]
+    sweep.sweep(planned(tmp_path / "good", {"flow.layers": [2, 3]}), tmp_path / "good")
+    assert trainings.figure.axes[1].get_legend() is None
 
 
 def test_an_interrupted_sweep_has_the_table_of_what_has_ended(tmp_path, trainings):
@@ -127,7 +143,7 @@ def test_a_resumed_sweep_keeps_every_row_until_its_point_has_ended_anew(tmp_path
     assert [row["flow.layers"] for row in table(out)] == ["3", "3", "4", "4", "2", "2"]
     assert [row["judged"] for row in table(out)] == ["good", "good", "not trustworthy", "not trustworthy", "good", "good"]
     lines = (out / "sweep.md").read_text().splitlines()
-    assert len(lines) == 8 and lines[-1] == "| 2 | [4, 4] | 100 | 40 | 2 | 0.4000 | 0.2000 | 0.25 | 0.10 | good |"
+    assert len(lines) == 8 and lines[-1] == "| 2 | [4, 4] | 100 | 60 | 4 | 0.4000 | 0.2000 | 0.25 | 0.10 | good |"
 
 
 def test_another_sweep_is_not_resumed(tmp_path, trainings):

@@ -1,7 +1,6 @@
 """A flow: a prior, a map from the prior's samples to fields, and the density that follows."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import tensorflow_probability as tfp
 from lattice_flows.config import Component, ConfigError, nearest
 from lattice_flows.flows.construction import built_with, check_prior
 from lattice_flows.flows.integration import integrated_parts, with_integration_steps
+from lattice_flows.io.arrays import fingerprint
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors.transformed import Transformed
 
@@ -283,12 +283,7 @@ class Flow(tf.Module):
 
         Of a flow that does not know what it was built from, the numbers that its parts were built with are hashed too.
         """
-        digest = hashlib.sha256()
-        if self.component is None:
-            digest.update(built_with(self.distribution).encode())
-        for name, variable in sorted(self.named_variables().items()):
-            digest.update(name.encode() + variable.numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.named_variables(), built_with(self.distribution) if self.component is None else "")
 
     def number_of_parameters(self) -> int:
         """Returns the number of trainable parameters."""

@@ -1,5 +1,6 @@
 """Weights on disk: NumPy archives of plain arrays, no pickles. No TensorFlow."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -13,7 +14,7 @@ from lattice_flows.errors import UserError
 from lattice_flows.io.files import atomic_write, checksum, writing
 from lattice_flows.reading import check_damaged, reading
 
-__all__ = ["CheckpointError", "Checkpoints", "read_arrays", "write_arrays"]
+__all__ = ["CheckpointError", "Checkpoints", "fingerprint", "read_arrays", "write_arrays"]
 
 
 class CheckpointError(UserError, RuntimeError):
@@ -58,6 +59,19 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             kind = "is missing" if wrong not in found else "does not belong there" if wrong not in manifest else "has changed"
             raise ValueError(f"its array {wrong!r} {kind}")
         return arrays, diagnostics
+
+
+def fingerprint(arrays: Mapping[str, Any], of: str = "") -> str:
+    """A hash of named arrays (or variables), by which weights are told from others.
+
+    Args:
+      arrays: by name, in any order.
+      of: what else is hashed, in words.
+    """
+    digest = hashlib.sha256(of.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(name.encode() + np.asarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _described(array: np.ndarray) -> list[Any]:

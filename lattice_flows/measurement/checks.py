@@ -1,14 +1,28 @@
 """Whether the errors of a chain can be trusted: checks with a number, limits and a verdict, and how they are shown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lattice_flows.measurement.tables import text_table
 
-__all__ = ["BAD", "DOUBTFUL", "GOOD", "UNKNOWN", "Check", "checks_table", "explained", "judged", "limit", "shown"]
+__all__ = [
+    "BAD",
+    "DOUBTFUL",
+    "GOOD",
+    "UNKNOWN",
+    "VERDICTS",
+    "Check",
+    "checks_table",
+    "explained",
+    "judged",
+    "limit",
+    "shown",
+    "worst",
+]
 
 GOOD, DOUBTFUL, BAD, UNKNOWN = "good", "doubtful", "bad", "unknown"
+VERDICTS = (BAD, DOUBTFUL, UNKNOWN, GOOD)  # the worst first
 
 
 class Check(NamedTuple):
@@ -62,6 +76,11 @@ def judged(name: str, value: float | None, doubtful: float, bad: float, meaning:
     return Check(name, None if value is None else float(value), float(doubtful), float(bad), verdict, meaning, advice)
 
 
+def worst(checks: Iterable[Check]) -> str | None:
+    """The worst verdict among checks, in the order of `VERDICTS`; None if there are no checks."""
+    return min((check.verdict for check in checks), key=VERDICTS.index, default=None)
+
+
 def checks_table(checks: Sequence[Check], *, compact: bool = False) -> str:
     """All checks as a Markdown table."""
     rows = [[one.name, shown(one), limit(one, one.doubtful), limit(one, one.bad), one.verdict, one.meaning] for one in checks]
@@ -70,13 +89,14 @@ def checks_table(checks: Sequence[Check], *, compact: bool = False) -> str:
 
 def explained(checks: Sequence[Check]) -> str:
     """Whether the errors can be trusted, in words: how many checks are good, and what each other one means and what to try."""
-    if not checks:
+    verdict = worst(checks)
+    if verdict is None:
         return "Can these errors be trusted? Nothing was checked."
-    wrong = [one for verdict in (BAD, DOUBTFUL) for one in checks if one.verdict == verdict]
+    wrong = [one for kind in (BAD, DOUBTFUL) for one in checks if one.verdict == kind]
     unknown = [one.name for one in checks if one.verdict == UNKNOWN]
-    answer = {BAD: "No", DOUBTFUL: "With care", None: "Yes"}[wrong[0].verdict if wrong else None]
+    answer = {BAD: "No", DOUBTFUL: "With care", UNKNOWN: "As far as is known", GOOD: "Yes"}[verdict]
     count = f"{sum(one.verdict == GOOD for one in checks)} checks good"
-    count += "".join(f", {sum(one.verdict == verdict for one in wrong)} {verdict}" for verdict in {one.verdict: 0 for one in wrong})
+    count += "".join(f", {sum(one.verdict == kind for one in wrong)} {kind}" for kind in {one.verdict: 0 for one in wrong})
     count += f", {len(unknown)} unknown ({', '.join(unknown)})" if unknown else ""
     lines = [
         f"- {one.verdict}: {one.name} {shown(one)} ({limit(one, one.doubtful)} is doubtful, {limit(one, one.bad)} bad): "

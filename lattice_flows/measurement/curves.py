@@ -53,9 +53,10 @@ class Point(NamedTuple):
       ess: effective sample size per sample.
       k_hat: tail index of the weights.
       k_hat_error: its standard error.
-      integration_error: mean change of log weights when the step of the integration is halved; zero for an exact flow.
+      integration_error: mean change of log weights when the step of the integration is halved; zero for an exact flow, None where
+        it is not known, as are the next two.
       non_finite_weights: share of the proposals.
-      positive_magnetization: the weighted share of fields with a positive mean; None if the action is not even.
+      positive_magnetization: the weighted share of fields with a positive mean; None if the action is not even, too.
     """
 
     coupling: float
@@ -64,20 +65,20 @@ class Point(NamedTuple):
     ess: float
     k_hat: float
     k_hat_error: float
-    integration_error: float = 0.0
-    non_finite_weights: float = 0.0
+    integration_error: float | None = None
+    non_finite_weights: float | None = None
     positive_magnetization: Estimate | None = None
 
     @property
     def trusted(self) -> bool:
         """Whether errors can be trusted, by the limits of chains: finite and accurate weights without a heavy tail, 200 effectively
-        independent samples or more, and both signs of the mean field equally often."""
+        independent samples or more, and both signs of the mean field equally often. What is not known is not asked for."""
         signs = self.positive_magnetization
         return (
             self.k_hat <= largest_k_hat(self.k_hat_error)
             and self.ess * self.samples >= FEWEST_EFFECTIVE
-            and self.integration_error <= LARGEST_INTEGRATION_ERROR
-            and self.non_finite_weights <= LARGEST_NON_FINITE
+            and (self.integration_error or 0) <= LARGEST_INTEGRATION_ERROR
+            and (self.non_finite_weights or 0) <= LARGEST_NON_FINITE
             and (signs is None or (signs.error > 0 and abs(pull(signs, Estimate(0.5, 0.0))) <= _SIGMAS))
         )
 

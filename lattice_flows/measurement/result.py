@@ -102,6 +102,11 @@ class Result:
         return all(check.verdict != BAD for check in self.checks) if self.checks else None
 
     @property
+    def training_seconds(self) -> float:
+        """Of the training and of those whose weights it began with; 0 without a flow."""
+        return self.training.get("seconds", 0.0) + self.training.get("earlier_seconds", 0.0) if self.training else 0.0
+
+    @property
     def undetermined(self) -> list[str]:
         """Observables that have a reference, but that the ensemble does not determine."""
         return [name for name, row in self.observables.items() if row.reference and not row.estimate]

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.linalg
+import scipy.optimize
 
-__all__ = ["score_fit"]
+from lattice_flows.measurement.errors import Estimate, share
+
+__all__ = ["explained_share", "score_fit"]
 
 _FOLDS = 4
 
@@ -15,26 +18,29 @@ def score_fit(log_weight: np.ndarray, scores: np.ndarray, dampings: Sequence[flo
 
     A change c of the weights changes log weights by `-scores c` to first order, so the fit
 
-        c = (F + damping diag F)^-1 < scores (w - <w>) >,    F = < scores scores^T >
+        c = (F + damping diag F)^-1 b,    F = < scores scores^T >,    b = < scores (w - <w>) >
 
-    is one step of natural gradients (without a ridge), and the share of the variance of w that it explains is what this step
-    removes. Each quarter of the samples in turn is left out of the fit and predicted by it. The squared errors there are made
-    smaller by what the noise of the fit adds to them, a factor of `1 - f / n` with the n samples of the fit and the effective
-    number f of its coefficients, `f = tr F (F + damping diag F)^-1` [1], so that scores which explain nothing have a share of about
-    zero. A share that only a small damping has lies in directions that hardly change log q.
+    is one step of natural gradients (without a ridge), and what it explains of the variance of w is what this step removes:
 
-    [1] P. Craven, G. Wahba, Numer. Math. 31 (1979) 377. Without damping, f is the number of weights, and the factor that of
-    `weight_variance` up to 1 / n.
+        2 b^T c - c^T F c = E - damping dE/d damping,    E = b^T c
+
+    Each quarter of the samples in turn is left out of the fit and predicted by it; E is the mean of the product of log weights and
+    predictions. The noise of the fit knows nothing of the samples left out, so scores that explain nothing have a share of zero on
+    average, and no correction is needed. A fit to n samples is damped by being short of them, too: as one to infinitely many with
+    `1 / (1 - f / n)` times its damping, where f is its effective number of coefficients, `f = tr F (F + damping diag F)^-1` [1].
+    It is given less damping, so that shares are those of infinitely many samples with the damping that is asked for. A share that
+    only a small damping has lies in directions that hardly change log q.
+
+    [1] T. Hastie, A. Montanari, S. Rosset, R. J. Tibshirani, Ann. Statist. 50 (2022) 949.
 
     Args:
       log_weight: of samples of the flow, `[n]`, all finite.
       scores: of the same samples, `[n, weights]`.
-      dampings: relative, on the diagonal of F.
+      dampings: relative, on the diagonal of F, above zero.
 
     Returns:
-      of every sample the squared deviation of its log weight from the mean, `[n]`, and how much smaller that is from the fit,
-      `[dampings, n]`. `errors.share` of the two is the explained share, with an error that leaves out the noise of the fit itself,
-      and of the difference between two fits to the same samples, what one explains beyond the other.
+      of every sample the squared deviation of its log weight from the mean, `[n]`, and what of it is explained, `[dampings, n]`:
+      see `explained_share`. The difference between two fits to the same samples is what one explains beyond the other.
 
     Raises:
       ValueError: fewer than 8 samples, numbers of samples that differ, scores that are not finite, or equal log weights.
@@ -42,7 +48,7 @@ def score_fit(log_weight: np.ndarray, scores: np.ndarray, dampings: Sequence[flo
     n = len(log_weight)
     if n < 2 * _FOLDS or len(scores) != n or np.ptp(log_weight) == 0 or not np.isfinite(scores).all():
         raise ValueError(f"a fit needs 8 log weights or more that differ, and finite scores of each, got {n} and {len(scores)}")
-    fold, total, squares = np.arange(n) % _FOLDS, np.empty(n), np.empty((len(dampings), n))
+    fold, total, explained = np.arange(n) % _FOLDS, np.empty(n), np.empty((len(dampings), n))
     for number in range(_FOLDS):
         kept, left_out = fold != number, fold == number
         mean, mean_score = log_weight[kept].mean(), scores[kept].mean(axis=0)
@@ -53,9 +59,36 @@ def score_fit(log_weight: np.ndarray, scores: np.ndarray, dampings: Sequence[flo
         x, fresh = x / scale, fresh / scale
         values, vectors = scipy.linalg.eigh(x.T @ x)
         values, modes, product = np.maximum(values, 0), fresh @ vectors, (x @ vectors).T @ y
-        total[left_out] = (log_weight[left_out] - mean) ** 2
-        for damping, found in zip(dampings, squares, strict=True):
-            coefficients = np.sum(values / (values + damping))
-            error = log_weight[left_out] - mean - modes @ (product / (values + damping))
-            found[left_out] = (1 - coefficients / len(y)) * error**2
-    return total, total - squares
+        deviation = log_weight[left_out] - mean
+        total[left_out] = deviation**2
+        for damping, found in zip(dampings, explained, strict=True):
+            own = _damping_of_fit(values, damping, len(y))
+            left = own / (values + own)  # of every mode, by the fit
+            # d own / d damping, by the f above; it is one for infinitely many samples.
+            slope = (own / damping) ** 2 / (1 + (np.sum(left**2) - len(values)) / len(y))
+            coefficients = product / (values + own) * (1 + slope * damping / (values + own))
+            found[left_out] = deviation * (modes @ coefficients)
+    return total, explained
+
+
+def _damping_of_fit(values: np.ndarray, damping: float, n: int) -> float:
+    """The damping of a fit to n samples which acts as `damping` does on infinitely many."""
+
+    def too_large(own: float) -> float:
+        return own - damping * (1 - np.sum(values / (values + own)) / n)
+
+    return scipy.optimize.brentq(too_large, damping * (1 - min(len(values), n - 1) / n), damping, xtol=1e-6 * damping / n)
+
+
+def explained_share(explained: np.ndarray, total: np.ndarray) -> Estimate:
+    """The explained share of the variance, from what `score_fit` returns.
+
+    Every two samples meet twice, each time with one in the fit and the other left out of it, so the variance of the sum over
+    samples is twice that of independent ones.
+
+    Args:
+      explained: of every sample, `[n]`, with one damping; or a difference of these.
+      total: squared deviations of the same samples, `[n]`.
+    """
+    found = share(explained, total)
+    return Estimate(found.value, float(np.sqrt(2) * found.error))

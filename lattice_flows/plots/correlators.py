@@ -21,6 +21,7 @@ Curves = Mapping[str, Sequence[Estimate | None]]
 def zero_momentum_green(curves: Curves, title: str = "") -> Figure:
     """The connected zero-momentum Green's function, arXiv:1904.12072, eq. 23, against time.
 
+    Points that are not above zero have no place on a logarithmic axis: they are open triangles at its lower edge.
 
     Args:
       curves: label of the sampler -> the function at t = 0, 1, ...; None where it is not known.
@@ -28,8 +29,8 @@ def zero_momentum_green(curves: Curves, title: str = "") -> Figure:
     """
     figure = Figure()
     axes = figure.subplots()
-    _correlators(axes, curves, 0)
     axes.set(xlabel=r"$t$", ylabel=r"$\tilde G_c(0, t)$", yscale="log", title=title)
+    _correlators(axes, curves, 0)
     low, high = axes.get_ylim()
     if high < _DECADE * low:  # no power of ten need be among the ticks
         axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -65,5 +66,9 @@ def _correlators(axes: Axes, curves: Curves, first: int) -> None:
     for index, (label, points) in enumerate(curves.items()):
         known = [(first + t, point) for t, point in enumerate(points) if point is not None]
         times = np.array([t for t, _ in known]) + 0.08 * index  # side by side, not on top of each other
-        axes.errorbar(times, [p.value for _, p in known], [p.error for _, p in known], linestyle="", capsize=2, label=label)
+        value, error = np.array([p[:2] for _, p in known]).reshape(-1, 2).T
+        (points, *_) = axes.errorbar(times, value, error, linestyle="", capsize=2, label=label)
+        if axes.get_yscale() == "log" and (hidden := times[value <= 0]).size:
+            at_the_edge = {"transform": axes.get_xaxis_transform(), "clip_on": False, "color": points.get_color()}
+            axes.plot(hidden, 0 * hidden, "v", fillstyle="none", label=f"{label}: not above 0", **at_the_edge)
     axes.legend()

@@ -13,30 +13,35 @@ __all__ = ["against_coupling", "errors_against_number", "observables_against_ext
 
 @styled
 def observables_against_extent(values: Mapping[str, Mapping[str, Mapping[int, Estimate]]], title: str) -> Figure:
-    """Observables against L, and below each the same divided by the mean of all samplers.
+    """Observables against L, and below each the distance from the mean of all samplers, with the error of that distance.
 
     Args:
-      values: label of the observable -> label of the sampler -> L -> number.
+      values: label of the observable -> label of the sampler -> L -> number, independent ones of all samplers.
       title: of the figure.
     """
     figure = Figure(figsize=(4.2 * len(values), 4.6))
     panels = figure.subplots(2, len(values), sharex=True, squeeze=False, height_ratios=(3, 2))
     for (name, samplers), (upper, lower) in zip(values.items(), panels.T, strict=True):
         extents = sorted(set.union(*(set(numbers) for numbers in samplers.values())))
-        mean = {L: np.mean([numbers[L].value for numbers in samplers.values() if L in numbers]) for L in extents}
+        at_extent = {L: [numbers[L] for numbers in samplers.values() if L in numbers] for L in extents}
         for index, (label, numbers) in enumerate(samplers.items()):
             at = np.array(list(numbers)) + 0.15 * (index - (len(samplers) - 1) / 2)  # side by side, not on top of each other
             value, error = np.array([(number.value, number.error) for number in numbers.values()]).T
-            scale = np.array([mean[L] for L in numbers])
-            share = 100 * error / np.abs(scale)
+            mean = np.array([np.mean([number.value for number in at_extent[L]]) for L in numbers])
+            distance_error = np.array([_error_of_distance(number, at_extent[L]) for L, number in numbers.items()])
             upper.errorbar(at, value, error, linestyle="", capsize=2, label=label)
-            lower.errorbar(at, 100 * (value / scale - 1), share, linestyle="", capsize=2)
+            lower.errorbar(at, 100 * (value / mean - 1), 100 * distance_error / np.abs(mean), linestyle="", capsize=2)
         lower.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         upper.set(ylabel=name)
-        lower.set(xlabel=r"$L$", ylabel="from the mean [%]", xticks=extents)
+        lower.set(xlabel=r"$L$", ylabel="distance from the mean [%]", xticks=extents)
         upper.legend()
     figure.suptitle(title)
     return figure
+
+
+def _error_of_distance(number: Estimate, of: Sequence[Estimate]) -> float:
+    """The error of the distance of a number from the mean of independent ones, of which it is one."""
+    return float(np.sqrt((1 - 2 / len(of)) * number.error**2 + sum(each.error**2 for each in of) / len(of) ** 2))
 
 
 @styled

@@ -68,12 +68,13 @@ def _points(history: History) -> int:
 
 
 @styled
-def quality_against(key: str, lines: Mapping[str, Sequence[tuple[float | str, float, float]]]) -> Figure:
+def quality_against(key: str, lines: Mapping[str, Sequence[tuple[float | str, float, float, bool]]]) -> Figure:
     """The acceptance of trained flows, and below it their ESS, against a setting of the training.
 
     Args:
       key: the setting.
-      lines: label, of the other settings -> value of the setting, acceptance and ESS of every flow.
+      lines: label, of the other settings -> value of the setting, acceptance and ESS of every flow, and whether it can be
+        trusted; flows that cannot are open marks beside the line.
     """
     figure = Figure(figsize=(5.0, 5.0))
     values = list(dict.fromkeys(value for points in lines.values() for value, *_ in points))
@@ -83,13 +84,19 @@ def quality_against(key: str, lines: Mapping[str, Sequence[tuple[float | str, fl
     for axes, column, name in zip(panels, (1, 2), ("acceptance", "ESS"), strict=True):
         for label, points in lines.items():
             ordered = sorted(points, key=lambda point: at[point[0]])
-            axes.plot([at[point[0]] for point in ordered], [point[column] for point in ordered], label=label)
+            x, y = np.array([(at[point[0]], point[column]) for point in ordered]).T
+            kept = np.array([point[-1] for point in ordered], bool)
+            (line,) = axes.plot(x[kept], y[kept], label=label)
+            axes.plot(x[~kept], y[~kept], linestyle="", fillstyle="none", color=line.get_color(), marker=line.get_marker())
         axes.set(ylabel=name, ylim=(0, 1))
     if len(numbers) == len(values) and min(numbers) > 0 and max(numbers) >= _WIDE * min(numbers):
         panels[1].set_xscale("log")
     panels[1].set_xticks(list(at.values()), [value if isinstance(value, str) else f"{value:g}" for value in values])
     panels[1].xaxis.set_minor_locator(NullLocator())
     panels[1].set_xlabel(key)
-    if any(lines):
+    doubted = not all(trusted for points in lines.values() for *_, trusted in points)
+    if doubted:
+        panels[1].plot([], [], "o", fillstyle="none", color="0.5", label="not trustworthy")
+    if doubted or any(lines):
         panels[1].legend()
     return figure

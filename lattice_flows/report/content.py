@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lattice_flows import __version__
-from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, UNKNOWN
+from lattice_flows.measurement.checks import BAD, GOOD, UNKNOWN, worst
 from lattice_flows.measurement.errors import format_estimate
 from lattice_flows.measurement.result import Result
 from lattice_flows.report import figures, page, tables
@@ -111,8 +111,7 @@ def _parts(run: Run) -> list[Section]:
 
 def opinion(result: Result) -> tuple[str, str, str]:
     """What to think of a result: the kind of a verdict, whether its errors can be trusted, and whether it agrees."""
-    verdicts = {check.verdict for check in result.checks}
-    kind = BAD if result.passed is False else DOUBTFUL if DOUBTFUL in verdicts else GOOD if result.trusted else UNKNOWN
+    kind = BAD if result.passed is False else worst(result.checks) or UNKNOWN
     lines = result.conclusion.splitlines()
     return kind, lines[0], lines[-1]
 

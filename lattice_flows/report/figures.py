@@ -34,9 +34,7 @@ def of_an_ensemble(runs: Sequence[Run], title: str = "") -> dict[str, Captioned]
     weights = {run.name: run.excerpt.log_weight for run in runs if run.excerpt and run.excerpt.log_weight is not None}
     found: dict[str, Captioned] = {}
     if histories:
-        stages = (
-            " A dotted line ends a stage on another lattice or action." if any(len(of) > 1 for of in histories.values()) else ""
-        )
+        stages = " A dotted line ends a stage." if any(len(of) > 1 for of in histories.values()) else ""
         caption = f"Training: distance from the target, acceptance, and effective sample size (ESS), on fresh samples.{stages}"
         found["training_history"] = Captioned(plots.training_history(histories, title), caption)
     green = {name: result.zero_momentum_green for name, result in measured.items()}

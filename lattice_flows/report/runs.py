@@ -10,51 +10,31 @@ import numpy as np
 
 from lattice_flows.config import RunConfig, load
 from lattice_flows.errors import UserError
-from lattice_flows.io.arrays import read_arrays
-from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
+from lattice_flows.io.arrays import fingerprint, read_arrays
+from lattice_flows.io.ensembles import ENSEMBLE
 from lattice_flows.io.histories import CONFIG, ENVIRONMENT, METRICS, WEIGHTS, check_run_folder, stage_folders
 from lattice_flows.io.locks import is_locked
 from lattice_flows.io.segment_files import segments_folder
 from lattice_flows.measurement.result import Result
 from lattice_flows.plots import Film
 from lattice_flows.reading import read_csv, read_json, reading
+from lattice_flows.report.excerpts import OF_A_FLOW, Excerpt, read_excerpt
 
-__all__ = ["NOISE_TO_FIELD", "Excerpt", "Run", "read_run", "read_runs", "sampler_name", "unique_names"]
+__all__ = ["NOISE_TO_FIELD", "Run", "read_run", "read_runs", "sampler_name", "unique_names"]
 
 _RESULT = "result.json"
 NOISE_TO_FIELD = "noise_to_field.npz"  # the frames that `films` leaves
 _COLUMNS = ("step", "loss", "log_z", "acceptance", "ess")
-_PROPOSALS = 1500  # that are drawn as points
-_FIELDS, _SUCCESSIVE = 4, 5
-_OF_A_FLOW = "independence"
 _OF_ONE_CHAIN = ("acceptance", "samples_per_second", "updates_per_second")  # that no two chains have in common
 
 Found = TypeVar("Found")
 
 
-class Excerpt(NamedTuple):
-    """What is shown of an ensemble.
-
-    Attributes:
-      fields: title -> configuration, from all of the first chain.
-      successive: the same, the first ones of that chain.
-      made: how the ensemble was made, its attributes.
-      log_weight: of all proposals of a flow; None for other samplers.
-      action: of some of the proposals, `[n]`; None where it was not measured.
-      log_q: of the same; None for annealed proposals.
-    """
-
-    fields: Mapping[str, np.ndarray]
-    successive: Mapping[str, np.ndarray]
-    made: Mapping[str, Any]
-    log_weight: np.ndarray | None = None
-    action: np.ndarray | None = None
-    log_q: np.ndarray | None = None
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
     """A run as far as it got. What it has not left, or not yet, is None or empty.
+
+    What was made with other weights than those in its folder counts as not there.
 
     Attributes:
       name: by which it is shown.
@@ -97,7 +77,7 @@ class Run:
         sampler = self.result.sampler if self.result else self.excerpt.made.get("sampler") if self.excerpt else None
         if sampler is None and not self.has_flow:
             return "not sampled yet"
-        if sampler not in (None, _OF_A_FLOW):
+        if sampler not in (None, OF_A_FLOW):
             return sampler_name(sampler)
         name = self.result.flow if self.result and self.result.flow else self.config and self.config.flow.name
         return f"{name} flow" if name else "flow"
@@ -165,11 +145,23 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
             missing.append(f"{file} is there, but damaged: {error}.")
             return None
 
-    excerpt = read(ENSEMBLE, _excerpt, _not_sampled(path))
+    weights = read(WEIGHTS, _weights)
+    excerpt = read(ENSEMBLE, read_excerpt, _not_sampled(path))
     result = read(_RESULT, _result, _not_measured(path) if (path / ENSEMBLE).exists() else "")
     if result is not None and excerpt is not None and _is_of_another(result, excerpt.made):
         missing.append(f"{_RESULT} was measured on another ensemble. {_not_measured(path)}")
         result = None
+    if excerpt is not None and weights is not None and excerpt.made.get("flow") and not weights.made(excerpt.made):
+        missing.append(f"{ENSEMBLE} is of other weights than {WEIGHTS}, so neither it nor a result is shown. {_sampling(path)}")
+        excerpt = result = None
+    steps = (result.training or {}).get("steps") if result is not None else None
+    if steps is not None and weights is not None and weights.steps not in (None, steps):
+        missing.append(f"{_RESULT} is of a training of {steps} steps, {WEIGHTS} of {weights.steps}, so it is not shown.")
+        result = None
+    film = read(NOISE_TO_FIELD, _film)
+    if film is not None and weights is not None and not weights.made(film[1]):
+        missing.append(f"{NOISE_TO_FIELD} is of other weights than {WEIGHTS}: lattice-flows animate makes it again.")
+        film = None
     if (path / ENSEMBLE).exists() and any(segments_folder((path / ENSEMBLE).resolve()).glob("*.h5")):
         missing.append("Another ensemble is being drawn here, or was interrupted; this page shows the one before.")
     begun = [(folder / METRICS).exists() for folder in stage_folders(path)]
@@ -185,7 +177,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
         config=read(CONFIG, load),
         environment=read(ENVIRONMENT, read_json, "No environment.json: versions, machine and command are not known."),
         excerpt=excerpt,
-        film=read(NOISE_TO_FIELD, _film),
+        film=film and film[0],
         has_flow=any(begun) or (path / WEIGHTS).exists(),
         missing=missing,
     )
@@ -206,9 +198,13 @@ def _not_sampled(path: Path) -> str:
     if segments_folder((path / ENSEMBLE).resolve()).is_dir():
         return f"The ensemble is not complete. {goes_on}."
     if (path / WEIGHTS).exists():
-        command = shlex.join(["lattice-flows", "sample", "--run", str(path), "--out", f"{path}_ensemble"])
-        return f"Not sampled: {command} draws an ensemble into a folder of its own."
+        return f"Not sampled: {_sampling(path)}"
     return f"No ensemble and no weights: the run has not ended. {goes_on}."
+
+
+def _sampling(path: Path) -> str:
+    command = shlex.join(["lattice-flows", "sample", "--run", str(path), "--out", f"{path}_ensemble"])
+    return f"{command} draws an ensemble into a folder of its own."
 
 
 def _not_measured(path: Path) -> str:
@@ -242,40 +238,28 @@ def _is_of_another(result: Result, made: Mapping[str, Any]) -> bool:
     return any(name in drawn and drawn[name] != value for name, value in measured.items())
 
 
-def _film(path: Path) -> Film:
+class _Weights(NamedTuple):
+    """The weights in a folder: their fingerprint, and the steps of their training, where they say these."""
+
+    fingerprint: str
+    steps: int | None
+
+    def made(self, what: Mapping[str, Any]) -> bool:
+        """Whether something that says this about itself was made with these weights, as far as is known."""
+        return what.get("weights", self.fingerprint) == self.fingerprint
+
+
+def _weights(path: Path) -> _Weights:
+    arrays, described = read_arrays(path)
+    summary = described.get("summary")
+    return _Weights(fingerprint(arrays), summary.get("steps") if isinstance(summary, dict) else None)
+
+
+def _film(path: Path) -> tuple[Film, Mapping[str, Any]]:
+    """A film, and what is said about it."""
     with reading(path, "run lattice-flows animate again"):
         arrays, described = read_arrays(path)
         labels, fields = described["labels"], arrays["fields"]
         if fields.ndim < 2 or len(labels) != len(fields) or not np.all(np.isfinite(fields)):
             raise ValueError("its frames are not finite fields with a label each")
-        return Film(labels, fields)
-
-
-def _excerpt(path: Path) -> Excerpt:
-    """A few configurations of the chain, and of the proposals of a flow their weights and actions."""
-    with Ensemble(path) as ensemble, reading(path, "draw the ensemble again"):
-        if not len(ensemble):
-            raise ValueError("the ensemble is empty")
-        length, index, log_weight = len(ensemble), ensemble.index, ensemble.log_weight
-        thinning = ensemble.attributes.get("settings", {}).get("thinning", 1) if index is None else 1
-
-        def fields(updates: np.ndarray) -> dict[str, np.ndarray]:
-            rows = updates if index is None else index[updates]
-            found = [ensemble.rows(row, row + 1)[0] for row in rows]
-            found = [chains[0] for chains in found] if index is None else found
-            return {f"update {(n + 1) * thinning}": phi for n, phi in zip(updates, found, strict=True)}
-
-        at = np.unique(np.linspace(0, length - 1, _FIELDS + 1).astype(int)[1:])
-        shown = fields(at), fields(np.arange(min(_SUCCESSIVE, length))), ensemble.attributes
-        if log_weight is None:
-            return Excerpt(*shown)
-        first = ensemble.attributes.get("thermalisation", 0)
-        log_weight = log_weight[first:]
-        if "action_density" not in ensemble.series_names:
-            return Excerpt(*shown, log_weight)
-        density = ensemble.series_rows(first, ensemble.stored, ["action_density"])["action_density"]
-        every = slice(None, None, max(len(density) // _PROPOSALS, 1))
-        action = density[every] * float(np.prod(ensemble.attributes["lattice_shape"]))
-        # The weights of annealed proposals are those of a path, not of log q.
-        log_q = -action - log_weight[every] if ensemble.attributes["sampler"] == _OF_A_FLOW else None
-        return Excerpt(*shown, log_weight, action, log_q)
+        return Film(labels, fields), described

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup, escape
 
 from lattice_flows.config import ConfigError
-from lattice_flows.measurement.checks import BAD, DOUBTFUL, GOOD, UNKNOWN, Check, limit, shown
+from lattice_flows.measurement.checks import BAD, DOUBTFUL, VERDICTS, Check, limit, shown, worst
 from lattice_flows.measurement.comparison import independent, sampler_agreement
 from lattice_flows.measurement.errors import Estimate, format_estimate, format_percent, pull
 from lattice_flows.measurement.result import LARGEST_PULL, Result
@@ -29,7 +29,6 @@ __all__ = [
     "variance",
 ]
 
-_VERDICTS = (BAD, DOUBTFUL, UNKNOWN, GOOD)  # the worst first
 _NONE = ""
 
 
@@ -135,7 +134,7 @@ def agreement(runs: Sequence[Run]) -> str:
 def checks(found: Sequence[Check]) -> Table:
     """Whether the errors can be trusted: the worst checks first, with advice where they are not good."""
     rows = []
-    for check in sorted(found, key=lambda check: _VERDICTS.index(check.verdict)):
+    for check in sorted(found, key=lambda check: VERDICTS.index(check.verdict)):
         advice = Markup('. <span class="advice">{}.</span>').format(check.advice) if check.verdict in (BAD, DOUBTFUL) else ""
         limits = [limit(check, check.doubtful), limit(check, check.bad)]
         rows.append([words(check.name), mark(check.verdict), shown(check), *limits, escape(check.meaning) + advice])
@@ -234,10 +233,10 @@ def _parameter(key: str, value: Any) -> str:
 
 def _verdict(run: Run) -> Markup | str:
     """The worst verdict among the checks of a run."""
-    found = {check.verdict for check in run.result.checks} if run.result else set()
-    if not found:
-        return "not checked" if run.result else "not measured"
-    return mark(next(verdict for verdict in (BAD, DOUBTFUL, GOOD, UNKNOWN) if verdict in found))
+    if run.result is None:
+        return "not measured"
+    verdict = worst(run.result.checks)
+    return "not checked" if verdict is None else mark(verdict)
 
 
 def _pull(one: Estimate | None, other: Estimate | None) -> float | None:

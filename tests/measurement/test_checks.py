@@ -2,7 +2,7 @@
 
 import pytest
 
-from lattice_flows.measurement.checks import checks_table, explained, judged
+from lattice_flows.measurement.checks import VERDICTS, checks_table, explained, judged, worst
 
 
 def check(value, doubtful=3, bad=4, name="halves"):
@@ -37,7 +37,8 @@ def test_what_is_not_finite_is_not_a_number():
 def test_the_explanation_names_what_is_not_good():
     good = [check(1.0), check(None, name="k_hat")]
     assert explained([]) == "Can these errors be trusted? Nothing was checked."
-    assert explained(good) == "Can these errors be trusted? Yes: 1 checks good, 1 unknown (k_hat)."
+    assert explained(good[:1]) == "Can these errors be trusted? Yes: 1 checks good."
+    assert explained(good) == "Can these errors be trusted? As far as is known: 1 checks good, 1 unknown (k_hat)."
     doubtful = explained([*good, check(3.5, name="sign_flips")])
     assert doubtful.splitlines()[0] == "Can these errors be trusted? With care: 1 checks good, 1 doubtful, 1 unknown (k_hat)."
     text = explained([check(3.5, name="sign_flips"), *good, check(float("nan"), name="k")])
@@ -46,6 +47,12 @@ def test_the_explanation_names_what_is_not_good():
         "- bad: k not finite (above 3 is doubtful, above 4 bad): difference of the halves. Draw more.",
         "- doubtful: sign_flips 3.5 (above 3 is doubtful, above 4 bad): difference of the halves. Draw more.",
     ]
+
+
+def test_what_is_unknown_is_worse_than_what_is_good():
+    checks = [check(number) for number in (4.1, 3.1, None, 1.0)]
+    assert tuple(worst(checks[start:]) for start in range(4)) == VERDICTS and worst([]) is None
+    assert worst(reversed(checks)) == "bad"
 
 
 def test_the_table_has_all_checks():

@@ -9,21 +9,35 @@ import pytest
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.config import SamplerConfig
 from lattice_flows.lattice import Lattice
-from lattice_flows.paper import cost
+from lattice_flows.paper import cost, cost_record, references
+from lattice_flows.paper.cases import Case
+from lattice_flows.paper.cost_record import weights_of
+from lattice_flows.paper.ingredients import stored
 from lattice_flows.paper.tables import cost_table
 from lattice_flows.progress import Progress
 
 
-def test_cost_of_an_independent_configuration(tmp_path):
+def test_autocorrelation_and_training_are_those_of_today(tmp_path):
+    """What is looked up: a number of the record would grow old. tau_int of a sampler without a reference is the record's own."""
     rows = {
-        "affine": {"milliseconds_per_update": 0.1, "tau_int": 0.6, "training_seconds": 30.0},
-        "hmc": {"milliseconds_per_update": 0.02, "tau_int": 2.0, "training_seconds": 0.0},
+        "affine": {"milliseconds_per_update": 0.1, "weights": weights_of(Case("E1").weights("affine"))},
+        "continuous": {"milliseconds_per_update": 0.1, "weights": "of-earlier-weights"},
+        "hmc": {"milliseconds_per_update": 0.02},
+        "cluster": {"milliseconds_per_update": 0.02, "tau_int": 2.0},
     }
-    path = cost.record({"E1": rows}, tmp_path / "cost.yaml")
+    path = cost_record.record({"E1": {"samplers": rows}}, tmp_path / "cost.yaml")
+    affine, hmc, cluster = cost_record.costs(path)
+    result = stored("affine", Case("E1"))
+    reference = references.reference(result.lattice_shape, result.action)
+    assert (affine.sampler, affine.tau_int) == ("affine", result.estimate("two_point_susceptibility").tau_int)
+    assert affine.training_seconds == result.training["seconds"] > 5
+    assert hmc.tau_int == reference.chain["tau_int_of_updates"]["two_point_susceptibility"][0]
+    assert cluster == ("E1", "cluster", 0.02, 2.0, 0.0) and cluster.independent == pytest.approx(0.08)
     table = cost_table(path)
-    # 2 x 0.6 x 0.1 ms, and 30 s over 10^6 configurations; 2 x 2 x 0.02 ms.
-    assert "| E1 | affine | 0.1 | 0.60 | 0.12 | 0.15 |" in table
-    assert "| E1 | hmc | 0.02 | 2.00 | 0.08 | 0.08 |" in table
+    # 2 x 2 x 0.02 ms; for the flow, its training over 10^6 configurations.
+    assert "| E1 | cluster | 0.02 | 2.00 | 0.08 | 0.08 |" in table and "continuous" not in table
+    with_training = affine.independent + affine.training_seconds / 1e3
+    assert f"| E1 | affine | 0.1 | {affine.tau_int:.2f} | {affine.independent:.3g} | {with_training:.3g} |" in table
 
 
 class CountedProposals:
@@ -56,7 +70,7 @@ def test_tau_int_is_measured_on_chains_that_are_much_longer(monkeypatch, tau_int
         made.append((settings.updates, settings.successive, settings.thermalisation))
         return contextlib.nullcontext()
 
-    measured = SimpleNamespace(chain={"tau_int_of_updates": {cost.OBSERVABLE: [tau_int, 0.1]}})
+    measured = SimpleNamespace(chain={"tau_int_of_updates": {cost_record.OBSERVABLE: [tau_int, 0.1]}})
     monkeypatch.setattr(cost, "baseline_run", run)
     monkeypatch.setattr(cost, "measure_run", lambda *_: measured)
     assert cost._tau_int("hmc", None, SamplerConfig(), 1, Progress(quiet=True)) == tau_int

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 import yaml
 
 from lattice_flows.errors import UserError
+from lattice_flows.io.arrays import write_arrays
 from lattice_flows.io.files import RunError
 from lattice_flows.measurement.errors import Estimate
 from lattice_flows.measurement.result import ObservableResult
@@ -18,6 +20,12 @@ from lattice_flows.paper.tables import progress_table, variants_table
 
 def row(sigmas, tau_int):
     return ObservableResult(Estimate(1.0, 0.1, tau_int, 0.01), reference=Estimate(1.0 - 0.1 * sigmas, 0.0))
+
+
+def evaluated(folder, rows):
+    """Writes `metrics.csv` from rows of step, seconds and acceptance, which is the ESS too."""
+    lines = [f"{step},{seconds},{acceptance},{acceptance}" for step, seconds, acceptance in rows]
+    (folder / "metrics.csv").write_text("\n".join(["step,seconds,acceptance,ess", *lines]) + "\n")
 
 
 @pytest.fixture
@@ -39,8 +47,7 @@ def finished_run(tmp_path, small_config):
         (folder / "result.json").write_text(json.dumps(result.to_json()))
         environment = {"command": ["reproduce.py"], "cpu_count": 2, "platform": "Linux", "tensorflow": "2.21.0", "commit": "abc"}
         (folder / "environment.json").write_text(json.dumps(environment))
-        rows = [f"{6 * i},{a},{a}" for i, a in enumerate(acceptances, start=1)]
-        (folder / "metrics.csv").write_text("\n".join(["seconds,acceptance,ess", *rows]) + "\n")
+        evaluated(folder, [(10 * i, 6 * i, a) for i, a in enumerate(acceptances, start=1)])
         return folder
 
     return write
@@ -74,6 +81,56 @@ def test_runs_to_a_mark_are_kept_apart(tmp_path, finished_run):
     assert found == {"affine": 0.9, "affine to 50%": 0.6}
 
 
+@pytest.fixture
+def staged_run(finished_run, small_config):
+    """A run of two stages, the first of them on another lattice."""
+    folder = finished_run("staged", 1, [0.8])
+    evaluated(folder, [(0, 0.1, 0.76), (30, 3, 0.8)])
+    stages = [{"lattice": {"shape": [8, 8]}}, {"training": {"steps": 20}}]
+    (folder / "config.yaml").write_text(small_config({"stages": stages}).dump())
+    for number, rows, seconds in ((1, [(20, 9, 0.9)], 10.0), (2, [(0, 0.2, 0.4), (20, 5, 0.75)], 6.0)):
+        stage = folder / "stages" / str(number)
+        stage.mkdir(parents=True)
+        evaluated(stage, rows)
+        write_arrays(stage / "weights.npz", {}, {"summary": {"steps": 20, "seconds": seconds, "compile_seconds": 2.0}})
+    return folder
+
+
+def test_stages_count_with_their_steps_and_their_time(tmp_path, staged_run):
+    entry = yaml.safe_load(record(staged_run, tmp_path / "runs.yaml").read_text())["affine"]["E1"][1]
+    assert (entry["steps"], entry["seconds"], entry["compile_seconds"]) == (70, 19.0, 5.0)
+    assert entry["history"] == [[10.2, 0.4, 0.4], [15.0, 0.75, 0.75], [19.0, 0.8, 0.8]]  # the first stage is on another lattice
+    assert entry["seconds_to"] == {0.5: 15.0, 0.7: 15.0, 0.85: None}
+
+
+def test_a_run_that_began_elsewhere_is_refused(tmp_path, finished_run, staged_run):
+    folder = finished_run("grown", 1, [0.9], init_from="continuous/E5")
+    with pytest.raises(RunError, match=r"grown began with the weights of continuous/E5, whose history is elsewhere"):
+        record(folder, tmp_path / "runs.yaml")
+    shutil.rmtree(staged_run / "stages" / "2")
+    with pytest.raises(RunError, match=r"staged began with the weights of stages that it does not hold"):
+        record(staged_run, tmp_path / "runs.yaml")
+    assert not (tmp_path / "runs.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lattice_shape": [8, 8]}, r"has the lattice \(8, 8\), but runs of E1 are recorded with \(6, 6\) alone"),
+        ({"action": {"name": "scalar_phi4", "m2": -4.0, "lam": 5.0}}, r"has the action .*'lam': 5.0.* with .*'lam': 6.975"),
+        ({"sampler": "annealed"}, r"has the sampler annealed, but runs of E1 are recorded with independence alone"),
+        ({"table": None}, r"is of no ensemble: record a run of lattice-flows reproduce"),
+    ],
+)
+def test_other_physics_and_other_samplers_are_refused(tmp_path, finished_run, changes, message):
+    folder = finished_run("a", 1, [0.6])
+    content = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(content | changes))
+    with pytest.raises(RunError, match=message):
+        record(folder, tmp_path / "runs.yaml")
+    assert not (tmp_path / "runs.yaml").exists()
+
+
 def test_a_folder_without_a_finished_run_is_named(tmp_path):
     with pytest.raises(RunError, match=rf"{tmp_path} holds no result.json and no metrics.csv"):
         record(tmp_path, tmp_path / "runs.yaml")
@@ -88,7 +145,7 @@ def test_a_folder_without_a_finished_run_is_named(tmp_path):
         ("environment.json", "", r"environment.json: "),
         ("environment.json", '{"command": 3}', r"cannot read \S+"),
         ("metrics.csv", "step\n1\n", r"metrics.csv: it has no column 'seconds'"),
-        ("metrics.csv", "seconds,acceptance,ess\n1,nan,0.5\n", r"metrics.csv has evaluations without numbers"),
+        ("metrics.csv", "step,seconds,acceptance,ess\n10,1,nan,0.5\n", r"metrics.csv has evaluations without numbers"),
         ("config.yaml", "a: [", r"config.yaml: it is not valid YAML"),
     ],
 )

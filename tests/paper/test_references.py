@@ -7,6 +7,7 @@ import yaml
 
 from lattice_flows.errors import UserError
 from lattice_flows.io.files import RunError
+from lattice_flows.measurement.checks import judged
 from lattice_flows.measurement.errors import Estimate, pull
 from lattice_flows.paper import references
 from lattice_flows.paper.cases import DIMENSIONS, TABLES, Case
@@ -91,6 +92,24 @@ def test_clusters_are_the_reference_where_there_is_no_hmc(tmp_path, monkeypatch)
     monkeypatch.undo()
     references._references.cache_clear()
     assert found[0].sampler == found[1].compared_with == "cluster" and both.sampler == "hmc"
+
+
+def test_a_short_baseline_of_the_same_physics_does_not_replace_the_reference(tmp_path, monkeypatch):
+    hmc, path = references.baselines(["E1"])["E1", "hmc"], tmp_path / "references.yaml"
+    short = dataclasses.replace(hmc, seed=2, errors={name: values[:1] for name, values in hmc.errors.items()})
+    for name, result in (("A_short", short), ("E1", hmc), ("Z_short", short)):
+        references.record(result, name, path)
+    monkeypatch.setattr(references, "_references", lambda: yaml.safe_load(path.read_text()))
+    assert references.reference(hmc.lattice_shape, hmc.action).seed == hmc.seed != short.seed
+
+
+def test_a_baseline_that_cannot_be_trusted_is_no_reference(tmp_path):
+    hmc = references.baselines(["E1"])["E1", "hmc"]
+    good, bad = (judged(name, number, 1, 2, "", "") for name, number in (("halves", 0.5), ("r_hat", 3.0)))
+    with pytest.raises(references.NotTrusted, match="its errors cannot be trusted: r_hat bad"):
+        references.record(dataclasses.replace(hmc, checks=(good, bad)), "E1", tmp_path / "references.yaml")
+    assert not list(tmp_path.iterdir())
+    assert references.record(dataclasses.replace(hmc, checks=(good,)), "E1", tmp_path / "references.yaml").exists()
 
 
 def test_references_are_found_by_their_physics():

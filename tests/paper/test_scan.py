@@ -41,6 +41,18 @@ def test_curves_are_stored_as_they_are(found):
     assert again == both and again.curves[extent][0].trusted == point.trusted
 
 
+def test_what_a_file_does_not_know_is_said(found):
+    """As the files that come with the package; no point loses its trust for it."""
+    _, curves = found
+    point = next(iter(curves.curves.values()))[0]
+    assert (point.integration_error, point.non_finite_weights, point.positive_magnetization) == (None, None, None)
+    said = "not recorded, and so not asked for where points are trusted: the integration error, the share of weights"
+    assert said in curves.findings()[0]
+    known = {"integration_error": 0.0, "non_finite_weights": 0.0, "positive_magnetization": Estimate(0.5, 0.01)}
+    known_curves = {extent: [each._replace(**known) for each in points] for extent, points in curves.curves.items()}
+    assert "not recorded" not in curves._replace(curves=known_curves).findings()[0]
+
+
 def test_figures_of_stored_curves_need_no_flow(tmp_path):
     assert scan.reproduce(out=tmp_path, from_stored=True)
     for name in SCANS:

@@ -73,6 +73,12 @@ def test_flows_in_two_to_four_dimensions():
     assert abs(float(cells["pull"])) < 4 and cells["chi_2"].startswith("1.06") and float(cells["ESS"]) > 0.9
 
 
+def test_a_chain_whose_checks_are_unknown_is_not_called_good():
+    checks = [judged(name, number, 3.0, 4.0, "", "") for name, number in (("halves", None), ("signs", 1.0), ("r_hat", None))]
+    (row,) = tables.dimensions_table([dataclasses.replace(stored("affine", Case("E1")), checks=checks)]).splitlines()[2:]
+    assert row.endswith(" | unknown: halves, r_hat |")
+
+
 def test_the_calibration_counts_all_chains():
     found = [
         Calibrated(

@@ -1,10 +1,11 @@
 """How far flows reach: that the figure shows the stored numbers; how it looks is for the eye."""
 
+import dataclasses
 import math
 
 import pytest
 
-from lattice_flows.paper import cost, volume
+from lattice_flows.paper import comparison, cost_record, volume
 from lattice_flows.paper.cases import Case
 from lattice_flows.paper.ingredients import stored
 from lattice_flows.progress import Progress
@@ -19,7 +20,7 @@ def test_the_figure_shows_the_stored_numbers():
     shown = lines(left)
     assert shown["affine"][14] == stored("affine", Case("E5")).chain["ess"]
     assert {6, 8, 10, 12, 14} <= set(shown["continuous"]) and shown["arXiv:2207.00283"] == {32: 0.9038}
-    assert lines(right) == cost.curves()
+    assert lines(right) == cost_record.curves()
 
 
 def test_the_figure_and_its_numbers_are_written(tmp_path):
@@ -31,7 +32,21 @@ def test_the_figure_and_its_numbers_are_written(tmp_path):
     assert float(row.split("|")[-2]) == pytest.approx(1e5 * per_site, abs=0.01)
 
 
+def test_results_are_compared_with_the_references_of_today(monkeypatch):
+    today = comparison.reference
+
+    def far(lattice_shape, action):
+        found = today(lattice_shape, action)
+        row = found.observables["phi_squared"]
+        moved = row._replace(estimate=row.estimate._replace(value=2 * row.estimate.value))
+        return dataclasses.replace(found, observables={"phi_squared": moved})
+
+    monkeypatch.setattr(comparison, "reference", far)
+    results = volume.stored_results()
+    assert results and not any(result.passed for result in results)
+
+
 def test_the_cost_of_an_independent_value(tmp_path):
-    rows = {"hmc": {"milliseconds_per_update": 0.02, "tau_int": 2.0, "training_seconds": 0.0}}
-    path = cost.record({"E1": rows, "L32": rows}, tmp_path / "cost.yaml")
-    assert cost.curves(path) == {"hmc": {6: pytest.approx(0.08), 32: pytest.approx(0.08)}}
+    rows = {"samplers": {"cluster": {"milliseconds_per_update": 0.02, "tau_int": 2.0}}}
+    path = cost_record.record({"E1": rows, "L32": rows, "3d_L8": rows}, tmp_path / "cost.yaml")
+    assert cost_record.curves(path) == {"cluster": {6: pytest.approx(0.08), 32: pytest.approx(0.08)}}

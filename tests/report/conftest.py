@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from lattice_flows.config import CONFIGS, load
+from lattice_flows.io.arrays import fingerprint, write_arrays
 from lattice_flows.io.ensembles import ENSEMBLE
 from lattice_flows.io.segments import EnsembleWriter
 
 METRICS = "step,loss,ess,acceptance,log_z\n50,-6.0,0.8,0.7,6.9\n100,-6.9,0.9,0.9,6.98\n"
+WEIGHTS = {"scale": np.ones(3, np.float32)}
 ENVIRONMENT = {"lattice_flows": "0.1.0", "commit": None, "command": ["scripts/reproduce.py", "--out", "a <b>"]}
 
 
@@ -26,7 +28,7 @@ def trained(folder):
     """The same with a finished training."""
     begun(folder)
     (folder / "metrics.csv").write_text(METRICS)
-    (folder / "weights.npz").write_bytes(b"")
+    write_arrays(folder / "weights.npz", WEIGHTS, {"summary": {"steps": 300}})
     return folder
 
 
@@ -37,6 +39,7 @@ def sampled(folder, *, chains=0, n=40):
     shape = (n, chains, 6, 6) if chains else (n, 6, 6)
     made = {"sampler": "hmc" if chains else "independence", "lattice_shape": [6, 6], "seed": 1, "thermalisation": 4}
     made |= {"action": {"name": "scalar_phi4", "m2": -4.0, "lam": 6.975}, "settings": {"thinning": 10}}
+    made |= {} if chains else {"flow": {"name": "affine"}, "weights": fingerprint(WEIGHTS)}
     phi = rng.normal(size=shape).astype(np.float32)
     with EnsembleWriter(folder / ENSEMBLE, made, end=n) as writer:
         if chains:

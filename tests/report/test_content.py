@@ -64,7 +64,7 @@ def test_each_ensemble_has_its_section(page):
 def test_the_opinion_is_that_of_the_worst_check():
     result = stored("affine", Case("E1"))
     assert opinion(result)[0] == "good"
-    for number, kind in ((1.5, "doubtful"), (3.0, "bad")):
+    for number, kind in ((None, "unknown"), (1.5, "doubtful"), (3.0, "bad")):
         check = judged("k_hat", number, 1, 2, "tail", "train longer")
         assert opinion(dataclasses.replace(result, checks=(*result.checks, check)))[0] == kind
     assert opinion(dataclasses.replace(result, checks=()))[0] == "unknown"

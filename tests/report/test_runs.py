@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from lattice_flows.io.arrays import write_arrays
+from lattice_flows.io.arrays import fingerprint, write_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.files import RunError
 from lattice_flows.paper.cases import Case
@@ -92,7 +92,28 @@ def test_proposals_have_their_action_and_density(make, tmp_path):
     np.testing.assert_array_equal(run.excerpt.fields["update 36"], phi[35, 0])
 
 
-@pytest.mark.parametrize("name", ["result.json", "metrics.csv", ENSEMBLE, "environment.json", "config.yaml", NOISE_TO_FIELD])
+def test_what_earlier_weights_made_is_not_shown_beside_a_longer_training(make, tmp_path):
+    """As `train --resume --steps 600` leaves it, and with the ensemble removed."""
+    folder, frames = make.measured(tmp_path / "run", stored("affine", Case("E1"))), {"fields": np.ones((2, 6, 6))}
+    write_arrays(folder / NOISE_TO_FIELD, frames, {"labels": ["a", "b"], "weights": fingerprint({"scale": np.ones(3, np.float32)})})
+    run = read_run(folder)
+    assert None not in (run.result, run.excerpt, run.film) and not run.missing
+    write_arrays(folder / "weights.npz", {"scale": np.zeros(3, np.float32)}, {"summary": {"steps": 600}})
+    run = read_run(folder)
+    assert (run.result, run.excerpt, run.film) == (None, None, None) and run.kind == "affine flow" and run.history
+    assert len(run.missing) == 2 and run.missing[0].startswith(
+        "ensemble.h5 is of other weights than weights.npz, so neither it nor a result is shown. lattice-flows sample --run "
+    )
+    assert run.missing[1] == "noise_to_field.npz is of other weights than weights.npz: lattice-flows animate makes it again."
+    (folder / ENSEMBLE).unlink()
+    run = read_run(folder)
+    assert run.result is None
+    assert run.missing[1] == "result.json is of a training of 300 steps, weights.npz of 600, so it is not shown."
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "metrics.csv", "weights.npz", ENSEMBLE, "environment.json", "config.yaml", NOISE_TO_FIELD]
+)
 def test_a_damaged_file_is_named_and_the_rest_is_shown(make, tmp_path, name):
     folder = make.measured(tmp_path / "run", stored("affine", Case("E1")))
     (folder / name).write_text("{")

@@ -1,6 +1,7 @@
 """The tables of the page, as cells."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -75,6 +76,15 @@ def test_the_worst_checks_come_first_with_their_advice():
         worst[0] == "k-hat" and worst[3:5] == ["above 1", "above 2"] and "train longer" in worst[5] and "&lt;tail&gt;" in worst[5]
     )
     assert good[5] == "a number"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdict"), [([0.1], "good"), ([0.1, None], "unknown"), ([None, 1.5], "doubtful"), ([], "not checked")]
+)
+def test_the_summary_says_the_worst_verdict(flow, numbers, verdict):
+    found = [judged("k_hat", number, 1, 2, "tail", "train longer") for number in numbers]
+    run = dataclasses.replace(flow, result=dataclasses.replace(flow.result, checks=found))
+    assert re.sub("<.*?>", "", tables.summary([run]).rows[0][-1]) == verdict
 
 
 def test_only_settings_that_differ_are_listed(make, tmp_path):
