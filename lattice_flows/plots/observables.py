@@ -33,7 +33,7 @@ def observables_against_extent(values: Mapping[str, Mapping[str, Mapping[int, Es
             lower.errorbar(at, 100 * (value / mean - 1), 100 * distance_error / np.abs(mean), linestyle="", capsize=2)
         lower.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         upper.set(ylabel=name)
-        lower.set(xlabel=r"$L$", ylabel="distance from the mean [%]", xticks=extents)
+        lower.set(xlabel=r"$L$", ylabel="from the mean [%]", xticks=extents)
         upper.legend()
     figure.suptitle(title)
     return figure

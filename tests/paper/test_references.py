@@ -75,8 +75,7 @@ def test_the_largest_lattices_have_clusters_as_their_reference(table, precision)
     assert (
         clusters.sampler == "cluster" and f"scripts/baseline.py --sampler cluster --config configs/{table}.yaml" in clusters.command
     )
-    # The coupling of 128 x 128 was chosen by a mass that was too large, see paper/README.md.
-    assert susceptibility.error < precision * susceptibility.value and abs(mass.value - 4) < {"L64": 0.08, "L128": 0.2}[table]
+    assert susceptibility.error < precision * susceptibility.value and abs(mass.value - 4) < 0.08
     assert abs(pull(clusters.estimate("schwinger_dyson"), Estimate(1.0, 0.0))) < 3
 
 

@@ -63,4 +63,4 @@ def test_a_sampler_is_part_of_the_mean_that_it_is_compared_with():
     lower = plots.observables_against_extent(values, "title").axes[1]
     (flow,), hmc = ([np.ptp(bar[:, 1]) / 2 for bar in one[2][0].get_segments()] for one in lower.containers)
     np.testing.assert_allclose([flow, *hmc], [10 / np.sqrt(2), 10 / np.sqrt(2), 0.0])
-    assert lower.get_ylabel() == "distance from the mean [%]"
+    assert lower.get_ylabel() == "from the mean [%]"
