@@ -68,7 +68,7 @@ def test_larger_lattices_are_not_the_papers():
     assert references.published(*point) == {} and references.reference(*point).chain["acceptance"] > 0.5
 
 
-@pytest.mark.parametrize(("table", "precision"), [("L64", 0.0052), ("L128", 0.0068)])
+@pytest.mark.parametrize(("table", "precision"), [("L64", 0.0052), ("L128", 0.005)])
 def test_the_largest_lattices_have_clusters_as_their_reference(table, precision):
     clusters = references.reference(*of(Case(table).configuration()))
     susceptibility, mass = clusters.estimate("two_point_susceptibility"), clusters.estimate("pole_mass_times_l")
