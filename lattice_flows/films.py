@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lattice_flows.flows import Flow, intermediate_fields
-from lattice_flows.io.arrays import fingerprint, read_arrays, write_arrays
+from lattice_flows.io.arrays import file_fingerprint, write_arrays
 from lattice_flows.io.ensembles import ENSEMBLE, Ensemble
 from lattice_flows.io.files import RunError
 from lattice_flows.io.histories import WEIGHTS
@@ -42,7 +42,7 @@ def film(folder: Path, seed: int = 1, progress: Progress | None = None) -> Film:
     run, _ = RunDirectory.open(folder)
     if (run.path / WEIGHTS).exists():
         with (progress or Progress(quiet=True)).working(f"following noise through the flow of {folder}"):
-            weights = fingerprint(read_arrays(run.path / WEIGHTS)[0])
+            weights = file_fingerprint(run.path / WEIGHTS)
             made, first = of_a_flow(open_trained(folder).flow, seed)
         with lock_file(run.path / NOISE_TO_FIELD):
             write_arrays(run.path / NOISE_TO_FIELD, {"fields": first.fields}, {"labels": first.labels, "weights": weights})

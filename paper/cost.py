@@ -13,9 +13,10 @@ from lattice_flows.actions import ACTIONS, Action
 from lattice_flows.config import SamplerConfig
 from lattice_flows.flows import load_weights
 from lattice_flows.importance import WeightedSampler
+from lattice_flows.io.arrays import file_fingerprint
 from lattice_flows.lattice import Lattice
 from lattice_flows.paper.cases import Case
-from lattice_flows.paper.cost_record import tau_int_of_updates, weights_of
+from lattice_flows.paper.cost_record import tau_int_of_updates
 from lattice_flows.paper.ingredients import stored_flows
 from lattice_flows.paper.references import samplers
 from lattice_flows.pipeline import build_model, recorded_config
@@ -58,7 +59,7 @@ def measure(table: str, rounds: int, progress: Progress) -> dict[str, Any]:
         load_weights(weights, flow)
         proposals = flow_proposals(flow, action, batch_size=config.chain.batch_size, seed=config.seed, progress=progress)
         turns[result.flow] = _flow_turn(proposals)
-        rows[result.flow] = {"weights": weights_of(weights)}
+        rows[result.flow] = {"weights": file_fingerprint(weights)}
     action = ACTIONS.build(config.action, Lattice(config.lattice.shape))
     references = samplers(action.lattice.shape, config.action.model_dump())
     for name in _BASELINES:

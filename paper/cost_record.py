@@ -1,17 +1,18 @@
 """The record of what updates cost, beside what else an independent configuration depends on, which is looked up when it is read."""
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lattice_flows.io.arrays import fingerprint, read_arrays
+from lattice_flows.io.arrays import file_fingerprint
 from lattice_flows.measurement.result import Result
 from lattice_flows.paper.cases import LARGER, TABLES, Case
 from lattice_flows.paper.ingredients import stored_flows
 from lattice_flows.paper.records import COST, read_record, record_file, write_record
 from lattice_flows.paper.references import samplers
 
-__all__ = ["OBSERVABLE", "Cost", "costs", "curves", "record", "tau_int_of_updates", "weights_of"]
+__all__ = ["OBSERVABLE", "Cost", "costs", "curves", "record", "tau_int_of_updates"]
 
 # The slowest of the usual observables for local algorithms.
 OBSERVABLE = "two_point_susceptibility"
@@ -47,11 +48,6 @@ def tau_int_of_updates(baseline: Result) -> float:
     return value
 
 
-def weights_of(path: Path) -> str:
-    """A hash of the weights in a file, by which later ones under its name are known."""
-    return fingerprint(read_arrays(path)[0])
-
-
 def record(found: Mapping[str, Mapping[str, Any]], path: Path | None = None) -> Path:
     """Adds what `lattice_flows.paper.cost.measure` found on some ensembles to a record, or replaces it there.
 
@@ -80,7 +76,7 @@ def costs(path: Path = COST) -> Iterator[Cost]:
             if "weights" not in row:
                 tau_int = tau_int_of_updates(baselines[name]) if name in baselines else row["tau_int"]
                 yield Cost(table, name, row["milliseconds_per_update"], tau_int, 0.0)
-            elif name in flows and row["weights"] == weights_of(Case(table).weights(name)):
+            elif name in flows and row["weights"] == file_fingerprint(Case(table).weights(name)):
                 tau_int = flows[name].estimate(OBSERVABLE).tau_int
                 yield Cost(table, name, row["milliseconds_per_update"], tau_int, flows[name].training_seconds)
 
@@ -91,8 +87,9 @@ def curves(path: Path = COST) -> dict[str, dict[int, float]]:
     Of the paper's line of constant physics alone.
     """
     found: dict[str, dict[int, float]] = {}
-    for cost in costs(path):
-        if cost.table in (*TABLES, *LARGER):
-            extent = max(Case(cost.table).configuration().lattice.shape)
-            found.setdefault(cost.sampler, {})[extent] = cost.independent
+    for table, of_table in groupby(costs(path), lambda cost: cost.table):
+        if table in (*TABLES, *LARGER):
+            extent = max(Case(table).configuration().lattice.shape)
+            for cost in of_table:
+                found.setdefault(cost.sampler, {})[extent] = cost.independent
     return found

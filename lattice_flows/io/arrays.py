@@ -14,7 +14,7 @@ from lattice_flows.errors import UserError
 from lattice_flows.io.files import atomic_write, checksum, writing
 from lattice_flows.reading import check_damaged, reading
 
-__all__ = ["CheckpointError", "Checkpoints", "fingerprint", "read_arrays", "write_arrays"]
+__all__ = ["CheckpointError", "Checkpoints", "file_fingerprint", "fingerprint", "read_arrays", "write_arrays"]
 
 
 class CheckpointError(UserError, RuntimeError):
@@ -72,6 +72,11 @@ def fingerprint(arrays: Mapping[str, Any], of: str = "") -> str:
     for name, array in sorted(arrays.items()):
         digest.update(name.encode() + np.asarray(array).tobytes())
     return digest.hexdigest()
+
+
+def file_fingerprint(path: Path) -> str:
+    """The `fingerprint` of the weights in a file, as they stand there; raises as `read_arrays` does."""
+    return fingerprint(read_arrays(path)[0])
 
 
 def _described(array: np.ndarray) -> list[Any]:

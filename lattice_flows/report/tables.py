@@ -183,7 +183,7 @@ def _facts(run: Run) -> dict[Any, Any]:
         "seed": result.seed,
         "parameters": training.get("parameters"),
         "training steps": training.get("steps"),
-        "training time [s]": _seconds(training),
+        "training time [s]": f"{result.training_seconds:.0f}" if "seconds" in training else None,
         f"chains {TIMES} updates": f"{chain.get('chains', 1)} {TIMES} {chain.get('updates', chain.get('length'))}",
         "acceptance": _decimals(chain.get("acceptance")),
         "effective sample size": _decimals(chain.get("ess")),
@@ -196,10 +196,6 @@ def _facts(run: Run) -> dict[Any, Any]:
         "errors": _verdict(run),
     }
     return {name: value for name, value in facts.items() if value not in (None, _NONE)}
-
-
-def _seconds(training: Mapping[str, Any]) -> str | None:
-    return f"{training['seconds'] + training.get('earlier_seconds', 0.0):.0f}" if "seconds" in training else None
 
 
 def _largest_pull(result: Result) -> Markup | str | None:

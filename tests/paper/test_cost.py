@@ -8,10 +8,10 @@ import pytest
 
 from lattice_flows.actions import ScalarPhi4
 from lattice_flows.config import SamplerConfig
+from lattice_flows.io.arrays import file_fingerprint
 from lattice_flows.lattice import Lattice
 from lattice_flows.paper import cost, cost_record, references
 from lattice_flows.paper.cases import Case
-from lattice_flows.paper.cost_record import weights_of
 from lattice_flows.paper.ingredients import stored
 from lattice_flows.paper.tables import cost_table
 from lattice_flows.progress import Progress
@@ -20,7 +20,7 @@ from lattice_flows.progress import Progress
 def test_autocorrelation_and_training_are_those_of_today(tmp_path):
     """What is looked up: a number of the record would grow old. tau_int of a sampler without a reference is the record's own."""
     rows = {
-        "affine": {"milliseconds_per_update": 0.1, "weights": weights_of(Case("E1").weights("affine"))},
+        "affine": {"milliseconds_per_update": 0.1, "weights": file_fingerprint(Case("E1").weights("affine"))},
         "continuous": {"milliseconds_per_update": 0.1, "weights": "of-earlier-weights"},
         "hmc": {"milliseconds_per_update": 0.02},
         "cluster": {"milliseconds_per_update": 0.02, "tau_int": 2.0},
