@@ -12,6 +12,7 @@ import math
 import tensorflow as tf
 
 from lattice_flows.bijectors.augmented import AugmentedBijector
+from lattice_flows.bijectors.flat import flattened
 from lattice_flows.bijectors.odd_sites import joined, split
 from lattice_flows.bijectors.site_conditional import SiteConditional
 from lattice_flows.lattice import Lattice
@@ -44,8 +45,17 @@ class EvenSites(AugmentedBijector):
     def __init__(self, lattice: Lattice, a: float, b: float, name: str = "even_sites"):
         parameters = dict(locals())
         lattice.parity()  # needs even extents
-        self._d, self._axes, self._site = lattice.d, tuple(range(-lattice.d, 0)), SiteConditional(a, b)
+        self._d, self._site, self._potential = lattice.d, SiteConditional(a, b), (float(a), float(b))
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
+
+    @property
+    def site_potential(self) -> tuple[float, float]:
+        """The coefficients of phi_x^2 and phi_x^4."""
+        return self._potential
+
+    def integrated_out(self, odd: tf.Tensor) -> tf.Tensor:
+        """`sum_even F(h_x)`, the logarithm of the integral over all even sites, `[...]` of fields `[..., *odd sites]`, float64."""
+        return tf.reduce_sum(self._site.log_normalisation(self._vectors(self._neighbours(odd))), axis=-1)
 
     def _neighbours(self, odd: tf.Tensor) -> tf.Tensor:
         """h at even sites, float64."""
@@ -55,21 +65,28 @@ class EvenSites(AugmentedBijector):
         axes = range(len(phi.shape) - self._d, len(phi.shape))
         return split(tf.add_n([tf.roll(phi, step, axis) for axis in axes for step in (1, -1)]), self._d)[0]
 
+    def _vectors(self, values: tf.Tensor) -> tf.Tensor:
+        """Values at even sites, `[..., *even sites]`, as vectors, float64.
+
+        XLA would compute them anew, and one by one, in every loop over sites that uses them. It keeps what a matrix product gives.
+        """
+        return flattened(tf.tensordot(tf.cast(values, tf.float64), tf.eye(values.shape[-1], dtype=tf.float64), 1), self._d)
+
     def _log_det(self, z: tf.Tensor, phi: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         z, phi = tf.cast(z, tf.float64), tf.cast(phi, tf.float64)
         log_normal = -z * z / 2 - math.log(2 * math.pi) / 2
-        return tf.reduce_sum(log_normal - self._site.log_prob(phi, h), self._axes)
+        return tf.reduce_sum(log_normal - self._site.log_prob(phi, h), axis=-1)
 
     def _augmented_forward(self, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        z, odd = split(x, self._d)
-        h = self._neighbours(odd)
-        phi = tf.cast(self._site.from_normal(tf.cast(z, tf.float64), h), x.dtype)
+        even, odd = split(x, self._d)
+        z, h = self._vectors(even), self._vectors(self._neighbours(odd))
+        phi = tf.cast(self._site.from_normal(z, h), x.dtype)
         fldj = self._log_det(z, phi, h)
-        return joined(phi, odd, self._d), {"fldj": fldj, "ildj": -fldj}
+        return joined(tf.reshape(phi, tf.shape(even)), odd, self._d), {"fldj": fldj, "ildj": -fldj}
 
     def _augmented_inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        phi, odd = split(y, self._d)
-        h = self._neighbours(odd)
-        z = tf.cast(self._site.to_normal(tf.cast(phi, tf.float64), h), y.dtype)
+        even, odd = split(y, self._d)
+        phi, h = self._vectors(even), self._vectors(self._neighbours(odd))
+        z = tf.cast(self._site.to_normal(phi, h), y.dtype)
         fldj = self._log_det(z, phi, h)
-        return joined(z, odd, self._d), {"fldj": fldj, "ildj": -fldj}
+        return joined(tf.reshape(z, tf.shape(even)), odd, self._d), {"fldj": fldj, "ildj": -fldj}

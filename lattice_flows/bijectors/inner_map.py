@@ -10,9 +10,9 @@ __all__ = ["InnerMap"]
 class InnerMap(Protocol):
     """An invertible element-wise map whose parameters a conditioner gives.
 
-    All tensors are `[batch, *shape]`, of one type. Where all parameters are zero, the map is the identity. Even parameters are zero
-    on frozen sites, and what the map gives there is not used. The keyword arguments of the constructor are the map's keys in a
-    configuration.
+    All tensors are fields as vectors, `[..., V]`, of one type. Where all parameters are zero, the map is the identity. Even
+    parameters are zero on frozen sites, and what the map gives there is not used. The keyword arguments of the constructor are the
+    map's keys in a configuration.
 
     Attributes:
       parities: one for each parameter, "even" or "odd": how the parameter must behave under phi -> -phi for the map to be odd.

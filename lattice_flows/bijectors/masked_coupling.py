@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from lattice_flows.bijectors.affine_map import AffineMap
 from lattice_flows.bijectors.augmented import AugmentedBijector
+from lattice_flows.bijectors.flat import flattened
 from lattice_flows.bijectors.inner_map import InnerMap
 
 __all__ = ["MaskedCoupling"]
@@ -58,7 +59,7 @@ class MaskedCoupling(AugmentedBijector):
         active = np.asarray(active, dtype=bool)
         if active.all() or not active.any():
             raise ValueError(f"a coupling needs active and frozen sites, got {active.sum()} active of {active.size}")
-        self._conditioner, self._active, self._inner = conditioner, active, inner or AffineMap()
+        self._conditioner, self._active, self._flat, self._inner = conditioner, active, active.ravel(), inner or AffineMap()
         super().__init__(forward_min_event_ndims=active.ndim, name=name, parameters=parameters)
 
     @property
@@ -66,28 +67,30 @@ class MaskedCoupling(AugmentedBijector):
         """The mask of the active sites."""
         return self._active
 
-    def _parameters_of(self, x: tf.Tensor) -> list[tf.Tensor]:
+    def _parameters_of(self, x: tf.Tensor, flat: tf.Tensor) -> list[tf.Tensor]:
         # tf.where, not a product with the mask: a NaN on an active site must not reach the conditioner.
         zero, parities = tf.zeros([], x.dtype), self._inner.parities
-        found = [tf.cast(parameter, x.dtype) for parameter in self._conditioner(tf.where(self._active, zero, x))]
+        frozen = tf.reshape(tf.where(self._flat, zero, flat), tf.shape(x))
+        found = [flattened(tf.cast(parameter, x.dtype), self._active.ndim) for parameter in self._conditioner(frozen)]
         if len(found) != len(parities):
             raise ValueError(
                 f"the inner map {type(self._inner).__name__} has {len(parities)} parameters, the conditioner gives {len(found)}"
             )
         # What an unbounded conditioner gives on frozen sites must not overflow in an exponential: its gradient there would be NaN.
         pairs = zip(found, parities, strict=True)
-        return [tf.where(self._active, parameter, zero) if parity == "even" else parameter for parameter, parity in pairs]
+        return [tf.where(self._flat, parameter, zero) if parity == "even" else parameter for parameter, parity in pairs]
 
-    def _log_det(self, log_slope: tf.Tensor) -> tf.Tensor:
-        on_active = tf.where(self._active, log_slope, tf.zeros([], log_slope.dtype))
-        return tf.reduce_sum(tf.cast(on_active, tf.float64), axis=list(range(-self._active.ndim, 0)))
+    def _mapped(self, x: tf.Tensor, inner: Callable[..., tuple[tf.Tensor, tf.Tensor]]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The field after the inner map of the active sites, or its inverse, and the log-determinant of that."""
+        flat = flattened(x, self._active.ndim)
+        y, log_slope = inner(flat, *self._parameters_of(x, flat))
+        on_active = tf.where(self._flat, log_slope, tf.zeros([], log_slope.dtype))
+        return tf.reshape(tf.where(self._flat, y, flat), tf.shape(x)), tf.reduce_sum(tf.cast(on_active, tf.float64), axis=-1)
 
     def _augmented_forward(self, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        y, log_slope = self._inner.forward(x, *self._parameters_of(x))
-        fldj = self._log_det(log_slope)
-        return tf.where(self._active, y, x), {"fldj": fldj, "ildj": -fldj}
+        y, fldj = self._mapped(x, self._inner.forward)
+        return y, {"fldj": fldj, "ildj": -fldj}
 
     def _augmented_inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        x, log_slope = self._inner.inverse(y, *self._parameters_of(y))
-        ildj = self._log_det(log_slope)
-        return tf.where(self._active, x, y), {"fldj": -ildj, "ildj": ildj}
+        x, ildj = self._mapped(y, self._inner.inverse)
+        return x, {"fldj": -ildj, "ildj": ildj}

@@ -34,6 +34,11 @@ class OnOddSites(AugmentedBijector):
         self._d, self._bijector = lattice.d, bijector
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
+    @property
+    def bijector(self) -> tfp.bijectors.Bijector:
+        """The map of the odd sites."""
+        return self._bijector
+
     def trajectory(self, x: tf.Tensor) -> list[tf.Tensor]:
         """The fields between x and `forward(x)`, as the bijector of the odd sites tells them."""
         even, odd = split(x, self._d)

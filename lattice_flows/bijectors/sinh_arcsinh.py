@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from lattice_flows.bijectors.flat import flattened
+
 __all__ = ["SinhArcsinh"]
 
 
@@ -48,15 +50,16 @@ class SinhArcsinh(tfp.bijectors.Bijector):
     def _map(self, x: tf.Tensor, sign: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The map (sign 1) or its inverse (-1), and its log-determinant."""
         width, tail = tf.exp(tf.cast(self._log_width, x.dtype)), tf.exp(sign * tf.cast(self._log_tail, x.dtype))
+        flat = flattened(x, self._ndims)
         # asinh, sinh and cosh from one logarithm and one exponential; of |x|, since far below zero u + root would cancel. Near zero
         # the logarithm and growth - decay lose digits to 1: an error of y that is small against the width, which does no harm.
-        u = tf.abs(x) / width
+        u = tf.abs(flat) / width
         root = tf.sqrt(1 + u * u)
         growth = tf.exp(tail * tf.math.log(u + root))
         decay = 1 / growth
         log_slope = tf.math.log(tail * (growth + decay) / (2 * root))
-        y = tf.sign(x) * width * (growth - decay) / 2
-        return y, tf.reduce_sum(tf.cast(log_slope, tf.float64), axis=list(range(-self._ndims, 0)))
+        y = tf.sign(flat) * width * (growth - decay) / 2
+        return tf.reshape(y, tf.shape(x)), tf.reduce_sum(tf.cast(log_slope, tf.float64), axis=-1)
 
     def _forward(self, x: tf.Tensor) -> tf.Tensor:
         return self._map(x, 1)[0]

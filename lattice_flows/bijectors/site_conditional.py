@@ -191,13 +191,15 @@ class SiteConditional:
 
         V is nowhere much smaller than at one of start and `lowest`, so that nothing overflows.
         """
-        points, weights = (tf.constant(numbers, h.dtype) for numbers in np.polynomial.legendre.leggauss(nodes))
         half = (end - start) / 2
-        x = start[..., tf.newaxis] + half[..., tf.newaxis] * (1 + points)
         smallest = tf.minimum(self._potential(start, h), self._potential(lowest, h))
-        terms = weights * tf.exp(smallest[..., tf.newaxis] - self._potential(x, h[..., tf.newaxis]))
-        total = tf.reduce_sum(terms, axis=-1)
-        return tf.math.log(total * half) - smallest, tf.reduce_sum(terms * x, axis=-1) / total
+        total, first = tf.zeros_like(h), tf.zeros_like(h)
+        # Node by node: XLA makes one loop over the sites of that, and vectorises it, as it does not a sum over an axis of nodes.
+        for point, weight in zip(*map(np.ndarray.tolist, np.polynomial.legendre.leggauss(nodes)), strict=True):
+            x = start + half * (1 + point)
+            term = weight * tf.exp(smallest - self._potential(x, h))
+            total, first = total + term, first + term * x
+        return tf.math.log(total * half) - smallest, first / total
 
     def _upper_quantile(self, z: tf.Tensor, field: _Field) -> tf.Tensor:
         """x with U(x, h) exp(-F(h)) equal to the probability that a unit normal variable is above z, which is not negative."""

@@ -5,7 +5,7 @@ from lattice_flows.flows.conditioned import conditioned
 from lattice_flows.flows.continuous import continuous
 from lattice_flows.flows.flow import Flow
 from lattice_flows.flows.intermediate import intermediate_fields
-from lattice_flows.flows.marginalized import for_action, marginalized
+from lattice_flows.flows.marginalized import for_action, marginalized, without_even_sites
 from lattice_flows.flows.registry import FLOWS
 from lattice_flows.flows.symmetrized import symmetrized
 from lattice_flows.flows.weights import assign, check_transfer, load_weights, save_weights, transfer_weights
@@ -25,6 +25,7 @@ __all__ = [
     "save_weights",
     "symmetrized",
     "transfer_weights",
+    "without_even_sites",
 ]
 
 FLOWS.update(

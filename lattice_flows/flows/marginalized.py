@@ -7,12 +7,15 @@ ones are drawn from their exact conditional distribution p; see `bijectors.site_
 weights: `w = -S - log q = -S_odd - log q_odd`.
 """
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, ClassVar
 
+import tensorflow as tf
 import tensorflow_probability as tfp
 
-from lattice_flows.actions import ACTIONS
+from lattice_flows.actions import ACTIONS, Action
 from lattice_flows.bijectors import EvenSites, OnOddSites
+from lattice_flows.bijectors.odd_sites import split
 from lattice_flows.config import Component
 from lattice_flows.flows.components import check_unconditioned, recorded
 from lattice_flows.flows.flow import Flow
@@ -20,7 +23,7 @@ from lattice_flows.flows.registry import FLOWS
 from lattice_flows.lattice import Lattice, OddSites
 from lattice_flows.priors import NormalEvenSites
 
-__all__ = ["for_action", "marginalized"]
+__all__ = ["for_action", "marginalized", "without_even_sites"]
 
 CONTINUOUS = Component(name="continuous")
 
@@ -68,6 +71,41 @@ def marginalized(
     check_unconditioned(flow, "marginalized")
     bijector = tfp.bijectors.Chain([EvenSites(lattice, *site), OnOddSites(lattice, flow.bijector)])
     return Flow(lattice, NormalEvenSites(flow.prior), bijector, _of_lattice(flow.equivariance))
+
+
+class _OddSitesAction(Action):
+    """`S_odd`, of fields on odd sites."""
+
+    name: ClassVar[str] = "odd_sites"
+
+    def __init__(self, lattice: OddSites, even: EvenSites):
+        super().__init__(lattice)
+        self._even = even
+
+    def __call__(self, phi: tf.Tensor) -> tf.Tensor:
+        a, b = self._even.site_potential
+        squared = tf.cast(phi, tf.float64) ** 2
+        return tf.reduce_sum(squared * (a + b * squared), self.lattice.axes) - self._even.integrated_out(phi)
+
+
+def without_even_sites(flow: Flow, action: Action) -> tuple[Flow, Action, Callable[[tf.Tensor], tf.Tensor]]:
+    """Leaves out the even sites of a marginalized flow, on which its importance weights do not depend.
+
+    Args:
+      flow: any flow.
+      action: the target.
+
+    Returns:
+      The flow of the odd sites with the same variables, `S_odd`, and the function from fields or prior samples to those of the odd
+      sites. Of another flow, and of another action than the flow's own, whose even sites do not drop out: the two as they are, and
+      the identity.
+    """
+    if isinstance(flow.prior, NormalEvenSites):
+        even, of_odd = flow.bijector.bijectors
+        if even.site_potential == action.site_potential:
+            sites, d = OddSites(flow.lattice), flow.lattice.d
+            return Flow(sites, flow.prior.odd, of_odd.bijector), _OddSitesAction(sites, even), lambda phi: split(phi, d)[1]
+    return flow, action, lambda phi: phi
 
 
 def _of_lattice(symmetries: frozenset[str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lattice_flows.actions import Action
 from lattice_flows.config import ConfigError, TrainingConfig
-from lattice_flows.flows import Flow
+from lattice_flows.flows import Flow, without_even_sites
 from lattice_flows.progress import Progress
 from lattice_flows.training.chunks import at_once, in_chunks
 from lattice_flows.training.guard import LEFT_OUT, TAKEN_BACK, Guarded
@@ -49,7 +49,8 @@ class TrainingStep:
     those at different couplings of a conditioned flow cannot be compared.
 
     The batch of prior samples depends on the seed alone, and every replica transforms its share of it. So the number of devices
-    does not change the result, but for `absolute_error`, which estimates log Z from the share of each replica.
+    does not change the result, but for `absolute_error`, which estimates log Z from the share of each replica. Of a marginalized
+    flow, which draws the even sites exactly, the odd sites are all that is computed.
 
     Args:
       flow: built under `strategy.scope()`.
@@ -83,13 +84,14 @@ class TrainingStep:
             raise ConfigError(f"training.batch_size must be a multiple of the {replicas} devices, got {batch}")
         share = batch // replicas
         losses = {name: LOSSES.find(name) for name in (settings.loss, settings.initial_loss) if name}
-        estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, flow.lattice.volume)
-        forward = in_chunks(forward_kl, share, flow.lattice.volume)
+        part, part_action, part_of = without_even_sites(flow, action)
+        estimator = in_chunks(ESTIMATORS.find(settings.gradient), share, part.lattice.volume)
+        forward = in_chunks(forward_kl, share, part.lattice.volume)
         self.loss = settings.loss
         self.undone: str | None = None
         self._rate = learning_rate_schedule(settings)
-        with strategy.scope(), flow.training_only(settings.only):
-            weights = flow.trained
+        with strategy.scope(), part.training_only(settings.only):
+            weights = part.trained
             self.optimizer = optimizer or Guarded(OPTIMIZERS.build(settings.optimizer, weights, self._rate), weights)
         others = [name for name, loss in losses.items() if loss is not reverse_kl] + [FORWARD_KL] * (settings.forward_share > 0)
         if self.optimizer.averages_gradients and others:
@@ -99,7 +101,7 @@ class TrainingStep:
                 f"training.optimizer.warm_up {warm_up} leaves none of the {settings.steps} steps to change weights: use more "
                 "training.steps, or a smaller warm_up"
             )
-        if absolute_error in losses.values() and at_once(share, flow.lattice.volume) == 1:
+        if absolute_error in losses.values() and at_once(share, part.lattice.volume) == 1:
             raise ConfigError(
                 f"the loss absolute_error compares samples of a batch, which are computed one by one on the lattice "
                 f"{flow.lattice.shape}: use reverse_kl"
@@ -111,18 +113,19 @@ class TrainingStep:
             def draw() -> tf.Tensor:
                 z = flow.prior.sample(batch, seed=seed)[replica * share : (replica + 1) * share]
                 # Drawn in float64 (XLA's float32 normals are ten times slower), mapped in the precision that a gradient needs.
-                return tf.ensure_shape(tf.cast(z, tf.float32), [share, *flow.lattice.shape])
+                return part_of(tf.ensure_shape(tf.cast(z, tf.float32), [share, *flow.lattice.shape]))
 
             def draw_from_target() -> tf.Tensor:
                 rows = tf.random.stateless_uniform([batch], seed, maxval=len(target), dtype=tf.int32)
                 rows = rows[replica * share : (replica + 1) * share]
-                return tf.ensure_shape(tf.gather(tf.constant(target, tf.float32), rows), [share, *flow.lattice.shape])
+                fields = tf.gather(tf.constant(target, tf.float32), rows)
+                return part_of(tf.ensure_shape(fields, [share, *flow.lattice.shape]))
 
-            with flow.training_only(settings.only):
+            with part.training_only(settings.only):
                 if loss == FORWARD_KL:
-                    found = forward(flow, action, draw_from_target, with_fisher=self.optimizer.needs_fisher)
+                    found = forward(part, part_action, draw_from_target, with_fisher=self.optimizer.needs_fisher)
                 else:
-                    found = estimator(flow, action, draw, with_fisher=self.optimizer.needs_fisher, loss=losses[loss])
+                    found = estimator(part, part_action, draw, with_fisher=self.optimizer.needs_fisher, loss=losses[loss])
             # They are summed over replicas, so each is divided by the whole batch.
             return [part / batch for part in found if part is not None]
 

@@ -11,7 +11,16 @@ from lattice_flows.actions.action import Action
 from lattice_flows.api import measure, sample, train
 from lattice_flows.bijectors.odd_sites import joined, split
 from lattice_flows.config import CONFIGS, Component, ConfigError, load
-from lattice_flows.flows import FLOWS, for_action, load_weights, marginalized, save_weights, symmetrized, transfer_weights
+from lattice_flows.flows import (
+    FLOWS,
+    for_action,
+    load_weights,
+    marginalized,
+    save_weights,
+    symmetrized,
+    transfer_weights,
+    without_even_sites,
+)
 from lattice_flows.importance import effective_sample_size
 from lattice_flows.lattice import Lattice
 from lattice_flows.measurement.errors import Estimate, pull
@@ -44,6 +53,27 @@ def test_weights_depend_on_the_odd_sites_alone():
     drawn, log_q = flow.sample_and_log_prob(6, [3, 4], tf.float32)
     single = -ACTION(tf.cast(drawn, tf.float64)) - log_q
     np.testing.assert_allclose(log_weight(flow, ACTION, tf.cast(drawn, tf.float64)), single, atol=1e-4)
+
+
+def test_training_leaves_the_even_sites_out():
+    flow = disturbed(marginalized(ACTION.lattice, of=SMALL, action=ACTION.component))
+    part, action, part_of = without_even_sites(flow, ACTION)
+    phi = tf.constant(np.random.default_rng(2).normal(size=(5, 4, 4)))
+    assert part.lattice.shape == (4, 2) and part.named_variables() == flow.named_variables()
+    np.testing.assert_allclose(log_weight(part, action, part_of(phi)), log_weight(flow, ACTION, phi), atol=1e-10)
+    flow.set_integration_steps({"equivariant_ode": 8})
+    assert without_even_sites(flow, ACTION)[0].integration_steps == {"equivariant_ode": 8}
+
+
+@pytest.mark.parametrize(
+    ("flow", "action"),
+    [
+        (marginalized(ACTION.lattice, of=SMALL, action=ACTION.component), ACTION.at(lam=6.0)),  # its even sites do not drop out
+        (FLOWS.build(Component(**SMALL), ACTION.lattice, 1), ACTION),
+    ],
+)
+def test_what_cannot_be_left_out_of_training(flow, action):
+    assert without_even_sites(flow, action)[:2] == (flow, action)
 
 
 @pytest.mark.slow
