@@ -110,6 +110,12 @@ def test_stored_results_are_shown():
         and "| E1 | affine, hmc, metropolis |" in text
         and "no result on L64" in text
     )
-    assert [result.flow for result in stored_flows("E1")] == ["affine", "affine_deep", "continuous", "continuous_long_range"]
+    assert [result.flow for result in stored_flows("E1")] == [
+        "affine",
+        "affine_deep",
+        "continuous",
+        "continuous_long_range",
+        "continuous_marginalized",
+    ]
     with pytest.raises(ConfigError, match=r"paper/results holds no result of the flow 'afine' on E1: run without --stored"):
         reproduction.show_stored(["E1"], "afine", Progress(quiet=True))
