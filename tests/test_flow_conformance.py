@@ -139,6 +139,7 @@ def test_density_integrates_to_one(name):
 @every_flow
 def test_samples_have_the_density_that_comes_with_them(name):
     flow = make(name)
+    flow = flow if flow.exact else flow.refined().refined()  # the inverse map is another integration
     phi, log_q = flow.sample_and_log_prob(7, tf.constant([1, 2]))
     assert phi.shape == (7, 4, 4) and phi.dtype == tf.float64 and log_q.dtype == tf.float64
     tolerance = 1e-9 if flow.exact else 1e-6
