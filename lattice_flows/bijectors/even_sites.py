@@ -45,13 +45,13 @@ class EvenSites(AugmentedBijector):
     def __init__(self, lattice: Lattice, a: float, b: float, name: str = "even_sites"):
         parameters = dict(locals())
         lattice.parity()  # needs even extents
-        self._d, self._site, self._potential = lattice.d, SiteConditional(a, b), (float(a), float(b))
+        self._d, self._site = lattice.d, SiteConditional(a, b)
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters)
 
     @property
     def site_potential(self) -> tuple[float, float]:
         """The coefficients of phi_x^2 and phi_x^4."""
-        return self._potential
+        return float(self.parameters["a"]), float(self.parameters["b"])
 
     def integrated_out(self, odd: tf.Tensor) -> tf.Tensor:
         """`sum_even F(h_x)`, the logarithm of the integral over all even sites, `[...]` of fields `[..., *odd sites]`, float64."""
