@@ -92,10 +92,10 @@ class EquivariantODE(AugmentedBijector):
     def trajectory(self, x: tf.Tensor) -> list[tf.Tensor]:
         """The fields between x and `forward(x)`: x itself, and the field after every step."""
         step, values = self._step(1, x.dtype), self._field.values(x.dtype)
-        fields = [tf.reshape(x, [-1, *self._field.axes])]
+        fields = [self._field.transform.arranged(x)]
         for n in range(self._steps):
             fields.append(step(n, fields[-1], *values)[0])
-        return [tf.reshape(phi, tf.shape(x)) for phi in fields]
+        return [tf.reshape(self._field.transform.restored(phi), tf.shape(x)) for phi in fields]
 
     def _step(self, sign: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         """A step of the integration, from 0 to 1 (sign 1) or back (-1).
@@ -145,9 +145,9 @@ class EquivariantODE(AugmentedBijector):
 
             return (end, log_det), gradient
 
-        flat = tf.reshape(x, [-1, *self._field.axes])
-        end, log_det = flow(flat, *self._field.values(dtype, sign))
-        return tf.reshape(end, tf.shape(x)), tf.reshape(log_det, tf.shape(x)[: -self._lattice.d])
+        arrange = self._field.transform
+        end, log_det = flow(arrange.arranged(x), *self._field.values(dtype, sign))
+        return tf.reshape(arrange.restored(end), tf.shape(x)), tf.reshape(log_det, tf.shape(x)[: -self._lattice.d])
 
     def _augmented_forward(self, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         y, log_det = self._integrate(x, 1)

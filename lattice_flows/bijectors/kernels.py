@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from lattice_flows.bijectors.block_transform import BlockTransform
 from lattice_flows.bijectors.classes import ClassValues
-from lattice_flows.fourier import momentum_transform
 from lattice_flows.lattice import Lattice
 
 __all__ = ["Kernels"]
@@ -33,17 +33,18 @@ class Kernels:
         self._members = np.where((first <= members) & (members < end), members - first, -1)
         self._lattice, self._shortest, self.number = lattice, shortest, end - first
         self.sizes = np.bincount(self._members[self._members >= 0], minlength=self.number)
-        self._transform, self._of_displacements = momentum_transform(lattice), ClassValues(self._members, self.number)
+        self._transform, self._of_displacements = BlockTransform(lattice), ClassValues(self._members, self.number)
         self._matrix = None
         if self._of_displacements.matrix is not None:
-            self._matrix = self._transform.eigenvalues(self._of_displacements.matrix.reshape(-1, *self._transform.kernel_axes))
+            matrix = self._of_displacements.matrix.reshape(-1, *self._transform.kernel_axes)
+            self._matrix = self._transform.eigenvalues(tf.constant(matrix)).numpy()
 
     def spectra(self, kernels: tf.Tensor) -> tf.Tensor:
-        """Returns the eigenvalues `[..., *axes]` of kernels `[..., classes]`, with the axes of `momentum_transform`."""
+        """Returns the eigenvalues `[..., *axes]` of kernels `[..., classes]`, with the axes of `BlockTransform`."""
         if self._matrix is not None:
             return tf.tensordot(kernels, tf.constant(self._matrix, kernels.dtype), 1)
         shape = tf.concat([tf.shape(kernels)[:-1], self._transform.kernel_axes], axis=0)
-        return self._transform.eigenvalues(tf.reshape(self._of_displacements(kernels), shape), tf.einsum)
+        return self._transform.eigenvalues(tf.reshape(self._of_displacements(kernels), shape))
 
     def spectrum(self, kernel: tf.Tensor) -> tf.Tensor:
         """Returns the eigenvalues of a kernel `[classes]` at every class of momenta, in the order of `lattice.momentum_classes`."""
@@ -56,7 +57,7 @@ class Kernels:
 
     @functools.cached_property
     def _first_of_momenta(self) -> np.ndarray:
-        return np.unique(self._lattice.momentum_classes()[1], return_index=True)[1]
+        return np.unique(self._transform.at_modes(self._lattice.momentum_classes()[1]), return_index=True)[1]
 
     def transferred(self, kernels: np.ndarray, lattice: Lattice) -> np.ndarray:
         """Translates kernels of the same kind on another lattice, of any radius.

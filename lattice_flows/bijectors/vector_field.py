@@ -34,9 +34,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from lattice_flows.bijectors.block_transform import BlockTransform
 from lattice_flows.bijectors.kernels import Kernels
 from lattice_flows.bijectors.sines import sines_and_cosines
-from lattice_flows.fourier import momentum_transform
 from lattice_flows.lattice import Lattice
 
 __all__ = ["VectorField"]
@@ -65,7 +65,8 @@ class VectorField:
       name: of the part of the flow to which the variables belong.
 
     Attributes:
-      axes: the shape of a field that it takes, see `MomentumTransform`.
+      transform: to momentum space, which says how fields are arranged.
+      axes: the shape of a field that it takes, see `BlockTransform`.
       variables: `weights [knots, features + 1, classes]` (W, l), `log_frequencies [features]`; with pair terms
         `pair_weights [knots, pair_frequencies, 2 pair_features + 1, classes of pairs]` (K, k, K') and
         `pair_log_frequencies [pair_frequencies]`; with a zero-mode term `zero_mode [knots, features]` (c); with smooth terms
@@ -100,9 +101,9 @@ class VectorField:
             raise ValueError(f"pair_features must be at most the number of features, {features}, got {pair_features}")
         if any(length <= 0 for length in smooth_lengths):
             raise ValueError(f"smooth_lengths must be positive, got {tuple(smooth_lengths)}")
-        self._lattice, self._pair_features, self._transform = lattice, pair_features, momentum_transform(lattice)
-        self.axes = self._transform.axes
-        self._momentum_squared = lattice.momentum_squared().reshape(self.axes)
+        self._lattice, self._pair_features, self.transform = lattice, pair_features, BlockTransform(lattice)
+        self.axes = self.transform.axes
+        self._momentum_squared = self.transform.at_modes(lattice.momentum_squared().ravel())
         self._kernels = {"weights": Kernels(lattice, kernel_radius)}
         self.variables: dict[str, tf.Variable] = {}
         self._at_knots: set[str] = set()
@@ -202,7 +203,7 @@ class VectorField:
         features, pairs = omega.shape[0], self._pair_features
         sines, cosines = sines_and_cosines(_at_sites(omega if nu is None else tf.concat([omega, nu], axis=0), phi.shape) * phi)
         functions = [sines[:features], phi[tf.newaxis]] + ([] if nu is None else [cosines[:pairs]])
-        modes = self._transform(tf.concat(functions, axis=0), tf.einsum)
+        modes = self.transform(tf.concat(functions, axis=0))
         at_sites = _summed(cosines[:features])
         divergence = _dot(here[:-1] * omega, at_sites) + tf.cast(here[-1], tf.float64) * self._lattice.volume
         forces = [_convolved(modes[: features + 1], terms["weights"][tf.newaxis])]
@@ -222,7 +223,7 @@ class VectorField:
             of_odd, of_even = tf.split(terms["pair_weights"], [pairs + 1, pairs], axis=1)
             odd = tf.concat([modes[:pairs], modes[features : features + 1]], axis=0)
             forces += [_convolved(odd, of_odd), _convolved(modes[features + 1 :], of_even)]
-        forces = self._transform.inverse(tf.concat(forces, axis=0), tf.einsum)
+        forces = self.transform.inverse(tf.concat(forces, axis=0))
         velocity = forces[0]
         if nu is not None:
             odd, even = tf.split(forces[1:], 2)
@@ -238,11 +239,11 @@ class VectorField:
     def _smooth(self, modes: tf.Tensor, terms: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """The modes of the smooth terms `[n, *axes]` for those of the field, and their divergence."""
         averages = terms["averages"]  # eigenvalues of a_j, [lengths, *axes]
-        smooth = self._transform.inverse(averages[:, tf.newaxis] * modes, tf.einsum)
+        smooth = self.transform.inverse(averages[:, tf.newaxis] * modes)
         b, mu = (_at_sites(terms[f"smooth_{name}"], smooth.shape[1:]) for name in ("weights", "log_frequencies"))
         sines, cosines = sines_and_cosines(mu * smooth[:, tf.newaxis])
         squares = _summed(averages[:, tf.newaxis] ** 2)[:, 0] / self._lattice.volume  # sum_y a_j(y)^2
-        forces = self._transform(tf.reduce_sum(b * sines, axis=1), tf.einsum)
+        forces = self.transform(tf.reduce_sum(b * sines, axis=1))
         change = _dot(squares, _summed(tf.reduce_sum(b * mu * cosines, axis=1)))
         return tf.reduce_sum(averages[:, tf.newaxis] * forces, axis=0), change
 
