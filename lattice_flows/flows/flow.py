@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -192,16 +193,19 @@ class Flow(tf.Module):
         if dict(steps) != self.integration_steps:
             self.distribution = with_integration_steps(self.distribution, steps)
 
-    def refined(self) -> "Flow | None":
-        """Returns the same flow, with the same variables, integrated in twice as many steps; None for an exact flow.
+    def refined(self, factor: Fraction = Fraction(2)) -> "Flow | None":
+        """Returns the same flow, with the same variables, integrated in so many times as many steps.
+
+        It is None for an exact flow, and where a number of steps would not be whole.
 
         Raises:
           ValueError: a composite that cannot be rebuilt.
         """
-        if self.exact:
+        steps = {name: factor * number for name, number in self.integration_steps.items()}
+        if self.exact or any(number.denominator > 1 for number in steps.values()):
             return None
-        twice = with_integration_steps(self.distribution, {name: 2 * steps for name, steps in self.integration_steps.items()})
-        finer = Flow(self.lattice, twice.distribution, twice.bijector, self.equivariance)
+        rebuilt = with_integration_steps(self.distribution, {name: int(number) for name, number in steps.items()})
+        finer = Flow(self.lattice, rebuilt.distribution, rebuilt.bijector, self.equivariance)
         finer.component = self.component
         return finer
 

@@ -77,7 +77,7 @@ def checks_of_chain(
         found.append(judged("exchange_acceptance", share, 0.1, 0.01, what, "Use more replicas, or a larger smallest_beta"))
     if "integration_error" in chain:
         what = "mean change of the log weights when the step of the integration is halved"
-        advice = "Draw the ensemble again: the step is halved until this is small; or train with more integration steps"
+        advice = "Draw the ensemble again, in as many steps as make this small; or train with more integration steps"
         error = chain["integration_error"]["mean"]
         limits = importance.INTEGRATION_TOLERANCE, LARGEST_INTEGRATION_ERROR
         found.append(judged("integration_error", error, *limits, what, advice))

@@ -30,7 +30,8 @@ def flow_proposals(
 ) -> WeightedSampler:
     """The sampler of a production run.
 
-    The step of a continuous flow is halved until log weights change by less than 1e-3 on average, or that no longer helps.
+    A continuous flow is integrated in more steps until log weights change by less than 1e-3 on average when there are twice as
+    many, or that no longer helps.
     """
     progress = progress or Progress(quiet=True)
     sampler = WeightedSampler(flow, action, batch_size, seed)

@@ -207,24 +207,39 @@ def test_an_exact_flow_is_not_integrated():
 
 
 class Rounded:
-    """A sampler whose log weights have an error `fall ** halvings` beside one of rounding, which no step makes smaller."""
+    """A sampler whose log weights have an error of fifth order, beside one of rounding that no number of steps makes smaller."""
 
-    def __init__(self, fall, rounding, halvings=0):
-        self.fall, self.rounding, self.halvings = fall, rounding, halvings
+    def __init__(self, steps, error, rounding=0.0):
+        self.steps, self.error, self.rounding = steps, error, rounding
 
-    def refined(self):
-        return Rounded(self.fall, self.rounding, self.halvings + 1)
+    def refined(self, factor=2):
+        steps = factor * self.steps
+        return Rounded(int(steps), self.error * (self.steps / steps) ** 5, self.rounding) if steps == int(steps) else None
 
     def log_weights(self, samples, purpose):
-        noise = np.random.default_rng(self.halvings).normal(scale=self.rounding, size=samples)
-        return noise + self.fall**self.halvings
+        return self.error + np.random.default_rng(self.steps).normal(scale=self.rounding, size=samples)
 
 
-@pytest.mark.parametrize(("rounding", "end"), [(1e-5, "halving the step"), (3e-3, "no better")])
-def test_the_step_is_halved_while_that_helps(rounding, end):
+@pytest.mark.parametrize(
+    ("start", "taken"),
+    [
+        (Rounded(9, 0.9e-3), []),
+        (Rounded(9, 3e-3), [12]),
+        (Rounded(9, 0.06), [18, 24]),
+        (Rounded(9, 0.5), [18, 36]),
+        (Rounded(9, 20.0), [18, 36, 72]),
+        (Rounded(8, 3e-3), [16]),  # a third more would be no whole number
+        (Rounded(9, 3e-3, rounding=1e-5), [12]),
+        (Rounded(9, 3e-3, rounding=3e-3), [18]),  # nothing helps
+        (Rounded(9, 1.0, rounding=3e-3), [18, 36, 72]),
+    ],
+)
+def test_more_steps_are_taken_while_that_helps(start, taken):
     lines = []
-    found = WeightedSampler.integrated(Rounded(1 / 16, rounding), 1e-3, 1000, lines.append)
-    assert found.halvings == 3 and lines[-1].endswith(end)
+    found = WeightedSampler.integrated(start, 1e-3, 1000, lines.append)
+    assert found.steps == (taken or [start.steps])[-1]
+    assert len([line for line in lines if line.endswith(("halving the step", "a third more steps"))]) == len(taken)
+    assert (len(lines) > len(taken)) == (start.rounding > 1e-3) == (found.integration_error["mean"] > 1e-3)
 
 
 def test_integration_error_leaves_out_proposals_without_a_finite_weight():
