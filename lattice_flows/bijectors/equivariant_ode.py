@@ -5,14 +5,15 @@
 The vector field v, and its divergence, are those of `vector_field`.
 """
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from lattice_flows.bijectors.augmented import AugmentedBijector
-from lattice_flows.bijectors.runge_kutta import INTEGRATORS, combined
+from lattice_flows.bijectors.runge_kutta import INTEGRATORS
 from lattice_flows.bijectors.vector_field import VectorField
 from lattice_flows.lattice import Lattice
 
@@ -23,9 +24,9 @@ class EquivariantODE(AugmentedBijector):
     """The flow of the equation above, by a Runge-Kutta method with a fixed step in a compiled loop.
 
     The map is inverted, and its log-determinant known, up to the error of the integration; the same equation with twice as many
-    steps (`with_integration_steps`) tells how large that is. Gradients are those of the discrete map: the loop keeps the field
-    before every step and differentiates one step at a time. Computes in the type of its argument; the log-determinant is
-    always float64.
+    steps (`with_integration_steps`) tells how large that is. Gradients are those of the discrete map: the loop keeps the argument
+    of every evaluation of v and differentiates one evaluation at a time. Computes in the type of its argument; the log-determinant
+    is always float64.
 
     Example:
 
@@ -72,8 +73,8 @@ class EquivariantODE(AugmentedBijector):
         self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
         self._field = VectorField(lattice, knots=knots, name=name, **terms) if field is None else field
         self._variables = self._field.variables  # where tf.Module looks for them
-        stage_times = (np.arange(steps)[:, np.newaxis] + self._method.times) / steps
-        self._basis = np.maximum(0, 1 - np.abs((knots - 1) * stage_times[..., np.newaxis] - np.arange(knots)))
+        times = np.ravel(np.arange(steps)[:, np.newaxis] + self._method.times) / steps  # of all evaluations
+        self._basis = np.maximum(0, 1 - np.abs((knots - 1) * times[:, np.newaxis] - np.arange(knots)))
         super().__init__(forward_min_event_ndims=lattice.d, name=name, parameters=parameters | terms)
 
     def transferred(self, arrays: Mapping[str, np.ndarray], lattice: Lattice) -> dict[str, np.ndarray]:
@@ -91,62 +92,82 @@ class EquivariantODE(AugmentedBijector):
 
     def trajectory(self, x: tf.Tensor) -> list[tf.Tensor]:
         """The fields between x and `forward(x)`: x itself, and the field after every step."""
-        step, values = self._step(1, x.dtype), self._field.values(x.dtype)
-        fields = [self._field.transform.arranged(x)]
-        for n in range(self._steps):
-            fields.append(step(n, fields[-1], *values)[0])
-        return [tf.reshape(self._field.transform.restored(phi), tf.shape(x)) for phi in fields]
+        arrange = self._field.transform
+        end, _, arguments = self._solved(arrange.arranged(x), self._field.values(x.dtype), 1)
+        fields = [*tf.unstack(arguments[:: len(self._method.weights)]), end]
+        return [tf.reshape(arrange.restored(phi), tf.shape(x)) for phi in fields]
 
-    def _step(self, sign: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        """A step of the integration, from 0 to 1 (sign 1) or back (-1).
+    def _velocity(self, n: Any, phi: tf.Tensor, values: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The vector field and its divergence at the time of evaluation number n, from the first step on."""
+        return self._field(phi, self._field.terms(values, tf.constant(self._basis, phi.dtype)[n]))
 
-        Its arguments are its number, the field and what the variables stand for; it returns the field after it and the change of
-        the log-determinant.
+    def _solved(self, phi: tf.Tensor, values: Sequence[tf.Tensor], sign: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The field at the other end of time, the log-determinant, and the arguments of all evaluations `[evaluations, n, *axes]`.
+
+        One loop over all evaluations: with all stages of a step in the graph, training takes three times as long to compile.
         """
-        method, h, basis = self._method, sign / self._steps, tf.constant(self._basis, dtype)
+        stages, h, dtype = len(self._method.weights), sign / self._steps, phi.dtype
+        rows, weights = h * self._method.to_next_argument(), h * np.array(self._method.weights)
+        evaluations = self._steps * stages
 
-        def step(n: Any, phi: tf.Tensor, *values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            velocities: list[tf.Tensor] = []
-            divergences: list[tf.Tensor] = []
-            for terms, row in zip(self._field.terms(values, basis[n]), method.stages, strict=True):
-                velocity, divergence = self._field(phi + h * combined(row, velocities), terms)
-                velocities.append(velocity)
-                divergences.append(divergence)
-            return phi + h * combined(method.weights, velocities), h * combined(method.weights, divergences)
+        def evaluate(
+            n: Any, phi: tf.Tensor, argument: tf.Tensor, slopes: tf.Tensor, log_det: tf.Tensor, arguments: tf.Tensor
+        ) -> Any:
+            stage = n % stages
+            velocity, divergence = self._velocity(n, argument, values)
+            slopes, arguments = _with_row(slopes, stage, velocity), _with_row(arguments, n, argument)
+            log_det += tf.constant(weights)[stage] * divergence
+            following = phi + _weighted(tf.constant(rows, dtype)[stage], slopes)
+            return n + 1, tf.where(stage == stages - 1, following, phi), following, slopes, log_det, arguments
 
-        return step
+        empty = tf.zeros([stages, *tf.unstack(tf.shape(phi))], dtype)
+        arguments = tf.zeros([evaluations, *tf.unstack(tf.shape(phi))], dtype)
+        start = (0, phi, phi, empty, tf.zeros(tf.shape(phi)[:1], tf.float64), arguments)
+        found = tf.while_loop(lambda n, *_: n < evaluations, evaluate, start, maximum_iterations=evaluations)
+        return found[1], found[4], found[5]
+
+    def _gradients(
+        self, arguments: tf.Tensor, values: Sequence[tf.Tensor], sign: int, of_end: tf.Tensor, of_log_det: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Gradients with respect to the first argument and the values, for those of what `_solved` returns."""
+        stages, h, dtype = len(self._method.weights), sign / self._steps, of_end.dtype
+        weights = h * np.array(self._method.weights)
+        columns = h * self._method.matrix().T  # what later arguments take from a slope
+
+        def evaluate(n: Any, of_phi: tf.Tensor, of_step: tf.Tensor, of_arguments: tf.Tensor, *of_values: tf.Tensor) -> Any:
+            stage = n % stages
+            of_slope = tf.constant(weights, dtype)[stage] * of_phi + _weighted(tf.constant(columns, dtype)[stage], of_arguments)
+            before = [arguments[n], *values]
+            with tf.GradientTape() as tape:
+                tape.watch(before)
+                found = self._velocity(n, before[0], before[1:])
+            of_argument, *changes = tape.gradient(found, before, [of_slope, tf.constant(weights)[stage] * of_log_det])
+            of_step += of_argument
+            first = stage == 0
+            return (
+                n - 1,
+                tf.where(first, of_phi + of_step, of_phi),
+                tf.where(first, tf.zeros_like(of_step), of_step),
+                _with_row(of_arguments, stage, of_argument),
+                *(total + change for total, change in zip(of_values, changes, strict=True)),
+            )
+
+        evaluations = self._steps * stages
+        empty = tf.zeros([stages, *tf.unstack(tf.shape(of_end))], dtype)
+        start = (evaluations - 1, of_end, tf.zeros_like(of_end), empty, *map(tf.zeros_like, values))
+        found = tf.while_loop(lambda n, *_: n >= 0, evaluate, start, maximum_iterations=evaluations)
+        return [found[1], *found[4:]]
 
     def _integrate(self, x: tf.Tensor, sign: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The field at the other end of time and the log-determinant, from 0 to 1 (sign 1) or back (-1)."""
-        steps, dtype, step = self._steps, x.dtype, self._step(sign, x.dtype)
 
         @tf.custom_gradient
-        def flow(phi: tf.Tensor, *variables: tf.Tensor) -> Any:
-            def forward(n: Any, phi: tf.Tensor, log_det: tf.Tensor, history: tf.Tensor) -> Any:
-                # XLA does this in place, and vectorised maps take it, as they do not a TensorArray in a compiled loop.
-                history = tf.tensor_scatter_nd_update(history, [[n]], phi[tf.newaxis])
-                phi, change = step(n, phi, *variables)
-                return n + 1, phi, log_det + change, history
-
-            start = (0, phi, tf.zeros(tf.shape(phi)[:1], tf.float64), tf.zeros(tf.concat([[steps], tf.shape(phi)], 0), dtype))
-            _, end, log_det, history = tf.while_loop(lambda n, *_: n < steps, forward, start, maximum_iterations=steps)
-
-            def gradient(of_end: tf.Tensor, of_log_det: tf.Tensor) -> Any:
-                def backward(n: Any, of_phi: tf.Tensor, *of_variables: tf.Tensor) -> Any:
-                    before = [history[n], *variables]
-                    with tf.GradientTape() as tape:
-                        tape.watch(before)
-                        after = step(n, *before)
-                    of_before, *changes = tape.gradient(after, before, [of_phi, of_log_det])
-                    return n - 1, of_before, *(total + change for total, change in zip(of_variables, changes, strict=True))
-
-                start = (steps - 1, of_end, *map(tf.zeros_like, variables))
-                return tf.while_loop(lambda n, *_: n >= 0, backward, start, maximum_iterations=steps)[1:]
-
-            return (end, log_det), gradient
+        def flow(phi: tf.Tensor, *values: tf.Tensor) -> Any:
+            end, log_det, arguments = self._solved(phi, values, sign)
+            return (end, log_det), functools.partial(self._gradients, arguments, values, sign)
 
         arrange = self._field.transform
-        end, log_det = flow(arrange.arranged(x), *self._field.values(dtype, sign))
+        end, log_det = flow(arrange.arranged(x), *self._field.values(x.dtype, sign))
         return tf.reshape(arrange.restored(end), tf.shape(x)), tf.reshape(log_det, tf.shape(x)[: -self._lattice.d])
 
     def _augmented_forward(self, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -156,3 +177,13 @@ class EquivariantODE(AugmentedBijector):
     def _augmented_inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         x, log_det = self._integrate(y, -1)
         return x, {"fldj": -log_det, "ildj": log_det}
+
+
+def _with_row(rows: tf.Tensor, n: Any, row: tf.Tensor) -> tf.Tensor:
+    """Rows with another one in the place n. XLA does this in place, and vectorised maps take it, as they do not a TensorArray."""
+    return tf.tensor_scatter_nd_update(rows, [[n]], row[tf.newaxis])
+
+
+def _weighted(weights: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """The sum of rows, each times its weight."""
+    return tf.reduce_sum(tf.reshape(weights, [-1] + [1] * (len(rows.shape) - 1)) * rows, axis=0)

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-import tensorflow as tf
+import numpy as np
 
-__all__ = ["INTEGRATORS", "RungeKutta", "combined"]
+__all__ = ["INTEGRATORS", "RungeKutta"]
 
 
 class RungeKutta(NamedTuple):
@@ -21,6 +21,14 @@ class RungeKutta(NamedTuple):
     times: tuple[float, ...]
     stages: tuple[tuple[float, ...], ...]
     weights: tuple[float, ...]
+
+    def matrix(self) -> np.ndarray:
+        """a_ij, with zeros for j >= i."""
+        return np.array([[*row, *(0.0 for _ in range(len(self.stages) - len(row)))] for row in self.stages])
+
+    def to_next_argument(self) -> np.ndarray:
+        """Row i has the weights of all k_j in what f is evaluated at after k_i: a_i+1,j, and b_j after the last."""
+        return np.vstack([self.matrix()[1:], self.weights])
 
 
 INTEGRATORS = {
@@ -40,8 +48,3 @@ INTEGRATORS = {
         (0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081, 2.324710524099774),
     ),
 }
-
-
-def combined(weights: tuple[float, ...], values: list[tf.Tensor]) -> tf.Tensor | float:
-    """Returns the sum of the values with their weights; zero if there are none."""
-    return sum((weight * value for weight, value in zip(weights, values, strict=True) if weight), 0.0)

@@ -172,32 +172,31 @@ class VectorField:
         found = {key: tf.cast(variable, dtype) for key, variable in self.variables.items()}
         return [value[::sign] if key in self._at_knots else tf.exp(value) for key, value in found.items()]
 
-    def terms(self, values: Sequence[tf.Tensor], shares: tf.Tensor) -> list[dict[str, tf.Tensor]]:
-        """What a call needs at several times.
+    def terms(self, values: Sequence[tf.Tensor], shares: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What a call needs at a time.
 
         Args:
           values: as `values` returns them.
-          shares: of the knots at each of the times, `[times, knots]`.
+          shares: of the knots at that time, `[knots]`.
         """
         named = dict(zip(self.variables, values, strict=True))
-        at_times = {key: tf.tensordot(shares, value, 1) for key, value in named.items() if key in self._at_knots}
-        at_times["here"] = at_times["weights"][..., 0]
-        if (weights := at_times.get("mean_weights")) is not None:
+        found = {key: tf.tensordot(shares, value, 1) if key in self._at_knots else value for key, value in named.items()}
+        found["here"] = found["weights"][..., 0]
+        if (weights := found.get("mean_weights")) is not None:
             sizes = tf.constant(self._kernels["mean_weights"].sizes, weights.dtype)
-            at_times |= {"mean_here": weights[..., 0], "mean_sums": tf.tensordot(weights, sizes, 1)}
-        at_times |= {key: kernels.spectra(at_times[key]) for key, kernels in self._kernels.items()}
-        always = {key: value for key, value in named.items() if key not in self._at_knots}
-        if (lengths := always.get("smooth_log_lengths")) is not None:
+            found |= {"mean_here": weights[..., 0], "mean_sums": tf.tensordot(weights, sizes, 1)}
+        found |= {key: kernels.spectra(found[key]) for key, kernels in self._kernels.items()}
+        if (lengths := found.get("smooth_log_lengths")) is not None:
             exponent = -tf.constant(self._momentum_squared / 2, lengths.dtype)
-            always["averages"] = tf.exp(_at_sites(lengths**2, self.axes) * exponent)
-        return [always | {key: value[n] for key, value in at_times.items()} for n in range(shares.shape[0])]
+            found["averages"] = tf.exp(_at_sites(lengths**2, self.axes) * exponent)
+        return found
 
     def __call__(self, phi: tf.Tensor, terms: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """The vector `[n, *axes]` at fields `[n, *axes]`, and its divergence `[n]`, which is float64.
 
         Args:
           phi: the fields.
-          terms: one of those that `terms` returns.
+          terms: as `terms` returns them.
         """
         omega, nu, here = terms["log_frequencies"], terms.get("pair_log_frequencies"), terms["here"]
         features, pairs = omega.shape[0], self._pair_features

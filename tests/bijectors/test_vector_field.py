@@ -70,7 +70,7 @@ def divergences(field, phi):
 
     @tf.function(autograph=False, jit_compile=True)
     def divergence(phi):
-        (terms,) = field.terms(field.values(phi.dtype), tf.constant([[0.0, 1.0, 0.0]], phi.dtype))
+        terms = field.terms(field.values(phi.dtype), tf.constant([0.0, 1.0, 0.0], phi.dtype))
         return field(phi, terms)[1]
 
     return [divergence(tf.constant(phi, dtype)).numpy() for dtype in (tf.float32, tf.float64)]
