@@ -70,7 +70,7 @@ class EquivariantODE(AugmentedBijector):
         }
         if integrator not in INTEGRATORS:
             raise ValueError(f"integrator must be one of {', '.join(INTEGRATORS)}, got {integrator!r}")
-        self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
+        self._lattice, self._steps, self._intervals, self._method = lattice, steps, max(knots - 1, 1), INTEGRATORS[integrator]
         self._field = VectorField(lattice, knots=knots, name=name, **terms) if field is None else field
         self._variables = self._field.variables  # where tf.Module looks for them
         times = np.ravel(np.arange(steps)[:, np.newaxis] + self._method.times) / steps  # of all evaluations
@@ -85,6 +85,11 @@ class EquivariantODE(AugmentedBijector):
     def integration_steps(self) -> int:
         """The number of steps."""
         return self._steps
+
+    @property
+    def next_integration_steps(self) -> int:
+        """The next larger number of steps of which one ends at every knot."""
+        return (self._steps // self._intervals + 1) * self._intervals
 
     def with_integration_steps(self, steps: int) -> "EquivariantODE":
         """Returns the same differential equation, with the same vector field, integrated in another number of steps."""

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import tensorflow_probability as tfp
 
 from lattice_flows.config import Component, ConfigError, nearest
 from lattice_flows.flows.construction import built_with, check_prior
-from lattice_flows.flows.integration import integrated_parts, with_integration_steps
+from lattice_flows.flows.integration import integrated_parts, more_steps, with_integration_steps
 from lattice_flows.io.arrays import fingerprint
 from lattice_flows.lattice import Lattice
 from lattice_flows.priors.transformed import Transformed
@@ -193,18 +192,18 @@ class Flow(tf.Module):
         if dict(steps) != self.integration_steps:
             self.distribution = with_integration_steps(self.distribution, steps)
 
-    def refined(self, factor: Fraction = Fraction(2)) -> "Flow | None":
-        """Returns the same flow, with the same variables, integrated in so many times as many steps.
+    def refined(self, slightly: bool = False) -> "Flow | None":
+        """Returns the same flow, with the same variables, integrated in twice as many steps; None for an exact flow.
 
-        It is None for an exact flow, and where a number of steps would not be whole.
+        Args:
+          slightly: take the next number of steps instead, of parts that have `next_integration_steps`.
 
         Raises:
           ValueError: a composite that cannot be rebuilt.
         """
-        steps = {name: factor * number for name, number in self.integration_steps.items()}
-        if self.exact or any(number.denominator > 1 for number in steps.values()):
+        if self.exact:
             return None
-        rebuilt = with_integration_steps(self.distribution, {name: int(number) for name, number in steps.items()})
+        rebuilt = with_integration_steps(self.distribution, more_steps(self.distribution, slightly))
         finer = Flow(self.lattice, rebuilt.distribution, rebuilt.bijector, self.equivariance)
         finer.component = self.component
         return finer

@@ -5,6 +5,8 @@ A bijector that is solved by integration knows its density up to the error of th
     integration_steps                   the number of steps
     with_integration_steps(steps)       the same map with the same variables, integrated in that many steps
 
+A third one is optional: `next_integration_steps`, the next larger number of steps that is a good one, below twice as many.
+
 Parts are found among the submodules of a flow, so one may stand in a `tfb.Chain`, in a `tfb.Invert`, or deeper.
 """
 
@@ -13,7 +15,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-__all__ = ["Integrated", "integrated_parts", "with_integration_steps"]
+__all__ = ["Integrated", "integrated_parts", "more_steps", "with_integration_steps"]
 
 
 class Integrated(Protocol):
@@ -41,6 +43,14 @@ def integrated_parts(module: tf.Module) -> dict[str, Integrated]:
             namesakes = sum(part.name == other.name for other in found.values())
             found[f"{part.name}_{namesakes}" if namesakes else part.name] = part
     return found
+
+
+def more_steps(module: tf.Module, slightly: bool) -> dict[str, int]:
+    """Numbers of steps by the names of `integrated_parts`: twice as many, or the next ones of parts that have such, if slightly."""
+    twice = {name: 2 * part.integration_steps for name, part in integrated_parts(module).items()}
+    if not slightly:
+        return twice
+    return {name: getattr(part, "next_integration_steps", twice[name]) for name, part in integrated_parts(module).items()}
 
 
 def with_integration_steps(module: tf.Module, steps: Mapping[str, int]) -> tf.Module:

@@ -5,7 +5,6 @@ import copy
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ INTEGRATION_TOLERANCE = 1e-3  # largest mean change of log weights when the step
 _AHEAD = 2  # batches
 # Half the step is useless if it leaves more than this share of the error, which is rounding if it is below so many tolerances.
 _LEAST_GAIN, _ROUNDING = 0.5, 10.0
-_THIRD_MORE, _WHAT_THAT_LEAVES = Fraction(4, 3), 0.75**4  # steps, and the error of a method of fourth order
+_ORDER = 4  # of integrators, or more: with which power of the step the error falls at least
 
 
 class WeightedSampler:
@@ -104,9 +103,9 @@ class WeightedSampler:
         other._draw = draw
         return other
 
-    def refined(self, factor: Fraction = Fraction(2)) -> "WeightedSampler | None":
-        """Returns a sampler of the same fields, integrated in so many times as many steps, if `Flow.refined` gives a flow."""
-        finer = self.flow.refined(factor)
+    def refined(self, slightly: bool = False) -> "WeightedSampler | None":
+        """Returns a sampler of the same fields, integrated in more steps as by `Flow.refined`; None if the flow is exact."""
+        finer = self.flow.refined(slightly)
         if finer is None:
             return None
         # The variables are the same, so what is compiled for one serves the other.
@@ -116,8 +115,7 @@ class WeightedSampler:
     def integrated(self, tolerance: float, samples: int, info: Callable[[str], None]) -> "WeightedSampler":
         """Integrates in more steps until log weights are accurate, or as accurate as rounding allows.
 
-        There are twice as many each time, or a third more where these should be enough: a step that ends at every knot of a
-        continuous flow then still does, if there are three between knots.
+        There are twice as many each time, or only a few more where these should be enough.
 
         Args:
           tolerance: largest mean change of log weights when the step is halved once more.
@@ -136,11 +134,14 @@ class WeightedSampler:
             if useless > 1 or (useless and mean < _ROUNDING * tolerance):
                 info(f"the integration error of log weights is {mean:.1e} on average, and half the step is no better")
                 break
-            before = mean
-            more = sampler.refined(_THIRD_MORE) if mean * _WHAT_THAT_LEAVES <= tolerance else None
-            change = "halving the step" if more is None else "taking a third more steps"
+            before, change = mean, "halving the step"
+            if (more := sampler.refined(slightly=True)) is not None:
+                own, steps = (each.flow.integration_steps for each in (sampler, more))
+                ratio = max(own[name] / steps[name] for name in own)
+                if 0.5 < ratio and mean * ratio**_ORDER <= tolerance:
+                    before, finer, change = np.inf, more, "taking a few more steps"
             info(f"the integration error of log weights is {mean:.1e} on average: {change}")
-            sampler = more or finer
+            sampler = finer
         return sampler
 
 

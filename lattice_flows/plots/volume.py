@@ -26,7 +26,7 @@ def reach(ess: Curves, elsewhere: Curves, cost: Curves, observable: str, title: 
       observable: label of what is to be independent.
       title: of the figure.
     """
-    figure = Figure(figsize=(9.0, 3.8))
+    figure = Figure(figsize=(10.5, 3.8))
     left, right = figure.subplots(1, 2)
     # A flow has the same in both panels, and no two curves have.
     different = cycler(linestyle=["-", "--"]) * matplotlib.rcParams["axes.prop_cycle"]
@@ -45,6 +45,7 @@ def reach(ess: Curves, elsewhere: Curves, cost: Curves, observable: str, title: 
         axes.set_xticks(extents, list(map(str, extents)), rotation=45)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(r"$L$")
-        axes.legend()
+    left.legend()
+    right.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))  # of up to nine curves, which fill the plot
     figure.suptitle(title)
     return figure

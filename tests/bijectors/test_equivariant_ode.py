@@ -289,3 +289,9 @@ def test_log_determinants_do_not_lose_digits_to_the_volume():
     single, double = (made.forward_log_det_jacobian(tf.cast(phi, dtype), 3).numpy() for dtype in (tf.float32, tf.float64))
     assert np.min(np.abs(double)) > 1e3
     np.testing.assert_allclose(single, double, rtol=0, atol=1.2e-4)
+
+
+@pytest.mark.parametrize(("knots", "steps", "following"), [(5, 12, 16), (4, 12, 15), (4, 13, 15), (2, 5, 6)])
+def test_the_next_number_of_steps_has_one_that_ends_at_every_knot(knots, steps, following):
+    ode = EquivariantODE(Lattice((4,)), features=1, knots=knots, steps=steps)
+    assert ode.next_integration_steps == following

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -212,9 +213,13 @@ class Rounded:
     def __init__(self, steps, error, rounding=0.0):
         self.steps, self.error, self.rounding = steps, error, rounding
 
-    def refined(self, factor=2):
-        steps = factor * self.steps
-        return Rounded(int(steps), self.error * (self.steps / steps) ** 5, self.rounding) if steps == int(steps) else None
+    @property
+    def flow(self):
+        return SimpleNamespace(integration_steps={"part": self.steps})
+
+    def refined(self, slightly=False):
+        steps = self.steps + 3 if slightly else 2 * self.steps
+        return Rounded(steps, self.error * (self.steps / steps) ** 5, self.rounding)
 
     def log_weights(self, samples, purpose):
         return self.error + np.random.default_rng(self.steps).normal(scale=self.rounding, size=samples)
@@ -225,12 +230,12 @@ class Rounded:
     [
         (Rounded(9, 0.9e-3), []),
         (Rounded(9, 3e-3), [12]),
-        (Rounded(9, 0.06), [18, 24]),
+        (Rounded(9, 0.05), [18, 21]),
         (Rounded(9, 0.5), [18, 36]),
         (Rounded(9, 20.0), [18, 36, 72]),
-        (Rounded(8, 3e-3), [16]),  # a third more would be no whole number
+        (Rounded(3, 3e-3), [6]),  # the next number is twice as many
         (Rounded(9, 3e-3, rounding=1e-5), [12]),
-        (Rounded(9, 3e-3, rounding=3e-3), [18]),  # nothing helps
+        (Rounded(9, 0.1, rounding=3e-3), [18, 36]),  # nothing helps
         (Rounded(9, 1.0, rounding=3e-3), [18, 36, 72]),
     ],
 )
@@ -238,7 +243,7 @@ def test_more_steps_are_taken_while_that_helps(start, taken):
     lines = []
     found = WeightedSampler.integrated(start, 1e-3, 1000, lines.append)
     assert found.steps == (taken or [start.steps])[-1]
-    assert len([line for line in lines if line.endswith(("halving the step", "a third more steps"))]) == len(taken)
+    assert len([line for line in lines if line.endswith(("halving the step", "a few more steps"))]) == len(taken)
     assert (len(lines) > len(taken)) == (start.rounding > 1e-3) == (found.integration_error["mean"] > 1e-3)
 
 
