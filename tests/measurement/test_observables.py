@@ -122,10 +122,10 @@ def test_particles_that_go_around_the_lattice_do_not_spoil_the_pole_mass(extent,
 
 @pytest.mark.parametrize(("extent", "light", "heavy", "share", "n"), [(32, 0.2, 1.0, 0.2, 20000), (64, 0.06, 0.25, 0.03, 5000)])
 def test_heavier_states_do_not_spoil_the_pole_mass(extent, light, heavy, share, n):
-    """8 times: the mean square of the pulls is at most 1, within four sigma. Fits that begin where the first cosh has a
+    """16 times: the mean square of the pulls is at most 1, within four sigma. Fits that begin where the first cosh has a
     probability of 1e-3 have 14 and 19.
     """
-    masses = [correlated(two_particles(extent, light, heavy, share), 1.0, n, seed).estimate("pole_mass") for seed in range(8)]
+    masses = [correlated(two_particles(extent, light, heavy, share), 1.0, n, seed).estimate("pole_mass") for seed in range(16)]
     squares = [((mass.value - light) / mass.error) ** 2 for mass in masses]
     assert np.mean(squares) < 1 + 4 * np.sqrt(2 / len(squares))
     assert np.median([mass.error for mass in masses]) < 0.04 * light
