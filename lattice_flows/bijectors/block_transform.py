@@ -51,6 +51,7 @@ class BlockTransform:
     def __init__(self, lattice: Lattice):
         self._shape, self._plain = lattice.shape, momentum_transform(lattice)
         self.axes, self.kernel_axes = self._plain.axes, self._plain.kernel_axes
+        self._modes = np.arange(lattice.volume).reshape(self.axes)
         self._blocks = None
         translated = _translated(lattice)
         if len(translated) > 1 and translated.shape[1] <= _LARGEST:
@@ -81,11 +82,9 @@ class BlockTransform:
             field = _permuted(tf.reshape(field, [-1, self._sites.size]), np.argsort(self._sites.ravel()))
         return tf.reshape(field, [-1, *self._shape])
 
-    def at_modes(self, values: Any) -> Any:
+    def at_modes(self, values: np.ndarray) -> np.ndarray:
         """Arrays `[..., modes]`, of all modes in the order of `fourier.momentum_transform`, as `[..., *axes]`."""
-        if self._blocks is not None:
-            return np.asarray(values)[..., self._modes]
-        return np.reshape(values, [*np.shape(values)[:-1], *self.axes])
+        return values[..., self._modes]
 
     def __call__(self, field: tf.Tensor) -> tf.Tensor:
         """Transforms `[..., *axes]`."""

@@ -70,7 +70,7 @@ class EquivariantODE(AugmentedBijector):
         }
         if integrator not in INTEGRATORS:
             raise ValueError(f"integrator must be one of {', '.join(INTEGRATORS)}, got {integrator!r}")
-        self._lattice, self._steps, self._intervals, self._method = lattice, steps, max(knots - 1, 1), INTEGRATORS[integrator]
+        self._lattice, self._steps, self._method = lattice, steps, INTEGRATORS[integrator]
         self._field = VectorField(lattice, knots=knots, name=name, **terms) if field is None else field
         self._variables = self._field.variables  # where tf.Module looks for them
         times = np.ravel(np.arange(steps)[:, np.newaxis] + self._method.times) / steps  # of all evaluations
@@ -89,7 +89,8 @@ class EquivariantODE(AugmentedBijector):
     @property
     def next_integration_steps(self) -> int:
         """The next larger number of steps of which one ends at every knot."""
-        return (self._steps // self._intervals + 1) * self._intervals
+        intervals = self._basis.shape[1] - 1
+        return (self._steps // intervals + 1) * intervals
 
     def with_integration_steps(self, steps: int) -> "EquivariantODE":
         """Returns the same differential equation, with the same vector field, integrated in another number of steps."""
@@ -113,7 +114,7 @@ class EquivariantODE(AugmentedBijector):
         """
         stages, h, dtype = len(self._method.weights), sign / self._steps, phi.dtype
         rows, weights = h * self._method.to_next_argument(), h * np.array(self._method.weights)
-        evaluations = self._steps * stages
+        evaluations = len(self._basis)
 
         def evaluate(
             n: Any, phi: tf.Tensor, argument: tf.Tensor, slopes: tf.Tensor, log_det: tf.Tensor, arguments: tf.Tensor
@@ -157,7 +158,7 @@ class EquivariantODE(AugmentedBijector):
                 *(total + change for total, change in zip(of_values, changes, strict=True)),
             )
 
-        evaluations = self._steps * stages
+        evaluations = len(self._basis)
         empty = tf.zeros([stages, *tf.unstack(tf.shape(of_end))], dtype)
         start = (evaluations - 1, of_end, tf.zeros_like(of_end), empty, *map(tf.zeros_like, values))
         found = tf.while_loop(lambda n, *_: n >= 0, evaluate, start, maximum_iterations=evaluations)

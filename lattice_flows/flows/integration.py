@@ -47,10 +47,12 @@ def integrated_parts(module: tf.Module) -> dict[str, Integrated]:
 
 def more_steps(module: tf.Module, slightly: bool) -> dict[str, int]:
     """Numbers of steps by the names of `integrated_parts`: twice as many, or the next ones of parts that have such, if slightly."""
-    twice = {name: 2 * part.integration_steps for name, part in integrated_parts(module).items()}
-    if not slightly:
-        return twice
-    return {name: getattr(part, "next_integration_steps", twice[name]) for name, part in integrated_parts(module).items()}
+
+    def more(part: Integrated) -> int:
+        twice = 2 * part.integration_steps
+        return getattr(part, "next_integration_steps", twice) if slightly else twice
+
+    return {name: more(part) for name, part in integrated_parts(module).items()}
 
 
 def with_integration_steps(module: tf.Module, steps: Mapping[str, int]) -> tf.Module:
